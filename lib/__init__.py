@@ -1,0 +1,13 @@
+"""Denoising pre-training on nonequilibrium molecules for neural potentials: a companion to the paper.
+
+Wang, Xu, Li, Barati Farimani 2023, https://doi.org/10.1021/acs.jctc.3c00289. The data path, one module a step::
+
+    official file ── readers ──> Molecule ── store ──> ConformationStore ── splits ──> Split
+                                                            │
+          noising (pre-training only) ── loading ───────────┴──> Batch (batches) ──> models ──> Prediction
+                                                                                        │
+          tables, figures <── statistics <── runs: RunConfig -> Result <── training <── tasks
+
+Inside, lengths are Å and energies kcal/mol (`units`); atoms are one of the types of `elements`; the energies of free
+atoms belong to a level of theory (`levels`). Importing the package does nothing.
+"""

@@ -1,0 +1,105 @@
+"""Batch: molecules laid end to end with their neighbour pairs, the one graph format of all models.
+
+Pairs are exact: every two atoms of one molecule closer than the cutoff, in both directions, with no cap on their number
+(a cap makes the answer depend on the order of atoms). ``pairs[:, :P]`` holds each pair once, receiver after sender in
+atom order, and ``pairs[:, P:]`` the same pairs turned round, so that what depends on distance alone is computed once.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib.elements import ATOM_TYPES
+
+Array = np.ndarray | Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B molecules, A atoms, 2P directed neighbour pairs.
+
+    Attributes:
+        z: (A,) atom types 0 … 27, int64 (`elements.ATOM_TYPES`, not atomic numbers).
+        pos: (A, 3) Å, the coordinates that the model sees.
+        molecule: (A,) molecule of each atom, 0 … B-1, ascending.
+        pairs: (2, 2P) receiver and sender atom of each directed pair.
+        n_molecules: B.
+        energy: (B,) target, float64 kcal/mol, where there is one.
+        noise: (A, 3) Å, what was added to the clean coordinates, where something was.
+        index: (B,) conformation numbers in the data set, where known.
+    """
+
+    z: Tensor
+    pos: Tensor
+    molecule: Tensor
+    pairs: Tensor
+    n_molecules: int
+    energy: Tensor | None = None
+    noise: Tensor | None = None
+    index: Tensor | None = None
+
+    @staticmethod
+    def from_arrays(z: Array, pos: Array, molecule: Array, cutoff: float = 5.0, **targets: Array) -> "Batch":
+        """Build a batch, neighbour pairs included, from flat arrays.
+
+        Args:
+            z: (A,) atom types.
+            pos: (A, 3) Å.
+            molecule: (A,) molecule of each atom, ascending from 0.
+            cutoff: Å; atoms closer than this are neighbours.
+            targets: ``energy``, ``noise``, ``index`` as in `Batch`.
+
+        Raises:
+            ValueError: a type outside the vocabulary, coordinates that are not finite, lengths that differ, or
+                atoms of a molecule that are not together.
+        """
+        z, pos, molecule = (torch.as_tensor(a) for a in (z, pos, molecule))
+        z, molecule = z.long(), molecule.long()
+        if not len(z) or pos.shape != (len(z), 3) or molecule.shape != z.shape:
+            raise ValueError(f"z, pos, molecule have shapes {[tuple(a.shape) for a in (z, pos, molecule)]}: "
+                             "give (A,), (A, 3), (A,) with at least one atom")  # fmt: skip
+        if int(z.min()) < 0 or int(z.max()) >= len(ATOM_TYPES):
+            raise ValueError(f"atom types run from {int(z.min())} to {int(z.max())}, not within 0 … "
+                             f"{len(ATOM_TYPES) - 1}: convert with lib.elements.atom_types")  # fmt: skip
+        if not torch.isfinite(pos).all():
+            atom = int(torch.nonzero(~torch.isfinite(pos))[0, 0])
+            raise ValueError(f"coordinates of atom {atom} are {pos[atom].tolist()}: remove that conformation")
+        step = molecule.diff()
+        if int(molecule[0]) != 0 or bool(((step < 0) | (step > 1)).any()):
+            raise ValueError(f"molecule numbers {molecule.tolist()[:12]} … must ascend from 0 without gaps")
+        n_molecules = int(molecule[-1]) + 1
+        return Batch(z, pos, molecule, neighbour_pairs(pos, molecule, n_molecules, cutoff), n_molecules,
+                     **{key: torch.as_tensor(value) for key, value in targets.items()})  # fmt: skip
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
+        """The batch on ``device``, its coordinates and noise as ``dtype`` where one is given."""
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)
+                 if isinstance(getattr(self, f.name), Tensor)}  # fmt: skip
+        if dtype is not None:
+            moved |= {key: moved[key].to(dtype) for key in ("pos", "noise") if key in moved}
+        return replace(self, **moved)
+
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory, for copies to a GPU."""
+        return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)
+                                if isinstance(getattr(self, f.name), Tensor)})  # fmt: skip
+
+
+def neighbour_pairs(pos: Tensor, molecule: Tensor, n_molecules: int, cutoff: float) -> Tensor:
+    """Directed pairs (2, 2P) of atoms of one molecule closer than ``cutoff`` Å, ordered as in the module's docstring.
+
+    All pairs of each molecule are formed by index arithmetic (atom i with the atoms before it), then cut by distance.
+    """
+    counts = torch.bincount(molecule, minlength=n_molecules)
+    atom = torch.arange(len(molecule), device=pos.device)
+    before = atom - (counts.cumsum(0) - counts)[molecule]  # atoms of the same molecule with a smaller number
+    receiver = torch.repeat_interleave(atom, before)
+    shift = torch.repeat_interleave(before.cumsum(0) - atom, before)
+    sender = torch.arange(len(receiver), device=pos.device) - shift
+    with torch.no_grad():
+        delta = pos.index_select(0, receiver) - pos.index_select(0, sender)
+        near = ((delta * delta).sum(1) < cutoff * cutoff).nonzero().squeeze(1)
+    half = torch.stack([receiver.index_select(0, near), sender.index_select(0, near)])
+    return torch.cat([half, half.flip(0)], dim=1)

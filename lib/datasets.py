@@ -1,0 +1,71 @@
+"""Data sets by name: which reader reads which files; opened as a store, converted on first use."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import DataError
+from lib.paths import DATA, STORES
+from lib.readers import READERS
+from lib.store import ConformationStore
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set on disk.
+
+    Attributes:
+        name: for tables, ``suite/reader`` for the known ones.
+        reader: a name of `READERS`.
+        path: its file or folder.
+        level: level of theory, where the files do not state it.
+    """
+
+    name: str
+    reader: str
+    path: str
+    level: str | None = None
+
+
+SUITES: dict[str, str] = {"mini": "mini suite (GFN2-xTB)", "official": "published data"}
+DATASETS: dict[str, DataSet] = {
+    f"{suite}/{reader}": DataSet(f"{suite}/{reader}", reader, str(DATA / suite / reader))
+    for suite in SUITES
+    for reader in READERS
+}
+
+
+def find(name: str) -> DataSet:
+    """The known data set ``name``.
+
+    Raises:
+        ValueError: there is none; the message lists the names.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"no data set {name!r}: choose from {sorted(DATASETS)}")
+    return DATASETS[name]
+
+
+def open_store(dataset: DataSet) -> ConformationStore:
+    """The store of ``dataset``, converted first where its files are new or have changed (size or time).
+
+    Raises:
+        DataError: the files are missing or bad.
+    """
+    if dataset.reader not in READERS:
+        raise ValueError(f"no reader {dataset.reader!r}: choose from {sorted(READERS)}")
+    path = Path(dataset.path)
+    if not path.exists():
+        raise DataError(path, "", f"{dataset.name} is not there", "put the files there, or choose another data set")
+    target = STORES / f"{dataset.name.replace('/', '-')}-{_stamp(path, [dataset.reader, dataset.level])}"
+    if not (target / "header.json").exists():
+        options = {} if dataset.level is None else {"level": dataset.level}
+        ConformationStore.write(READERS[dataset.reader](path, **options), target)
+    return ConformationStore.open(target)
+
+
+def _stamp(path: Path, more: Sequence[str | None]) -> str:
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr((facts, more)).encode()).hexdigest()[:12]

@@ -1,0 +1,74 @@
+"""Make the mini suite: sample every molecule on every core, write the official layouts, one seed for all.
+
+``python -m lib mini-suite ani1 ani1x`` replaces ``data/mini``. The number of processes changes nothing in the files.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lib.mini_suite import ani1, ani1x, xtb
+from lib.mini_suite.frames import Frames
+from lib.mini_suite.free_atoms import write_reference_energies
+from lib.mini_suite.sampling import read_molecules
+
+SEED = 2023
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one mini data set is made: its list of SMILES, its sampler and its writer."""
+
+    molecules: Path
+    sample: Callable[[str, int], Frames]
+    write: Callable[..., None]
+
+
+RECIPES = {
+    "ani1": Recipe(ani1.MOLECULES, ani1.sample, ani1.write),
+    "ani1x": Recipe(ani1x.MOLECULES, ani1x.sample, ani1x.write),
+}
+
+
+def build_reference_energies(folder: Path) -> None:
+    """Write ``reference_energies.csv``, the free atoms and ions, into ``folder``."""
+    os.environ.update(ONE_THREAD)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_reference_energies(folder / "reference_energies.csv")
+
+
+def molecule_seed(seed: int, index: int) -> int:
+    """The seed of the molecule at line ``index`` of its list."""
+    return seed * 100_000 + index
+
+
+def build(name: str, folder: Path, seed: int = SEED, processes: int | None = None) -> None:
+    """Make the data set ``name`` of `RECIPES` in ``folder / name``.
+
+    Raises:
+        KeyError: no such mini data set.
+        ValueError: a molecule of the list cannot be sampled; it is named.
+    """
+    if name not in RECIPES:
+        raise KeyError(f"no mini data set {name!r}: choose from {sorted(RECIPES)}")
+    recipe = RECIPES[name]
+    smiles = read_molecules(recipe.molecules)
+    seeds = [molecule_seed(seed, k) for k in range(len(smiles))]
+    os.environ.update(ONE_THREAD)  # inherited by the workers, read when their libraries load
+    with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        sampled: Sequence[Frames] = list(tqdm(pool.map(recipe.sample, smiles, seeds), total=len(smiles), desc=name))
+    target = folder / name
+    target.mkdir(parents=True, exist_ok=True)
+    attributes = {
+        "level_of_theory": xtb.LEVEL,
+        "about": f"mini suite (GFN2-xTB): stands for {name} in its layout; not the published data",
+        "made_with": f"tblite {version('tblite')}, rdkit {version('rdkit')}, seed {seed}",
+    }
+    recipe.write(sampled, target, attributes)

@@ -1,0 +1,91 @@
+"""GFN2-xTB energies, forces, relaxed geometries and Hessians, through tblite.
+
+tblite works in Hartree and bohr; all lengths here are Å. Every call starts from scratch (no restart from an earlier
+density), so a label depends on nothing but its geometry.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.units import BOHR
+
+POSITION_GRID = 2.0**-13  # Å, applied before labelling
+FORCE_GRID = 2.0**-15  # Hartree/Å (0.019 kcal/mol/Å), applied after labelling
+LEVEL = "GFN2-xTB"
+KELVIN = 3.166808578545117e-06  # Hartree
+
+
+@dataclass(frozen=True)
+class Label:
+    """One single point: ``energy`` in Hartree, ``forces`` (N, 3) in Hartree/Å."""
+
+    energy: float
+    forces: NDArray[np.float64]
+
+
+def on_grid(values: NDArray[np.float64], grid: float) -> NDArray[np.float64]:
+    """Round ``values`` to multiples of ``grid``: exact in float32 here, and compressible."""
+    return np.round(values / grid) * grid
+
+
+def single_point(
+    numbers: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    charge: int = 0,
+    unpaired: int = 0,
+    electronic_temperature: float = 300.0,
+) -> Label:
+    """GFN2-xTB at one geometry.
+
+    Args:
+        numbers: (N,) atomic numbers.
+        positions: (N, 3) Å.
+        charge: total charge in e.
+        unpaired: number of unpaired electrons.
+        electronic_temperature: K, of the Fermi smearing of the occupations.
+
+    Raises:
+        RuntimeError: the self-consistent field does not converge (from tblite).
+    """
+    from tblite.interface import Calculator
+
+    calculator = Calculator(LEVEL, np.asarray(numbers), np.asarray(positions) / BOHR, float(charge), unpaired)
+    calculator.set("verbosity", 0)
+    calculator.set("temperature", electronic_temperature * KELVIN)
+    result = calculator.singlepoint()
+    return Label(float(result.get("energy")), -np.asarray(result.get("gradient")) / BOHR)
+
+
+def relax(numbers: NDArray[np.int64], positions: NDArray[np.float64], max_force: float = 2e-3) -> NDArray[np.float64]:
+    """The nearest GFN2-xTB minimum, (N, 3) Å, by L-BFGS until no gradient component exceeds ``max_force`` Hartree/Å.
+
+    Raises:
+        RuntimeError: not converged in 500 iterations.
+    """
+    from scipy.optimize import minimize
+
+    def target(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        label = single_point(numbers, x.reshape(-1, 3))
+        return label.energy, -label.forces.ravel()
+
+    found = minimize(
+        target, positions.ravel(), jac=True, method="L-BFGS-B", options={"gtol": max_force, "ftol": 1e-10, "maxiter": 500}
+    )
+    if not found.success:
+        raise RuntimeError(f"GFN2-xTB relaxation of {len(numbers)} atoms stopped: {found.message}")
+    return found.x.reshape(-1, 3)
+
+
+def hessian(numbers: NDArray[np.int64], positions: NDArray[np.float64], step: float = 5e-3) -> NDArray[np.float64]:
+    """Second derivatives (3N, 3N) in Hartree/Å², central differences of the forces with ``step`` Å, symmetrised."""
+    size = positions.size
+    columns = np.empty((size, size))
+    for k in range(size):
+        shift = np.zeros(size)
+        shift[k] = step
+        shift = shift.reshape(-1, 3)
+        ahead, behind = single_point(numbers, positions + shift), single_point(numbers, positions - shift)
+        columns[k] = (behind.forces - ahead.forces).ravel() / (2 * step)
+    return (columns + columns.T) / 2

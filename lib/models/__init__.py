@@ -1,0 +1,70 @@
+"""The models, by name. ``model(batch)`` returns a `Prediction`.
+
+A new model is one new file with a frozen settings class and a module that takes it, and one line in `MODELS`. Beside
+``forward(batch, energy=True, noise=True)`` a model has ``settings`` (with ``cutoff``, Å) and ``not_pretrained``, the
+prefixes of the parameters that denoising does not train and fine-tuning draws anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from torch import nn
+
+from lib.models.egnn import EGNN, EGNNSettings
+from lib.models.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of `MODELS`: the module, its settings, and the name that tables print."""
+
+    module: type[nn.Module]
+    settings: type
+    label: str
+
+
+MODELS: dict[str, Entry] = {
+    "egnn": Entry(EGNN, EGNNSettings, "EGNN"),
+}
+
+
+def entry(name: str) -> Entry:
+    """The line of `MODELS` called ``name``.
+
+    Raises:
+        ValueError: there is none; the message lists the names.
+    """
+    if name not in MODELS:
+        raise ValueError(f"no model {name!r}: choose from {sorted(MODELS)}")
+    return MODELS[name]
+
+
+def make_settings(name: str, values: Mapping[str, Any]) -> Any:
+    """The settings of model ``name`` from a mapping; what it leaves out has the paper's value.
+
+    Raises:
+        ValueError: unknown model, or a key that the model's settings do not have.
+    """
+    kind = entry(name).settings
+    known = [f.name for f in fields(kind)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"{name} has no setting {unknown}: choose from {known}")
+    return kind(**values)
+
+
+def build(name: str, settings: Any) -> nn.Module:
+    """Model ``name`` with ``settings`` (its settings class, or a mapping); seed torch before for its weights.
+
+    Raises:
+        ValueError: unknown model, unknown setting, or the settings of another model.
+    """
+    if isinstance(settings, Mapping):
+        settings = make_settings(name, settings)
+    if not isinstance(settings, entry(name).settings):
+        raise ValueError(f"{name} takes {entry(name).settings.__name__}, not {type(settings).__name__}")
+    return entry(name).module(settings)
+
+
+__all__ = ["MODELS", "Entry", "Prediction", "build", "entry", "make_settings"]

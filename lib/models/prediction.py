@@ -1,0 +1,13 @@
+"""Prediction: what every model returns."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """``energy`` (n_molecules,), normalised units of the energy head; ``noise`` (n_atoms, 3) Å; None where not asked for."""
+
+    energy: Tensor | None
+    noise: Tensor | None

@@ -1,0 +1,16 @@
+"""Readers of the published file formats: each only yields `Molecule`; none splits, batches or shuffles.
+
+A new format is one new file with ``read(path, **options)`` and one line in `READERS`.
+"""
+
+from collections.abc import Callable, Iterator
+
+from lib.readers import ani1, ani1x
+from lib.readers.molecule import Molecule
+
+READERS: dict[str, Callable[..., Iterator[Molecule]]] = {
+    "ani1": ani1.read,
+    "ani1x": ani1x.read,
+}
+
+__all__ = ["READERS", "Molecule"]

@@ -1,0 +1,119 @@
+"""What the readers share: opening HDF5, finding files, the level of theory, and the checks of a molecule."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+from lib.elements import atom_types
+from lib.errors import DataError
+from lib.levels import LARGEST_RESIDUAL, LEVELS, reference_energies
+from lib.readers.molecule import Molecule
+
+COPY_AGAIN = "copy or download it again"
+STATE_LEVEL = f"set the file's attribute level_of_theory or pass level=..., one of {sorted(LEVELS)}"
+
+
+def find_files(path: Path | str | Sequence[Path | str], pattern: str) -> list[Path]:
+    """The files meant by ``path``: itself, those of a folder that match ``pattern``, or a list; sorted by name.
+
+    Raises:
+        DataError: nothing is there.
+    """
+    if isinstance(path, (str, Path)):
+        path = Path(path)
+        files = sorted(path.glob(pattern)) if path.is_dir() else [path]
+        if not files:
+            raise DataError(path, "", f"the folder has no file {pattern}", "name the file or another folder")
+    else:
+        files = [Path(p) for p in path]
+    for file in files:
+        if not file.is_file():
+            raise DataError(file, "", "there is no such file", "check the path")
+    return sorted(files, key=lambda file: file.name)
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open for reading; whatever HDF5 cannot read, then or later, becomes a `DataError` that names the file."""
+    if path.stat().st_size == 0:
+        raise DataError(path, "", "the file is empty", COPY_AGAIN)
+    try:
+        with h5py.File(path) as file:
+            yield file
+    except OSError as error:
+        raise DataError(path, "", f"HDF5 cannot read it ({error})", COPY_AGAIN) from error
+
+
+def one_level(path: Path, found: str | None, wanted: str | None) -> str:
+    """The level of theory of a file that states ``found`` where the caller says ``wanted``.
+
+    Raises:
+        DataError: neither says one, they differ, or it has no reference energies.
+    """
+    if found is None and wanted is None:
+        raise DataError(path, "", "it states no level of theory", STATE_LEVEL)
+    if found is not None and wanted is not None and found != wanted:
+        raise DataError(path, "", f"it states the level of theory {found!r}, not {wanted!r}", "do not mix levels")
+    level = found if found is not None else wanted
+    if level not in LEVELS:
+        raise DataError(path, "", f"its level of theory {level!r} has no reference energies", STATE_LEVEL)
+    return level
+
+
+def dataset(path: Path, group: h5py.Group, key: str) -> NDArray:
+    """The array ``group[key]``.
+
+    Raises:
+        DataError: it is not there.
+    """
+    if not isinstance(group.get(key), h5py.Dataset):
+        raise DataError(path, group.name, f"no data set {key!r} among {sorted(group)}", "is it another layout?")
+    return group[key][()]
+
+
+def symbols_to_numbers(path: Path, entry: str, symbols: Sequence[str]) -> NDArray[np.int64]:
+    """Atomic numbers (N,) of element symbols.
+
+    Raises:
+        DataError: a symbol is no element.
+    """
+    unknown = sorted(set(symbols) - set(atomic_numbers))
+    if unknown:
+        raise DataError(path, entry, f"unknown element {unknown[0]!r}", "correct the file's species")
+    return np.array([atomic_numbers[s] for s in symbols], dtype=np.int64)
+
+
+def checked(path: Path, entry: str, molecule: Molecule) -> Molecule:
+    """``molecule``, if its shapes fit, its numbers are finite, its elements known and its level plausible.
+
+    Raises:
+        DataError: with the file, the entry and the value at fault.
+    """
+    shape = (len(molecule.energy), len(molecule.z), 3)
+    for what, array in (("coordinates", molecule.positions), ("forces", molecule.forces)):
+        if array is not None and array.shape != shape:
+            raise DataError(path, entry, f"{what} have shape {array.shape}, not {shape}", COPY_AGAIN)
+        if array is not None and not np.isfinite(array).all():
+            frame = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise DataError(path, entry, f"{what} of conformation {frame} are not finite", "remove that conformation")
+    if not np.isfinite(molecule.energy).all():
+        frame = int(np.flatnonzero(~np.isfinite(molecule.energy))[0])
+        raise DataError(path, entry, f"energy of conformation {frame} is not finite", "remove that conformation")
+    try:
+        types = atom_types(molecule.z, molecule.charges)
+        residual = np.abs(molecule.energy - reference_energies(molecule.level, types).sum())
+    except ValueError as error:
+        raise DataError(path, entry, str(error), "or leave the entry out") from error
+    heavy = max(int((np.asarray(molecule.z) > 1).sum()), 1)
+    if residual.size and residual.max() > LARGEST_RESIDUAL * heavy:
+        raise DataError(
+            path, entry,
+            f"an energy is {residual.max() / heavy:.0f} kcal/mol per heavy atom from the free atoms of {molecule.level}",
+            "the level of theory or the energy unit is another one",
+        )  # fmt: skip
+    return molecule

@@ -1,0 +1,29 @@
+"""Molecule: what every reader yields, checked once, here."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """M conformations of one molecule of N atoms.
+
+    Attributes:
+        name: unique within its file or files.
+        z: (N,) atomic numbers.
+        charges: (N,) formal charges in e.
+        positions: (M, N, 3) Å, float32.
+        energy: (M,) kcal/mol, float64.
+        forces: (M, N, 3) kcal/mol/Å, float32, or None where the file has none.
+        level: level of theory of energy and forces.
+    """
+
+    name: str
+    z: NDArray[np.integer]
+    charges: NDArray[np.integer]
+    positions: NDArray[np.float32]
+    energy: NDArray[np.float64]
+    forces: NDArray[np.float32] | None
+    level: str

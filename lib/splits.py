@@ -1,0 +1,99 @@
+"""Splits: which conformations train, validate and test, molecule by molecule.
+
+Each molecule's conformations are permuted by a generator seeded from (seed, name of the molecule) and cut by shares in
+per cent, rounded down, the rest to the last part. So a molecule's parts do not depend on the order of files or on
+what else is in the store. Shares of the paper (section 3.1): 95/5 for pre-training, 80/10/10 for fine-tuning.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.errors import DataError
+from lib.store import ConformationStore
+
+FINE_TUNING = {"train": 80, "validation": 10, "test": 10}
+PRE_TRAINING = {"train": 95, "validation": 5}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Conformation numbers of each part, ascending, and a hash that does not depend on the order of molecules."""
+
+    parts: dict[str, NDArray[np.int64]]
+    hash: str
+
+    def save(self, path: Path) -> None:
+        """Write the parts and the hash as ``.npz``."""
+        np.savez_compressed(path, hash=np.array(self.hash), **self.parts)
+
+    @staticmethod
+    def load(path: Path, store: ConformationStore) -> "Split":
+        """Read a saved split of ``store``.
+
+        Raises:
+            DataError: its hash does not fit the store: another data set, or a changed file.
+        """
+        with np.load(path) as file:
+            saved = str(file["hash"])
+            parts = {key: file[key] for key in file.files if key != "hash"}
+        if _hash(store, parts) != saved:
+            raise DataError(path, "hash", f"{saved} does not fit the store {store.path}", "make the split again")
+        return Split(parts, saved)
+
+
+def make_split(
+    store: ConformationStore,
+    seed: int,
+    shares: dict[str, int],
+    without: NDArray[np.int64] | None = None,
+) -> Split:
+    """Split ``store`` into parts of ``shares`` per cent of each molecule, leaving out the conformations ``without``.
+
+    Raises:
+        ValueError: the shares do not add up to 100.
+    """
+    if sum(shares.values()) != 100 or min(shares.values()) < 0:
+        raise ValueError(f"shares {shares} must be per cent that add up to 100")
+    free = np.ones(len(store), dtype=bool)
+    free[without if without is not None else []] = False
+    cuts = np.cumsum(list(shares.values()))[:-1]
+    chosen: dict[str, list[NDArray[np.int64]]] = {name: [] for name in shares}
+    for molecule, name in enumerate(store.names):
+        first = store.first_conformation[molecule]
+        members = first + np.flatnonzero(free[first : first + store.n_conformations[molecule]])
+        members = members[_generator(seed, name).permutation(len(members))]
+        for part, piece in zip(chosen, np.split(members, cuts * len(members) // 100), strict=True):
+            chosen[part].append(piece)
+    parts = {part: np.sort(np.concatenate(pieces)) for part, pieces in chosen.items()}
+    return Split(parts, _hash(store, parts))
+
+
+def subsample(index: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """``count`` conformations of ``index`` (B,), drawn evenly over all molecules, ascending; smaller ones are nested.
+
+    Raises:
+        ValueError: more are wanted than there are, or none.
+    """
+    if not 0 < count <= len(index):
+        raise ValueError(f"cannot take {count} of {len(index)} conformations: choose 1 to {len(index)}")
+    return np.sort(np.random.default_rng([seed, 1]).permutation(index)[:count])
+
+
+def _generator(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])])
+
+
+def _hash(store: ConformationStore, parts: dict[str, NDArray[np.int64]]) -> str:
+    """SHA-256 of (part, molecule, conformation numbers within it), molecules by name."""
+    digest = hashlib.sha256()
+    for part, index in sorted(parts.items()):
+        starts = np.searchsorted(index, store.first_conformation)
+        ends = np.append(starts[1:], len(index))
+        for m in sorted(np.flatnonzero(ends > starts), key=lambda k: store.names[k]):
+            local = index[starts[m] : ends[m]] - store.first_conformation[m]
+            digest.update(f"{part}|{store.names[m]}|".encode() + local.astype("<i8").tobytes())
+    return digest.hexdigest()
