@@ -35,7 +35,7 @@ class Selection:
 
 
 class ConformationBatches(Dataset):
-    """Batches of the conformations of ``selections``, numbered through: noised (``sigma``) or with relative energies."""
+    """Batches of the conformations of ``selections``, numbered through; noised, or with relative energies."""
 
     def __init__(self, selections: Sequence[Selection], cutoff: float, sigma: float | None = None) -> None:
         """With ``sigma`` (Å) batches are noised and carry ``noise``; without, they carry ``energy`` (kcal/mol)."""
@@ -49,6 +49,10 @@ class ConformationBatches(Dataset):
     def energies(self) -> NDArray[np.float64]:
         """Relative energies (n,) in kcal/mol of all conformations, in order."""
         return np.concatenate([s.store.relative_energy(s.index) for s in self.selections])
+
+    def compositions(self) -> NDArray[np.int64]:
+        """Number of atoms of each type (n, 28) in all conformations, in order."""
+        return np.concatenate([s.store.compositions[s.store.molecule_of(s.index)] for s in self.selections])
 
     def __getitem__(self, request: Request) -> Batch:
         """The batch of ``request``; conformations of several stores are laid store after store."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.elements import atom_types
+from lib.elements import ATOM_TYPES, atom_types
 from lib.errors import DataError
 from lib.levels import reference_energies
 from lib.readers.molecule import Molecule
@@ -39,7 +39,7 @@ ARRAYS: dict[str, tuple[str, str, int]] = {  # name: (type, counted by, columns)
 
 @dataclass(frozen=True)
 class Conformations:
-    """B gathered conformations, flat: ``types`` (A,), ``positions`` (A, 3) Å, ``molecule`` (A,) 0 … B-1, ``n_atoms`` (B,)."""
+    """B gathered conformations: ``types`` (A,), ``positions`` (A, 3) Å, ``molecule`` (A,) 0 … B-1, ``n_atoms`` (B,)."""
 
     types: NDArray[np.int64]
     positions: NDArray[np.float32]
@@ -110,6 +110,13 @@ class ConformationStore:
         """
         return np.add.reduceat(reference_energies(self.level, self.types), self.first_atom)
 
+    @cached_property
+    def compositions(self) -> NDArray[np.int64]:
+        """Number of atoms of each type in each molecule, (n_molecules, 28)."""
+        counts = np.zeros((len(self.names), len(ATOM_TYPES)), dtype=np.int64)
+        np.add.at(counts, (np.repeat(np.arange(len(self.names)), self.n_atoms), self.types), 1)
+        return counts
+
     def relative_energy(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
         """Energies (B,) in kcal/mol relative to the free atoms, subtracted in float64."""
         return self.energy(index) - self.references[self.molecule_of(index)]
@@ -163,7 +170,7 @@ class ConformationStore:
 
 def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict[str, Any]:
     """Stream the molecules into ``part``; returns the header."""
-    files = {name: open(part / f"{name}.bin", "wb") for name in ARRAYS}
+    files = {name: open(part / f"{name}.bin", "wb") for name in ARRAYS}  # noqa: SIM115 (closed below)
     digest = hashlib.sha256()
     names: dict[str, None] = {}
     levels: dict[str, str] = {}

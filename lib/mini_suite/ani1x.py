@@ -43,7 +43,7 @@ def sample(smiles: str, seed: int, frames: int = FRAMES) -> Frames:
 
 
 def write(all_frames: Iterable[Frames], folder: Path, attributes: dict[str, str]) -> None:
-    """Write ``ani1x.h5``: a group per formula with ``atomic_numbers``, ``coordinates`` (Å), energies and forces (Hartree)."""
+    """Write ``ani1x.h5``: a group per formula with ``atomic_numbers``, ``coordinates`` (Å), energies and forces."""
     by_formula: dict[str, list[Frames]] = {}
     for frames in all_frames:
         by_formula.setdefault(CalcMolFormula(Chem.MolFromSmiles(frames.name)), []).append(frames)

@@ -1,9 +1,9 @@
 """What is refused: fused or dissociated geometries, energies and forces that no thermal motion gives.
 
-A conformation is kept when, with r the sum of two covalent radii (Cordero et al. 2008, as tabulated by RDKit),
-bonded atoms are between 0.65 r and 1.45 r apart, other atoms of one molecule at least 1.15 r, atoms of two
-molecules at least 1.6 r; when its energy is at most `MAX_ENERGY` per atom above the lowest of its molecule; and when no force
-exceeds `MAX_FORCE`. A self-consistent field that does not converge is an error in tblite and drops the conformation.
+A conformation is kept when, with r the sum of two covalent radii (Cordero et al. 2008, as tabulated by RDKit), bonded
+atoms are between 0.65 r and 1.45 r apart, other atoms of one molecule at least 1.15 r, atoms of two molecules at least
+1.6 r; when its energy is at most `MAX_ENERGY` per atom above the lowest of its molecule; and when no force exceeds
+`MAX_FORCE`. A self-consistent field that does not converge is an error in tblite and drops the conformation.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """Reference energies of the mini suite: the free atoms and ions of `elements.ATOM_TYPES` in GFN2-xTB.
 
 Each in its ground state's number of unpaired electrons (that of the neutral atom with as many electrons in the same
-shell), at 300 K electronic temperature but for C+, whose occupations converge from 475 K on. An ion without valence electrons has energy 0 in GFN2-xTB, which leaves out the core.
+shell), at 300 K electronic temperature but for C+, whose occupations converge from 475 K on. An ion without valence
+electrons has energy 0 in GFN2-xTB, which leaves out the core.
 """
 
 import csv

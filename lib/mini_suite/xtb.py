@@ -71,7 +71,11 @@ def relax(numbers: NDArray[np.int64], positions: NDArray[np.float64], max_force:
         return label.energy, -label.forces.ravel()
 
     found = minimize(
-        target, positions.ravel(), jac=True, method="L-BFGS-B", options={"gtol": max_force, "ftol": 1e-10, "maxiter": 500}
+        target,
+        positions.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"gtol": max_force, "ftol": 1e-10, "maxiter": 500},
     )
     if not found.success:
         raise RuntimeError(f"GFN2-xTB relaxation of {len(numbers)} atoms stopped: {found.message}")

@@ -1,6 +1,7 @@
 """EGNN: E(n)-equivariant graph neural network with coordinate updates.
 
-Satorras, Hoogeboom, Welling 2021, https://arxiv.org/abs/2102.09844, with the paper's read-out (section 2.2, 2.4). Layer t:
+Satorras, Hoogeboom, Welling 2021, https://arxiv.org/abs/2102.09844, with the paper's read-out (sections 2.2 and 2.4).
+Layer t:
 
     m_ij = a_ij · SiLU(W2 SiLU(W1 [h_i, h_j, |x_i - x_j|²] + b1) + b2),   a_ij = sigmoid(w_a m_ij)
     x_i <- x_i + mean_j (x_i - x_j) / (|x_i - x_j| + 1e-8) · tanh(w_x SiLU(W_x m_ij))
@@ -33,6 +34,7 @@ class EGNNSettings:
     normalize: bool = True
     tanh: bool = True
     cutoff: float = 5.0  # Å
+    pooling_scale: float = 1.0  # the pooled features are divided by it: the same functions, learnt faster
 
 
 class EGNNLayer(nn.Module):
@@ -58,8 +60,8 @@ class EGNNLayer(nn.Module):
         at_receiver = linear(h, first.weight[:, :width], first.bias)
         at_sender = linear(h, first.weight[:, width : 2 * width])
         inner = at_receiver.index_select(0, receiver) + at_sender.index_select(0, sender)
-        inner = nn.functional.silu(inner + squared * first.weight[:, 2 * width])
-        m = nn.functional.silu(second(inner))
+        inner = torch.addcmul(inner, squared, first.weight[:, 2 * width])
+        m = nn.functional.silu(second(nn.functional.silu(inner)))
         return m * self.att_mlp(m) if self.settings.attention else m
 
     def move(self, m: Tensor, x: Tensor, delta: Tensor, squared: Tensor, receiver: Tensor, degree: Tensor) -> Tensor:
@@ -114,4 +116,4 @@ class EGNN(nn.Module):
 
     def _read_out(self, h: Tensor, batch: Batch) -> Tensor:
         pooled = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)
-        return self.energy_head(pooled).squeeze(1)
+        return self.energy_head(pooled / self.settings.pooling_scale).squeeze(1)

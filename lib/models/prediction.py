@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Prediction:
-    """``energy`` (n_molecules,), normalised units of the energy head; ``noise`` (n_atoms, 3) Å; None where not asked for."""
+    """``energy`` (n_molecules,) in units of the scaled target, ``noise`` (n_atoms, 3) Å; None where not asked for."""
 
     energy: Tensor | None
     noise: Tensor | None

@@ -113,7 +113,7 @@ def checked(path: Path, entry: str, molecule: Molecule) -> Molecule:
     if residual.size and residual.max() > LARGEST_RESIDUAL * heavy:
         raise DataError(
             path, entry,
-            f"an energy is {residual.max() / heavy:.0f} kcal/mol per heavy atom from the free atoms of {molecule.level}",
+            f"an energy is {residual.max() / heavy:.0f} kcal/mol per heavy atom from {molecule.level} free atoms",
             "the level of theory or the energy unit is another one",
         )  # fmt: skip
     return molecule

@@ -1,0 +1,49 @@
+# Two commands: `make reproduce` and `make test`. Each makes the environment it needs in .venv first.
+SCALE ?= smoke
+PYTHON ?= python3
+BIN := .venv/bin
+NOTEBOOKS := $(sort $(notdir $(basename $(wildcard notebooks/[0-9]*.ipynb))))
+
+.PHONY: help reproduce test lint lab mini-suite clean .venv $(NOTEBOOKS)
+
+help:
+	@echo "make reproduce [SCALE=smoke|laptop|paper]   run every notebook, write figures/<scale>/"
+	@echo "make test                                   lint, unit tests, notebooks on an empty run store"
+	@echo "make lab                                    open JupyterLab"
+	@echo "make mini-suite                             make data/mini again from its seed"
+	@echo "make clean                                  remove converted stores and runs (cache/)"
+
+.venv: .venv/installed
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(f"Python {sys.version.split()[0]} is too old, 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+reproduce: .venv
+	@$(BIN)/python -m lib runs plan --scale $(SCALE)
+	@$(MAKE) --no-print-directory SCALE=$(SCALE) $(NOTEBOOKS)
+	@echo "tables, figures and executed notebooks are in figures/$(SCALE)/"
+
+$(NOTEBOOKS):
+	@mkdir -p figures/$(SCALE)
+	$(BIN)/papermill --log-level WARNING --progress-bar -f notebooks/params/$(SCALE).yml notebooks/$@.ipynb figures/$(SCALE)/$@.ipynb
+
+test: .venv lint
+	$(BIN)/pytest
+	cache=$$(mktemp -d) && trap "rm -rf $$cache" EXIT && DENOISING_CACHE=$$cache $(BIN)/pytest --nbval-lax --nbval-current-env notebooks
+
+lint: .venv
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/nbstripout --keep-count --verify notebooks/*.ipynb
+
+lab: .venv
+	$(BIN)/jupyter lab notebooks
+
+mini-suite: .venv
+	$(BIN)/python -m lib mini-suite
+
+clean:
+	rm -rf cache

@@ -1,0 +1,107 @@
+"""The command line: ``python -m lib data|mini-suite|runs …``; each ``--help`` says more."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.paths import DATA
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; errors of input end with one line and exit status 1."""
+    parser = argparse.ArgumentParser(prog="python -m lib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_data(commands)
+    _add_mini_suite(commands)
+    _add_runs(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.function(options)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 (a command line prints)
+        return 1
+    return 0
+
+
+def _add_data(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("data", help="list the known data sets; convert files to a store")
+    actions = parser.add_subparsers(required=True, metavar="action")
+    actions.add_parser("list", help="known data sets and whether they are there").set_defaults(function=_list_data)
+    convert = actions.add_parser("convert", help="read a file or folder and write a store")
+    convert.add_argument("reader", help="name of a reader")
+    convert.add_argument("path", type=Path, help="file or folder in that format")
+    convert.add_argument("store", type=Path, help="folder to write")
+    convert.add_argument("--level", help="level of theory, where the file does not state it")
+    convert.set_defaults(function=_convert)
+
+
+def _add_mini_suite(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("mini-suite", help="make the mini suite again (minutes, all cores)")
+    parser.add_argument("names", nargs="*", help="data sets; default: all, and the reference energies")
+    parser.add_argument("--output", type=Path, default=DATA / "mini", help="folder to write (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help="another seed than the shipped suite's")
+    parser.add_argument("--processes", type=int, help="default: all cores")
+    parser.set_defaults(function=_mini_suite)
+
+
+def _add_runs(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("runs", help="what is stored, and what a scale costs")
+    actions = parser.add_subparsers(required=True, metavar="action")
+    actions.add_parser("list", help="stored results").set_defaults(function=_list_runs)
+    plan = actions.add_parser("plan", help="runs of a scale, those stored, and the core-minutes of the others")
+    plan.add_argument("--scale", default="smoke")
+    plan.set_defaults(function=_plan)
+
+
+def _list_data(_: argparse.Namespace) -> None:
+    from lib.datasets import DATASETS
+
+    for dataset in DATASETS.values():
+        there = "there" if Path(dataset.path).exists() else "missing"
+        sys.stdout.write(f"{dataset.name:20} {there:8} {dataset.path}\n")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from lib.readers import READERS
+    from lib.store import ConformationStore
+
+    if options.reader not in READERS:
+        raise ValueError(f"no reader {options.reader!r}: choose from {sorted(READERS)}")
+    level = {} if options.level is None else {"level": options.level}
+    store = ConformationStore.write(READERS[options.reader](options.path, **level), options.store)
+    sys.stdout.write(f"{options.store}: {len(store.names)} molecules, {len(store)} conformations, {store.level}\n")
+
+
+def _mini_suite(options: argparse.Namespace) -> None:
+    from lib.mini_suite.build import RECIPES, SEED, build, build_reference_energies
+
+    unknown = sorted(set(options.names) - set(RECIPES))
+    if unknown:
+        raise ValueError(f"no mini data set {unknown}: choose from {sorted(RECIPES)}")
+    if not options.names:
+        build_reference_energies(options.output)
+    for name in options.names or RECIPES:
+        build(name, options.output, SEED if options.seed is None else options.seed, options.processes)
+
+
+def _list_runs(_: argparse.Namespace) -> None:
+    from lib.runs import all_stored
+
+    for result in all_stored():
+        metrics = ", ".join(f"{k} {v:.4g} {result.about['units'][k]}" for k, v in result.metrics.items())
+        config = result.about["config"]
+        sys.stdout.write(f"{result.key} {config['task']} {config['model']} seed {config['seed']}: {metrics}\n")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from lib.comparison import plan_scale
+
+    table = plan_scale(options.scale)
+    total = table["core-minutes left"].sum()
+    sys.stdout.write(f"{options.scale}: {table['number'].sum()} runs, about {total:.0f} core-minutes left (estimate)\n")
+    sys.stdout.write(table.to_string(index=False) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""RunConfig: everything that decides the outcome of a run, frozen, checked, and hashed by content."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lib import models
+from lib.datasets import DataSet, open_store
+from lib.scaling import BASELINES
+from lib.settings import TrainingSettings
+
+FORMAT = 1  # part of every hash: raise it when the same settings come to mean something else
+TASKS = ("denoising", "energy")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Largest number of conformations of each part, drawn from each data set; None takes all."""
+
+    train: int | None = None
+    validation: int | None = None
+    test: int | None = None
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's outcome.
+
+    Attributes:
+        task: ``denoising`` (pre-training) or ``energy`` (fine-tuning, or training from scratch).
+        data: the data sets; pre-training takes all of them together, an energy run takes one.
+        model: a name of `models.MODELS`, with its ``settings``.
+        training: optimiser and schedule.
+        seed: of split, order, noise and initial weights.
+        sigma: Å, standard deviation of the noise; denoising only.
+        baseline: what is taken off the energies, one of `scaling.BASELINES`; energy only.
+        limits: how many conformations, where not all.
+        pretrained: the pre-training run whose message-passing layers an energy run starts from.
+        strict_split: pre-training leaves out the test conformations of the fine-tuning split of the same seed; without
+            it, it sees 95 % of all conformations, as the released code does.
+    """
+
+    task: str
+    data: tuple[DataSet, ...]
+    model: str
+    settings: Any
+    training: TrainingSettings
+    seed: int
+    sigma: float | None = None
+    baseline: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    pretrained: "RunConfig | None" = None
+    strict_split: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run, before anything runs."""
+        if self.task not in TASKS:
+            raise ValueError(f"no task {self.task!r}: choose from {TASKS}")
+        if not isinstance(self.settings, models.entry(self.model).settings):
+            raise ValueError(f"settings of {self.model} are {models.entry(self.model).settings.__name__}, "
+                             f"not {type(self.settings).__name__}")  # fmt: skip
+        if (self.task == "denoising") != (self.sigma is not None):
+            raise ValueError(f"sigma = {self.sigma!r} with task {self.task!r}: it belongs to denoising, and only there")
+        if (self.task == "energy") != (self.baseline in BASELINES):
+            raise ValueError(
+                f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
+            )
+        if self.sigma is not None and not self.sigma > 0:
+            raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
+        if self.task == "energy" and len(self.data) != 1:
+            raise ValueError(f"an energy run takes one data set, not {[d.name for d in self.data]}")
+        if self.pretrained is not None:
+            self._check_pretrained(self.pretrained)
+
+    def _check_pretrained(self, source: "RunConfig") -> None:
+        """The pre-training must be one, of the same model, and must not have seen this run's test conformations."""
+        if self.task != "energy" or source.task != "denoising":
+            raise ValueError(f"pretrained joins an energy run to a denoising run, not {self.task} to {source.task}")
+        if (source.model, source.settings) != (self.model, self.settings):
+            raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
+        if source.strict_split and source.seed != self.seed:
+            raise ValueError(f"the pre-training of seed {source.seed} has seen test conformations of seed {self.seed}: "
+                             "take the one of the same seed")  # fmt: skip
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as JSON values; data sets by fingerprint."""
+        out = asdict(self)
+        out["data"] = [{"reader": d.reader, "fingerprint": open_store(d).fingerprint} for d in self.data]
+        out["pretrained"] = None if self.pretrained is None else self.pretrained.describe()
+        return out | {"format": FORMAT}
+
+    def key(self) -> str:
+        """The content hash, 16 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,144 @@
+"""Figures: short functions of saved results; each returns a matplotlib figure, `save_figure` writes it by its stem.
+
+Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which colour-blind readers can tell apart.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from ase.data import chemical_symbols, covalent_radii
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lib.paths import FIGURES
+from lib.runs import Result
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
+ARMS = {"no": ("from scratch", GREY), "yes": ("pre-trained", BLUE)}
+ELEMENT_COLOURS = {1: "#FFFFFF", 6: "#4D4D4D", 7: "#56B4E9", 8: "#D55E00"}
+
+
+def set_style() -> None:
+    """One look for all figures."""
+    sns.set_theme(style="ticks", context="paper", font_scale=1.0)
+    plt.rcParams.update({"svg.hashsalt": "figures", "svg.fonttype": "none", "savefig.dpi": 200,
+                         "figure.constrained_layout.use": True})  # fmt: skip
+
+
+def save_figure(figure: Figure, stem: str, scale: str) -> Path:
+    """Write ``figures/<scale>/<stem>.svg`` and ``.png``."""
+    folder = FIGURES / scale
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+        figure.savefig(folder / f"{stem}.{kind}", metadata=metadata)
+    return folder / f"{stem}.png"
+
+
+def flat_view(positions: NDArray[np.floating]) -> NDArray[np.float64]:
+    """A matrix (3, 2) that projects positions (N, 3) on their two longest principal axes."""
+    centred = positions - positions.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    signs = np.sign(axes[np.arange(2), np.abs(axes).argmax(1)])
+    return (axes * signs[:, None]).T
+
+
+def draw_molecule(
+    ax: Axes, numbers: NDArray[np.integer], flat: NDArray[np.floating], bonds: NDArray, fade: float = 1.0
+) -> None:
+    """Atoms as discs coloured by element and sized by covalent radius; ``flat`` (N, 2) Å, ``bonds`` (K, 2)."""
+    for i, j in bonds:
+        ax.plot(*flat[[i, j]].T, color="black", linewidth=1.2, alpha=0.6 * fade, zorder=1)
+    for z in np.unique(numbers):
+        here = numbers == z
+        ax.scatter(*flat[here].T, s=420 * covalent_radii[z], c=ELEMENT_COLOURS.get(int(z), GREEN), edgecolors="black",
+                   linewidths=0.8, alpha=fade, zorder=2, label=chemical_symbols[z])  # fmt: skip
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def bonds_of(numbers: NDArray[np.integer], positions: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Pairs (K, 2) of atoms closer than 1.25 times the sum of their covalent radii."""
+    reach = 1.25 * (covalent_radii[numbers][:, None] + covalent_radii[numbers][None, :])
+    distance = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    return np.argwhere(np.triu(distance < reach, 1))
+
+
+def figure1(
+    numbers: NDArray[np.integer],
+    clean: NDArray[np.floating],
+    noise: NDArray[np.floating],
+    predicted: NDArray[np.floating],
+    curves: Sequence[Result],
+    sigma: float,
+    label: str,
+) -> Figure:
+    """A conformation, its noised copy with true and predicted noise, and the denoising error by epoch and seed.
+
+    Args:
+        numbers: (N,) atomic numbers.
+        clean: (N, 3) Å.
+        noise: (N, 3) Å, what was added.
+        predicted: (N, 3) Å, what a model predicts from the noised copy.
+        curves: pre-training runs.
+        sigma: Å.
+        label: of the data.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.2), width_ratios=[1, 1.15, 1.15])
+    view, bonds = flat_view(clean), bonds_of(numbers, clean)
+    draw_molecule(axes[0], numbers, clean @ view, bonds)
+    axes[0].set_title("(a) conformation")
+    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False, markerscale=0.5,
+                   handletextpad=0.1, columnspacing=0.8)  # fmt: skip
+    noised = (clean + noise) @ view
+    draw_molecule(axes[1], numbers, noised, bonds, fade=0.35)
+    for vectors, colour, name in ((noise, ORANGE, "noise"), (predicted, BLUE, "predicted noise")):
+        flat = vectors @ view
+        axes[1].quiver(*noised.T, *-flat.T, angles="xy", scale_units="xy", scale=1, color=colour, width=0.009,
+                       zorder=4, label=f"minus {name}")  # fmt: skip
+    axes[1].set_title(f"(b) noised, σ = {sigma} Å")
+    axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2, frameon=False, columnspacing=1.0)
+    _denoising_curves(axes[2], curves, sigma)
+    axes[2].set_title(f"(c) denoising error, {label}")
+    return figure
+
+
+def _denoising_curves(ax: Axes, curves: Sequence[Result], sigma: float) -> None:
+    for k, result in enumerate(curves):
+        history = result.history()
+        ax.plot(history["epoch"], history["validation_denoising_error"], color=BLUE, marker="o", markersize=3,
+                linewidth=1.2, label="EGNN, one line a seed" if k == 0 else None)  # fmt: skip
+    rigid = np.mean([r.metrics["validation_rigid_part"] for r in curves])
+    ax.axhline(1.0, color=GREY, linestyle="--", label="no noise predicted")
+    ax.axhline(rigid, color=ORANGE, linestyle=":", label="rigid motion, invisible to a model")
+    ax.set(xlabel="epoch", ylabel="mean squared error / σ²", ylim=(0, 1.45))
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(frameon=False, loc="upper right")
+    sns.despine(ax=ax)
+
+
+def table2_bars(table: pd.DataFrame, control: pd.DataFrame | None, label: str) -> Figure:
+    """Test MAE by model and data set, from scratch and pre-trained, with 95 % intervals; the longer control beside."""
+    parts = [("", table)] + ([] if control is None else [(", 3 × steps", control)])
+    panels = [(d, name, part[part["dataset"] == d]) for d in table["dataset"].unique() for name, part in parts]
+    panels = [panel for panel in panels if len(panel[2])]
+    figure, axes = plt.subplots(1, len(panels), figsize=(1.2 + 2.1 * len(panels), 3.0), sharey=True, squeeze=False)
+    for ax, (dataset, name, part) in zip(axes[0], panels, strict=True):
+        rows = part[(part["metric"] == "mae") & part["pretrained"].isin(list(ARMS))]
+        models = list(rows["model"].unique())
+        for shift, (arm, (text, colour)) in zip((-0.2, 0.2), ARMS.items(), strict=True):
+            arm_rows = rows[rows["pretrained"] == arm].set_index("model").loc[models]
+            spread = np.abs(arm_rows[["low", "high"]].to_numpy().T - arm_rows["value"].to_numpy())
+            ax.bar(np.arange(len(models)) + shift, arm_rows["value"], 0.36, yerr=spread, color=colour, label=text,
+                   error_kw={"capsize": 3, "linewidth": 1})  # fmt: skip
+        ax.set_xticks(range(len(models)), models)
+        ax.set_title(f"{dataset}{name}")
+        sns.despine(ax=ax)
+    axes[0, 0].set_ylabel("test MAE (kcal/mol)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    figure.suptitle(label)
+    return figure

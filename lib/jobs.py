@@ -1,0 +1,159 @@
+"""Jobs: what a run of each task does, from its config to weights, history, predictions and metrics in a folder."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import DataLoader
+
+from lib import models
+from lib.config import RunConfig
+from lib.datasets import open_store
+from lib.loading import ConformationBatches, Selection, make_loader
+from lib.noising import rigid_part
+from lib.scaling import Scaling
+from lib.splits import FINE_TUNING, PRE_TRAINING, Split, make_split, subsample
+from lib.store import ConformationStore
+from lib.tasks import DenoisingTask, EnergyTask
+from lib.training import fit
+from lib.weights import Weights, save_weights, transfer
+
+UNITS = {
+    "validation_denoising_error": "sigma^2",
+    "validation_rigid_part": "sigma^2",
+    "validation_rmse": "kcal/mol",
+    "test_rmse": "kcal/mol",
+    "test_mae": "kcal/mol",
+    "test_r2": "1",
+}
+Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and what else is to be said
+
+
+def splits(config: RunConfig) -> list[tuple[ConformationStore, Split]]:
+    """Each data set's store and the split that ``config`` uses."""
+    out = []
+    for dataset in config.data:
+        store = open_store(dataset)
+        split = make_split(store, config.seed, FINE_TUNING)
+        if config.task == "denoising":
+            test = split.parts["test"] if config.strict_split else None
+            split = make_split(store, config.seed, PRE_TRAINING, without=test)
+        out.append((store, split))
+    return out
+
+
+def select(config: RunConfig, part: str) -> list[Selection]:
+    """The conformations of ``part`` in every data set, limited as the config says."""
+    limit = getattr(config.limits, part)
+    out = []
+    for store, split in splits(config):
+        index = split.parts[part]
+        out.append(Selection(store, index if limit is None else subsample(index, limit, config.seed)))
+    return out
+
+
+def _initial_model(config: RunConfig) -> nn.Module:
+    """The model with initial weights drawn from the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return models.build(config.model, config.settings)
+
+
+def _loader(config: RunConfig, data: ConformationBatches, shuffle: bool) -> DataLoader:
+    size = config.training.batch_size if shuffle else 4 * config.training.batch_size
+    return make_loader(data, size, config.seed, shuffle)
+
+
+def _facts(config: RunConfig, folder: Path, sizes: dict[str, int], steps: int) -> dict[str, Any]:
+    """What both tasks say about themselves; saves the splits."""
+    hashes = {}
+    for (_, split), dataset in zip(splits(config), config.data, strict=True):
+        split.save(folder / f"split-{dataset.reader}.npz")
+        hashes[dataset.name] = split.hash
+    return {"splits": hashes, "conformations": sizes, "steps": steps}
+
+
+def denoise(config: RunConfig, folder: Path, progress: bool, weights: Weights | None = None) -> Outcome:
+    """Pre-train: metrics are the validation denoising error and the part of the noise that is rigid motion."""
+    model = _initial_model(config)
+    data = {part: ConformationBatches(select(config, part), config.settings.cutoff, config.sigma)
+            for part in ("train", "validation")}  # fmt: skip
+    task = DenoisingTask(model, config.training, config.sigma)
+    validation = _loader(config, data["validation"], shuffle=False)
+    fitted = fit(task, _loader(config, data["train"], shuffle=True), validation, folder, progress)
+    _write_history(fitted.log, folder)
+    save_weights(folder / "weights.safetensors", config.model, model, task="denoising", sigma=config.sigma)
+    metrics = {
+        "validation_denoising_error": fitted.best_metric,
+        "validation_rigid_part": _rigid_share(validation, config),
+    }
+    return metrics, _facts(config, folder, {k: len(v) for k, v in data.items()}, fitted.steps)
+
+
+def _rigid_share(loader: DataLoader, config: RunConfig) -> float:
+    """Share of the validation noise's variance that is rigid motion of molecules."""
+    squared, coordinates = 0.0, 0
+    for batch in loader:
+        part = rigid_part(batch.pos.numpy(), batch.noise.numpy(), batch.molecule.numpy())
+        squared, coordinates = squared + float((part**2).sum()), coordinates + part.size
+    return squared / coordinates / config.sigma**2
+
+
+def energy(config: RunConfig, folder: Path, progress: bool, weights: Weights | None = None) -> Outcome:
+    """Train the energy, from ``weights`` where given: metrics are test RMSE, MAE, R² and best validation RMSE.
+
+    R² is the share of the variance about the baseline (`scaling`) that the model explains: 0 for the baseline alone.
+    """
+    model = _initial_model(config)
+    if weights is not None:
+        transfer(model, config.model, weights)
+    data = {part: ConformationBatches(select(config, part), config.settings.cutoff)
+            for part in ("train", "validation", "test")}  # fmt: skip
+    scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
+    task = EnergyTask(model, config.training, scaling)
+    loaders = {part: _loader(config, data[part], shuffle=part == "train") for part in data}
+    fitted = fit(task, loaders["train"], loaders["validation"], folder, progress)
+    _write_history(fitted.log, folder)
+    store = open_store(config.data[0])
+    target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level}
+    save_weights(folder / "weights.safetensors", config.model, model, task="energy", target=target)
+    test = _predict(task, loaders["test"])
+    test["index"] = data["test"].selections[0].index[test["index"]]
+    test["molecule"] = store.molecule_of(test["index"])
+    np.savez_compressed(folder / "predictions.npz", **test)
+    error = test["prediction"] - test["energy"]
+    metrics = {
+        "test_rmse": float(np.sqrt((error**2).mean())),
+        "test_mae": float(np.abs(error).mean()),
+        "test_r2": float(1 - (error**2).mean() / ((test["energy"] - test["baseline"]) ** 2).mean()),
+        "validation_rmse": fitted.best_metric,
+    }
+    return metrics, _facts(config, folder, {k: len(v) for k, v in data.items()}, fitted.steps) | {"target": target}
+
+
+def _predict(task: EnergyTask, loader: DataLoader) -> dict[str, NDArray]:
+    """Predictions beside targets for every conformation of ``loader``."""
+    task = task.cpu().eval()
+    with torch.no_grad():
+        rows = [(b.index, b.energy, task.predict(b), task.baseline(b)) for b in loader]
+    names = ("index", "energy", "prediction", "baseline")
+    return {name: torch.cat(column).numpy() for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _write_history(log: Path, folder: Path) -> None:
+    """Keep the validation rows of Lightning's log as ``history.json``, epochs counted from 1."""
+    with open(log, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if any(v for k, v in row.items() if k.startswith("validation_"))]
+    columns = [k for k in rows[0] if k.startswith("validation_")]
+    history = {"epoch": [int(row["epoch"]) + 1 for row in rows]}
+    history |= {column: [float(row[column]) for row in rows] for column in columns}
+    (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
+
+
+JOBS: dict[str, Callable[..., Outcome]] = {"denoising": denoise, "energy": energy}

@@ -1,0 +1,48 @@
+"""Where a number comes from: commit, versions, hardware, time."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from lib.paths import ROOT
+
+PACKAGES = ("torch", "lightning", "numpy", "h5py")
+
+
+def provenance() -> dict[str, str]:
+    """Commit, package versions, processor and accelerator, number of cores, and the time in UTC."""
+    return {
+        "commit": commit(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "hardware": hardware(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def commit() -> str:
+    """The git commit of this checkout, with ``+changes`` where files differ from it; ``unknown`` outside git."""
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", "lib") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def hardware() -> str:
+    """The accelerator, where torch sees one, or the processor and its number of cores."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,124 @@
+"""Runs: a frozen `RunConfig` in, a `Result` out, stored under the hash of its content.
+
+A seed changes split, order, noise and initial weights alike. The hash covers every setting and the fingerprints of the
+data, so an edited setting or another data file is another run. A result appears whole or not at all; asked for a
+second time, it is loaded.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from lib.config import Limits, RunConfig
+from lib.jobs import JOBS, UNITS
+from lib.paths import RUNS
+from lib.provenance import provenance
+from lib.weights import Weights, load_weights
+
+__all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "stored"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left in ``folder``: ``metrics`` with `UNITS`, and ``about`` (settings, splits, provenance, time)."""
+
+    key: str
+    folder: Path
+    metrics: dict[str, float]
+    about: dict[str, Any]
+
+    def predictions(self) -> dict[str, NDArray]:
+        """Of an energy run: test conformations ``index``, ``molecule``, ``energy``, ``prediction``, ``baseline``."""
+        with np.load(self.folder / "predictions.npz") as file:
+            return dict(file)
+
+    def history(self) -> dict[str, list[float]]:
+        """Validation metrics by epoch (counted from 1)."""
+        return json.loads((self.folder / "history.json").read_text(encoding="utf-8"))
+
+    def weights(self) -> Weights:
+        """The weights of the best epoch.
+
+        Raises:
+            DataError: the file is gone or broken.
+        """
+        return load_weights(self.folder / "weights.safetensors")
+
+
+def stored(config: RunConfig) -> Result | None:
+    """The result of ``config`` where it is stored."""
+    folder = RUNS / config.key()
+    return _load(folder) if (folder / "result.json").exists() else None
+
+
+def all_stored() -> list[Result]:
+    """Every stored result, by key."""
+    return [_load(path.parent) for path in sorted(RUNS.glob("[!.]*/result.json"))]
+
+
+def _load(folder: Path) -> Result:
+    content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return Result(folder.name, folder, content["metrics"], content["about"])
+
+
+def run(config: RunConfig, progress: bool = True) -> Result:
+    """Load the result of ``config``, or train it, and the pre-training that it starts from, and store it."""
+    found = stored(config)
+    if found is not None:
+        return found
+    weights = None if config.pretrained is None else run(config.pretrained, progress).weights()
+    key = config.key()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=RUNS))
+    started = time.perf_counter()
+    try:
+        metrics, about = JOBS[config.task](config, part, progress, weights)
+        about |= {"config": config.describe(), "units": {name: UNITS[name] for name in metrics}}
+        about |= {"wall_seconds": round(time.perf_counter() - started, 1), "provenance": provenance()}
+        (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
+        if not (RUNS / key).exists():
+            os.replace(part, RUNS / key)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Result(key, RUNS / key, metrics, about)
+
+
+def run_all(configs: Sequence[RunConfig], workers: int | None = None, title: str = "runs") -> list[Result]:
+    """The results of ``configs``, in their order, with a progress bar; pre-training comes first, each run once.
+
+    Args:
+        configs: any mix of tasks.
+        workers: processes of one thread each (they beat one process of many threads at these sizes); all cores by
+            default, 1 where there is a GPU.
+        title: of the progress bar.
+    """
+    workers = workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
+    sources = [c.pretrained for c in configs if c.pretrained is not None]
+    for stage in (sources, configs):
+        missing = {c.key(): c for c in stage if stored(c) is None}
+        if missing:
+            with ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn"), _one_thread) as pool:
+                done: Iterable[Result] = pool.map(_run_quietly, missing.values())
+                list(tqdm(done, total=len(missing), desc=f"{title}: {next(iter(missing.values())).task}"))
+    return [run(c, progress=False) for c in configs]
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _run_quietly(config: RunConfig) -> Result:
+    return run(config, progress=False)

@@ -1,0 +1,140 @@
+"""The three scales, defined once: which data, how wide, how long, which seeds. One code path serves all.
+
+``smoke`` proves the machinery and claims no science; ``laptop`` shows the science on the mini suite; ``paper`` is the
+paper's own settings on the published data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lib.config import Limits, RunConfig
+from lib.datasets import SUITES, find
+from lib.models import make_settings
+from lib.settings import TrainingSettings
+
+PRE_TRAINING_DATA = ("ani1", "ani1x")  # always both together (section 3.1)
+SIGMA = 0.2  # Å (section 3.6)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One scale.
+
+    Attributes:
+        suite: a name of `datasets.SUITES`.
+        widths: model settings by model name; what is left out has the paper's value.
+        pretraining: training settings of denoising.
+        finetuning: training settings of the energy, by data set.
+        baseline: what is taken off the energies (`scaling.BASELINES`).
+        learning_rates: candidates for the energy; each arm takes the best on validation data. One: no choice.
+        seeds: the default seeds.
+        limits: of pre-training and of fine-tuning.
+        seconds: for one conformation to pass one training step, (denoising, energy) by model on one core; measured.
+    """
+
+    suite: str
+    widths: Mapping[str, Mapping[str, Any]]
+    pretraining: TrainingSettings
+    finetuning: Mapping[str, TrainingSettings]
+    baseline: str
+    learning_rates: tuple[float, ...]
+    seeds: tuple[int, ...]
+    pretraining_limits: Limits = field(default_factory=Limits)
+    finetuning_limits: Limits = field(default_factory=Limits)
+    seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The suite's name for tables and figures."""
+        return SUITES[self.suite]
+
+    def settings(self, model: str) -> Any:
+        """The settings of ``model`` at this scale.
+
+        Raises:
+            ValueError: unknown model.
+        """
+        return make_settings(model, self.widths.get(model, {}))
+
+    def pretrain(self, model: str, seed: int, sigma: float = SIGMA) -> RunConfig:
+        """Pre-training of ``model``: ANI-1 and ANI-1x together."""
+        data = tuple(find(f"{self.suite}/{name}") for name in PRE_TRAINING_DATA)
+        return RunConfig("denoising", data, model, self.settings(model), self.pretraining, seed, sigma=sigma,
+                         limits=self.pretraining_limits)  # fmt: skip
+
+    def finetune(
+        self, model: str, data: str, seed: int, pretrained: bool, learning_rate: float, longer: int = 1
+    ) -> RunConfig:
+        """Energy of the data set ``data``, from pre-trained layers or from scratch; ``longer`` times the epochs.
+
+        Raises:
+            ValueError: unknown model or data set.
+        """
+        dataset = find(f"{self.suite}/{data}")
+        training = self.finetuning[data]
+        training = replace(
+            training,
+            learning_rate=learning_rate,
+            epochs=longer * training.epochs,
+            validate_every=longer * training.validate_every,
+        )
+        source = self.pretrain(model, seed) if pretrained else None
+        return RunConfig("energy", (dataset,), model, self.settings(model), training, seed, baseline=self.baseline,
+                         limits=self.finetuning_limits, pretrained=source)  # fmt: skip
+
+
+SCALES: dict[str, Scale] = {
+    "smoke": Scale(
+        suite="mini",
+        widths={"egnn": {"hidden_channels": 16, "n_layers": 3}},
+        pretraining=TrainingSettings(epochs=4, batch_size=32, learning_rate=2e-3),
+        finetuning={
+            "ani1": TrainingSettings(epochs=4, batch_size=32, validate_every=2),
+            "ani1x": TrainingSettings(epochs=4, batch_size=32, validate_every=2),
+        },
+        baseline="composition",
+        learning_rates=(2e-3,),
+        seeds=(0, 1),
+        pretraining_limits=Limits(300, 100),
+        finetuning_limits=Limits(200, 100, 100),
+        seconds={"egnn": (4e-4, 4e-4)},
+    ),
+    "laptop": Scale(
+        suite="mini",
+        widths={"egnn": {"hidden_channels": 64, "n_layers": 4}},
+        pretraining=TrainingSettings(epochs=5, batch_size=64, learning_rate=3e-3),
+        finetuning={
+            "ani1": TrainingSettings(epochs=32, batch_size=32, validate_every=4),
+            "ani1x": TrainingSettings(epochs=32, batch_size=32, validate_every=4),
+        },
+        baseline="composition",
+        learning_rates=(1e-3, 3e-3, 1e-2),
+        seeds=(0, 1, 2),
+        finetuning_limits=Limits(train=1000),
+        seconds={"egnn": (1.1e-3, 1.0e-3)},
+    ),
+    "paper": Scale(
+        suite="official",
+        widths={},
+        pretraining=TrainingSettings(epochs=5, warmup=0.7, plateau=0.3),
+        finetuning={
+            "ani1": TrainingSettings(epochs=10),
+            "ani1x": TrainingSettings(epochs=10),
+        },
+        baseline="mean",
+        learning_rates=(2e-4,),
+        seeds=(0,),
+    ),
+}
+
+
+def get_scale(name: str) -> Scale:
+    """The scale called ``name``.
+
+    Raises:
+        ValueError: there is none; the message lists the names.
+    """
+    if name not in SCALES:
+        raise ValueError(f"no scale {name!r}: choose from {sorted(SCALES)}")
+    return SCALES[name]

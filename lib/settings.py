@@ -1,0 +1,48 @@
+"""Settings of training, typed and frozen. Defaults are the paper's (section 3.2 and the released configuration)."""
+
+from dataclasses import dataclass
+from math import cos, pi
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Optimiser, schedule and batches of one fit.
+
+    Attributes:
+        epochs: passes over the training conformations.
+        batch_size: conformations per step.
+        learning_rate: the highest one.
+        min_learning_rate: the last one.
+        warmup: epochs of linear rise.
+        plateau: epochs at the highest rate after that; then half a cosine down.
+        weight_decay: of AdamW.
+        clip: largest norm of the gradient; 0 does not clip.
+        validate_every: epochs from one validation to the next; the last epoch always validates.
+    """
+
+    epochs: int
+    batch_size: int = 256
+    learning_rate: float = 2e-4
+    min_learning_rate: float = 1e-7
+    warmup: float = 0.3
+    plateau: float = 0.7
+    weight_decay: float = 0.0
+    clip: float = 0.0
+    validate_every: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        for name in ("epochs", "batch_size", "learning_rate", "validate_every"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)!r} must be positive")
+        for name in ("min_learning_rate", "warmup", "plateau", "weight_decay", "clip"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} = {getattr(self, name)!r} must not be negative")
+
+    def rate(self, epoch: float) -> float:
+        """Share of the highest learning rate at a point in time counted in epochs: warm-up, plateau, half-cosine."""
+        if epoch < self.warmup:
+            return epoch / self.warmup
+        done = (epoch - self.warmup - self.plateau) / max(self.epochs - self.warmup - self.plateau, 1e-9)
+        floor = self.min_learning_rate / self.learning_rate
+        return floor + (1 - floor) * 0.5 * (1 + cos(pi * min(max(done, 0.0), 1.0)))

@@ -1,0 +1,128 @@
+"""The two tasks, denoising and energy, as Lightning modules: loss, target scaling, validation metrics."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from lib.batches import Batch
+from lib.scaling import Scaling
+from lib.settings import TrainingSettings
+
+
+class Task(L.LightningModule):
+    """What both tasks share: AdamW, the schedule, and metrics summed over every conformation of an epoch.
+
+    A task gives ``monitor`` (the validation metric whose lowest value is best), `loss` and `errors`.
+    """
+
+    monitor: str
+
+    def __init__(self, model: nn.Module, settings: TrainingSettings) -> None:
+        """``model`` is an entry of `lib.models.MODELS`."""
+        super().__init__()
+        self.model, self.settings = model, settings
+        self.sums: dict[str, float] = {}
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The scalar to minimise, a mean over the batch's conformations."""
+        raise NotImplementedError
+
+    def errors(self, batch: Batch) -> dict[str, float]:
+        """Sums over the batch's conformations that `metrics` turns into metrics."""
+        raise NotImplementedError
+
+    def metrics(self, sums: dict[str, float]) -> dict[str, float]:
+        """Metrics from the sums of `errors` over an epoch."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch) -> Tensor:
+        """One step of Lightning's loop."""
+        loss = self.loss(batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.n_molecules)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the sums anew."""
+        self.sums = {}
+
+    def validation_step(self, batch: Batch) -> None:
+        """Add one batch to the sums."""
+        for key, value in self.errors(batch).items():
+            self.sums[key] = self.sums.get(key, 0.0) + value
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics over all validation conformations."""
+        self.log_dict({f"validation_{k}": v for k, v in self.metrics(self.sums).items()}, prog_bar=True)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW with the learning rate of `TrainingSettings.rate`, set before every step."""
+        s = self.settings
+        optimizer = torch.optim.AdamW(self.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
+        steps_per_epoch = self.trainer.estimated_stepping_batches / s.epochs
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: s.rate((step + 1) / steps_per_epoch))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class DenoisingTask(Task):
+    """Equation 7: the squared error of the predicted noise, summed over a conformation, mean over conformations."""
+
+    monitor = "validation_denoising_error"
+
+    def __init__(self, model: nn.Module, settings: TrainingSettings, sigma: float) -> None:
+        """``sigma`` (Å) is the standard deviation of the noise in the batches."""
+        super().__init__(model, settings)
+        self.sigma = sigma
+
+    def _squared(self, batch: Batch) -> Tensor:
+        return (self.model(batch, energy=False).noise - batch.noise).square().sum()
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Å² per conformation."""
+        return self._squared(batch) / batch.n_molecules
+
+    def errors(self, batch: Batch) -> dict[str, float]:
+        """Squared error (Å²) and number of coordinates."""
+        return {"squared": float(self._squared(batch).double()), "coordinates": 3.0 * len(batch.z)}
+
+    def metrics(self, sums: dict[str, float]) -> dict[str, float]:
+        """``denoising_error``: mean squared error per coordinate over σ²; 1 for predicting no noise at all."""
+        return {"denoising_error": sums["squared"] / sums["coordinates"] / self.sigma**2}
+
+
+class EnergyTask(Task):
+    """Mean squared error of the scaled energy (`scaling.Scaling`), whose numbers are saved with the model."""
+
+    monitor = "validation_rmse"
+
+    def __init__(self, model: nn.Module, settings: TrainingSettings, scaling: Scaling) -> None:
+        """``scaling`` was fitted to the training conformations."""
+        super().__init__(model, settings)
+        for name in ("mean", "std", "per_type"):
+            self.register_buffer(name, torch.tensor(getattr(scaling, name), dtype=torch.float64))
+
+    def baseline(self, batch: Batch) -> Tensor:
+        """What the scaling takes off, (n_molecules,) kcal/mol."""
+        atoms = self.per_type[batch.z]
+        return self.mean + atoms.new_zeros(batch.n_molecules).index_add(0, batch.molecule, atoms)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Dimensionless: in units of the scaled target's variance."""
+        energy = self.model(batch, noise=False).energy
+        target = (batch.energy - self.baseline(batch)) / self.std
+        return (energy - target.to(energy.dtype)).square().mean()
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Relative energies (n_molecules,) in kcal/mol, float64."""
+        return self.model(batch, noise=False).energy.double() * self.std + self.baseline(batch)
+
+    def errors(self, batch: Batch) -> dict[str, float]:
+        """Squared and absolute errors and their number."""
+        error = self.predict(batch) - batch.energy
+        return {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
+                "n": float(batch.n_molecules)}  # fmt: skip
+
+    def metrics(self, sums: dict[str, float]) -> dict[str, float]:
+        """``rmse`` and ``mae`` in kcal/mol."""
+        return {"rmse": (sums["squared"] / sums["n"]) ** 0.5, "mae": sums["absolute"] / sums["n"]}

@@ -1,0 +1,84 @@
+"""fit(): one training loop for both tasks, on Lightning.
+
+``best.ckpt`` (lowest validation metric) and ``last.ckpt`` are distinct files; the log is ``metrics.csv``.
+"""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from lib.tasks import Task
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves: the best checkpoint, the last one, and the log."""
+
+    best: Path
+    last: Path
+    log: Path
+    best_metric: float
+    steps: int
+
+
+def fit(
+    task: Task,
+    training: DataLoader,
+    validation: DataLoader,
+    folder: Path,
+    progress: bool = True,
+    tensorboard: bool = False,
+    accelerator: str = "auto",
+) -> Fitted:
+    """Train ``task`` and leave its best weights in it; checkpoints and logs go to ``folder``.
+
+    Validation sees every conformation, each ``validate_every`` epochs and after the last one.
+    """
+    quiet()
+    settings = task.settings
+    checkpoints = ModelCheckpoint(
+        dirpath=folder, filename="best", monitor=task.monitor, save_last=True, enable_version_counter=False
+    )
+    loggers = [CSVLogger(folder, name="", version="")]
+    if tensorboard:
+        loggers.append(TensorBoardLogger(folder, name="", version=""))
+    trainer = L.Trainer(
+        max_epochs=settings.epochs,
+        accelerator=accelerator,
+        devices=1,
+        logger=loggers,
+        callbacks=[checkpoints, *([TQDMProgressBar(refresh_rate=20)] if progress else [])],
+        check_val_every_n_epoch=settings.validate_every,
+        num_sanity_val_steps=0,
+        gradient_clip_val=settings.clip or None,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(task, training, validation)
+    if not checkpoints.best_model_path:
+        raise RuntimeError(f"{folder}: no validation ran, so there is no best checkpoint; lower validate_every")
+    best = torch.load(checkpoints.best_model_path, map_location="cpu", weights_only=True)
+    task.load_state_dict(best["state_dict"])
+    return Fitted(
+        best=Path(checkpoints.best_model_path),
+        last=Path(checkpoints.last_model_path),
+        log=folder / "metrics.csv",
+        best_metric=float(checkpoints.best_model_score),
+        steps=trainer.global_step,
+    )
+
+
+def quiet() -> None:
+    """Leave Lightning's notices about hardware and workers out of notebooks."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*smaller than the logging interval.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,101 @@
+"""Weights on disk as safetensors (nothing is executed on reading), with what is needed to build the model again.
+
+The header holds the model's name and settings, the task, the level of theory and the mean and standard deviation of
+the energy target, so that a file alone is a usable potential.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lib import models
+from lib.errors import DataError
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights file: its parameters by name, and its header ``about`` (model, settings, task, level, target, …)."""
+
+    path: Path
+    state: dict[str, Tensor]
+    about: dict[str, Any]
+
+    def build(self) -> nn.Module:
+        """The model with these weights.
+
+        Raises:
+            DataError: the parameters do not fit the model that the header names.
+        """
+        model = models.build(self.about["model"], self.about["settings"])
+        _check(self, dict(model.state_dict()), "file and model differ: train again")
+        model.load_state_dict(self.state)
+        return model
+
+
+def save_weights(path: Path, name: str, model: nn.Module, **about: Any) -> None:
+    """Write ``model``, an entry of `models.MODELS` called ``name``, with ``about`` (JSON values) in the header."""
+    header = {"model": name, "settings": asdict(model.settings), **about}
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    save_file(state, path, metadata={"about": json.dumps(header)})
+
+
+def load_weights(path: Path) -> Weights:
+    """Read a weights file.
+
+    Raises:
+        DataError: it is missing, broken, or not written by `save_weights`.
+    """
+    remedy = "train that model first, or name another file"
+    if not path.is_file():
+        raise DataError(path, "", "there is no such weights file", remedy)
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+            about = json.loads((file.metadata() or {}).get("about", "null"))
+    except (SafetensorError, ValueError) as error:
+        raise DataError(path, "", f"not a whole safetensors file ({error})", remedy) from error
+    if not isinstance(about, dict) or not {"model", "settings"} <= set(about):
+        raise DataError(path, "metadata", "it does not say which model it holds", remedy)
+    return Weights(path, state, about)
+
+
+def transfer(model: nn.Module, name: str, weights: Weights) -> list[str]:
+    """Put pre-trained message-passing layers into ``model`` (called ``name``); its fresh head stays (section 3.2).
+
+    Every parameter moves but those of ``model.not_pretrained``.
+
+    Returns:
+        The names of the parameters that moved.
+
+    Raises:
+        DataError: the file holds another model, other settings, or parameters that do not fit.
+    """
+    wanted = {"model": name, "settings": asdict(model.settings)}
+    for key, value in wanted.items():
+        if weights.about[key] != value:
+            raise DataError(weights.path, key, f"it holds {weights.about[key]}, not {value}", "choose matching weights")
+    state = dict(model.state_dict())
+    _check(weights, state, "choose matching weights")
+    moved = [key for key in state if not key.startswith(model.not_pretrained)]
+    with torch.no_grad():
+        for key in moved:
+            state[key].copy_(weights.state[key])
+    return moved
+
+
+def _check(weights: Weights, state: dict[str, Tensor], remedy: str) -> None:
+    """Compare names and shapes of all parameters."""
+    missing, unknown = sorted(set(state) - set(weights.state)), sorted(set(weights.state) - set(state))
+    shapes = [
+        f"{key} {tuple(weights.state[key].shape)} not {tuple(state[key].shape)}"
+        for key in sorted(set(state) & set(weights.state))
+        if weights.state[key].shape != state[key].shape
+    ]
+    if missing or unknown or shapes:
+        raise DataError(weights.path, "", f"missing {missing}, unknown {unknown}, misshapen {shapes}", remedy)
