@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lib.examples import NoisedExample
 from lib.paths import FIGURES
 from lib.runs import Result
 
@@ -68,26 +69,16 @@ def bonds_of(numbers: NDArray[np.integer], positions: NDArray[np.floating]) -> N
     return np.argwhere(np.triu(distance < reach, 1))
 
 
-def figure1(
-    numbers: NDArray[np.integer],
-    clean: NDArray[np.floating],
-    noise: NDArray[np.floating],
-    predicted: NDArray[np.floating],
-    curves: Sequence[Result],
-    sigma: float,
-    label: str,
-) -> Figure:
+def figure1(example: NoisedExample, curves: Sequence[Result], sigma: float, label: str) -> Figure:
     """A conformation, its noised copy with true and predicted noise, and the denoising error by epoch and seed.
 
     Args:
-        numbers: (N,) atomic numbers.
-        clean: (N, 3) Å.
-        noise: (N, 3) Å, what was added.
-        predicted: (N, 3) Å, what a model predicts from the noised copy.
-        curves: pre-training runs.
+        example: of panels (a) and (b).
+        curves: pre-training runs of panel (c), one a seed.
         sigma: Å.
         label: of the data.
     """
+    numbers, clean, noise, predicted = example.numbers, example.clean, example.noise, example.predicted
     figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.2), width_ratios=[1, 1.15, 1.15])
     view, bonds = flat_view(clean), bonds_of(numbers, clean)
     draw_molecule(axes[0], numbers, clean @ view, bonds)

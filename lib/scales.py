@@ -103,7 +103,7 @@ SCALES: dict[str, Scale] = {
     "laptop": Scale(
         suite="mini",
         widths={"egnn": {"hidden_channels": 64, "n_layers": 4}},
-        pretraining=TrainingSettings(epochs=5, batch_size=64, learning_rate=3e-3),
+        pretraining=TrainingSettings(epochs=4, batch_size=64, learning_rate=5e-3),
         finetuning={
             "ani1": TrainingSettings(epochs=32, batch_size=32, validate_every=4),
             "ani1x": TrainingSettings(epochs=32, batch_size=32, validate_every=4),

@@ -40,7 +40,8 @@ class Split:
         with np.load(path) as file:
             saved = str(file["hash"])
             parts = {key: file[key] for key in file.files if key != "hash"}
-        if _hash(store, parts) != saved:
+        outside = any(len(index) and index[-1] >= len(store) for index in parts.values())
+        if outside or _hash(store, parts) != saved:
             raise DataError(path, "hash", f"{saved} does not fit the store {store.path}", "make the split again")
         return Split(parts, saved)
 
