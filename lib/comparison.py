@@ -16,6 +16,7 @@ from lib.runs import Result, run_all, stored
 from lib.scales import PRE_TRAINING_DATA, Scale, get_scale
 
 CONTROL = 3  # times the steps, the control for faster optimisation
+CONTROL_DATA = ("ani1x",)  # where the control runs
 MINUTES = "core-minutes left"
 
 
@@ -49,6 +50,7 @@ def compare_arms(
     workers: int | None = None,
 ) -> list[Arm]:
     """Run or load the grid; ``longer`` times the steps, at the learning rates chosen for the plain schedule."""
+    run_all(_pretrainings(scale, cells, seeds), workers, "pre-training")
     scan = run_all(candidates(scale, cells, seeds[0]), workers, "learning rates")
     width = len(scale.learning_rates)
     rates = []
@@ -68,20 +70,25 @@ def compare_arms(
     ]
 
 
-def plan(scale: Scale, cells: Sequence[tuple[str, str, bool]], seeds: Sequence[int], longer: int = 1) -> pd.DataFrame:
-    """What `compare_arms` has to run: counts of runs, those stored, and the core-minutes of the others.
+def plan(
+    scale: Scale,
+    cells: Sequence[tuple[str, str, bool]],
+    seeds: Sequence[int],
+    control: Sequence[tuple[str, str, bool]] = (),
+) -> pd.DataFrame:
+    """What `compare_arms` has to run for ``cells``, and with `CONTROL` times the steps for ``control``.
 
-    The cost is the number of conformations that training passes times the scale's measured seconds: an estimate.
+    The cost in core-minutes of what is not stored is the number of conformations that training passes times the
+    scale's measured seconds: an estimate.
     """
     rate = scale.learning_rates[0]
-    kinds = {
-        "pre-training": [scale.pretrain(m, s) for m in dict.fromkeys(c[0] for c in cells) for s in seeds],
+    rows = []
+    for name, configs in {
+        "pre-training": _pretrainings(scale, cells, seeds),
         "learning rates": candidates(scale, cells, seeds[0]),
         "further seeds": [scale.finetune(m, d, s, p, rate) for m, d, p in cells for s in seeds[1:]],
-        f"{longer} × the steps": [scale.finetune(m, d, s, p, rate, longer) for m, d, p in cells for s in seeds],
-    }
-    rows = []
-    for name, configs in list(kinds.items())[: 3 if longer == 1 else 4]:
+        f"{CONTROL} times the steps": [scale.finetune(m, d, s, p, rate, CONTROL) for m, d, p in control for s in seeds],
+    }.items():
         todo = [c for c in configs if stored(c) is None]
         minutes = round(sum(_seconds(scale, c) for c in todo) / 60, 1)
         rows.append({"runs": name, "number": len(configs), "stored": len(configs) - len(todo), MINUTES: minutes})
@@ -91,7 +98,12 @@ def plan(scale: Scale, cells: Sequence[tuple[str, str, bool]], seeds: Sequence[i
 def plan_scale(name: str) -> pd.DataFrame:
     """`plan` of everything that the notebooks run at the scale called ``name``."""
     scale = get_scale(name)
-    return plan(scale, grid(list(MODELS), list(PRE_TRAINING_DATA)), scale.seeds, CONTROL)
+    models = list(MODELS)
+    return plan(scale, grid(models, PRE_TRAINING_DATA), scale.seeds, grid(models, CONTROL_DATA))
+
+
+def _pretrainings(scale: Scale, cells: Sequence[tuple[str, str, bool]], seeds: Sequence[int]) -> list[RunConfig]:
+    return [scale.pretrain(m, s) for m in dict.fromkeys(c[0] for c in cells) for s in seeds]
 
 
 def _seconds(scale: Scale, config: RunConfig) -> float:
