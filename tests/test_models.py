@@ -1,4 +1,4 @@
-"""One contract for every model: symmetries, batch independence, edge cases, in both precisions; and released weights."""
+"""One contract for every model: symmetries, batch independence, odd geometries, both precisions; released weights."""
 
 import json
 

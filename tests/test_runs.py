@@ -1,0 +1,196 @@
+"""Runs: stored by content, equal for equal seeds, pre-training apart from the test conformations; and real DFT data."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import MOLECULES, make_molecule, sample, write_ani1, write_ani1x
+
+from lib import runs
+from lib.config import Limits, RunConfig
+from lib.datasets import DataSet
+from lib.errors import DataError
+from lib.jobs import select, splits
+from lib.models import make_settings
+from lib.paths import RUNS
+from lib.runs import run, run_all, stored
+from lib.scales import SCALES, get_scale
+from lib.settings import TrainingSettings
+
+TRAINING = TrainingSettings(epochs=2, batch_size=16, learning_rate=3e-3)
+SETTINGS = make_settings("egnn", {"hidden_channels": 8, "n_layers": 2})
+
+
+@pytest.fixture
+def data(tmp_path):
+    molecules = [make_molecule(name, z, 30, k) for k, (name, z) in enumerate(MOLECULES.items())]
+    one = write_ani1(tmp_path / "ani1.h5", molecules[:2])
+    two = write_ani1x(tmp_path / "ani1x.h5", molecules[2:])
+    return DataSet("test/ani1", "ani1", str(one)), DataSet("test/ani1x", "ani1x", str(two))
+
+
+@pytest.fixture
+def pretraining(data):
+    return RunConfig("denoising", data, "egnn", SETTINGS, TRAINING, seed=0, sigma=0.2)
+
+
+@pytest.fixture
+def finetuning(data, pretraining):
+    return RunConfig("energy", data[:1], "egnn", SETTINGS, TRAINING, 0, baseline="mean", pretrained=pretraining)
+
+
+def test_second_call_loads(finetuning, monkeypatch):
+    first = run(finetuning, progress=False)
+    monkeypatch.setattr(runs, "JOBS", {})
+    again = run(finetuning, progress=False)
+    assert again.metrics == first.metrics
+    assert again.folder == first.folder
+    assert set(first.about["units"]) == set(first.metrics)
+    assert first.about["provenance"]["torch"]
+
+
+def test_key_follows_content(finetuning, pretraining, data, tmp_path):
+    keys = {
+        c.key()
+        for c in (
+            finetuning,
+            pretraining,
+            replace(finetuning, pretrained=None),
+            replace(finetuning, training=replace(TRAINING, learning_rate=1e-3)),
+            replace(finetuning, limits=Limits(train=5)),
+            replace(finetuning, pretrained=replace(pretraining, sigma=0.1)),
+            replace(finetuning, data=data[1:]),
+        )
+    }
+    assert len(keys) == 7
+    renamed = replace(finetuning, data=(replace(data[0], name="another name"),))
+    assert renamed.key() == finetuning.key()
+
+
+def test_equal_seeds_give_equal_numbers_and_other_seeds_others(finetuning, pretraining):
+    first = run(replace(finetuning, pretrained=None), progress=False)
+    here = first.folder.rename(first.folder.with_name("aside"))
+    again = run(replace(finetuning, pretrained=None), progress=False)
+    assert again.metrics == first.metrics
+    np.testing.assert_array_equal(again.predictions()["prediction"], np.load(here / "predictions.npz")["prediction"])
+    other = run(replace(finetuning, pretrained=None, seed=1), progress=False)
+    assert other.about["splits"] != first.about["splits"]
+    assert other.metrics["test_mae"] != first.metrics["test_mae"]
+
+
+def test_pretraining_never_sees_a_test_conformation(pretraining, finetuning):
+    tested = select(finetuning, "test")[0].index
+    seen = [select(pretraining, part)[0].index for part in ("train", "validation")]
+    assert not np.isin(np.concatenate(seen), tested).any()
+    loose = [select(replace(pretraining, strict_split=False), part)[0].index for part in ("train", "validation")]
+    assert np.isin(np.concatenate(loose), tested).any()
+
+
+def test_pretraining_of_another_seed_is_refused(finetuning, pretraining):
+    with pytest.raises(ValueError, match="has seen test conformations"):
+        replace(finetuning, seed=1)
+
+
+def test_pretrained_weights_are_used(finetuning):
+    tuned = run(finetuning, progress=False)
+    scratch = run(replace(finetuning, pretrained=None), progress=False)
+    assert tuned.metrics["test_mae"] != scratch.metrics["test_mae"]
+    assert tuned.about["steps"] == scratch.about["steps"]
+    assert tuned.about["splits"] == scratch.about["splits"]
+
+
+def test_lost_pretrained_weights_are_an_error(finetuning, pretraining):
+    (run(pretraining, progress=False).folder / "weights.safetensors").unlink()
+    with pytest.raises(DataError, match="no such weights file"):
+        run(replace(finetuning, training=replace(TRAINING, epochs=1)), progress=False)
+    for path in run(pretraining, progress=False).folder.iterdir():
+        path.unlink()
+
+
+def test_failed_run_leaves_nothing(finetuning, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("the power went")
+
+    config = replace(finetuning, pretrained=None, training=replace(TRAINING, epochs=3))
+    monkeypatch.setitem(runs.JOBS, "energy", fail)
+    with pytest.raises(RuntimeError, match="power"):
+        run(config, progress=False)
+    assert stored(config) is None
+    assert not list(RUNS.glob(f".{config.key()}*"))
+
+
+def test_denoising_history_and_rigid_part(pretraining):
+    result = run(replace(pretraining, seed=4), progress=False)
+    assert result.history()["epoch"] == [1, 2]
+    assert 0 < result.metrics["validation_rigid_part"] < 1
+
+
+def test_predictions_belong_to_the_test_split(finetuning):
+    result = run(finetuning, progress=False)
+    found = result.predictions()
+    ((store, split),) = splits(finetuning)
+    np.testing.assert_array_equal(found["index"], split.parts["test"])
+    np.testing.assert_array_equal(found["energy"], store.relative_energy(found["index"]))
+    np.testing.assert_array_equal(found["molecule"], store.molecule_of(found["index"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"task": "energi"}, "choose from"),
+        ({"sigma": 0.2}, "belongs to denoising"),
+        ({"baseline": None}, "baseline"),
+        ({"baseline": "median"}, "baseline"),
+        ({"settings": 3}, "EGNNSettings"),
+        ({"model": "egn"}, "choose from"),
+    ],
+)
+def test_bad_configs_fail_before_anything_runs(finetuning, change, word):
+    with pytest.raises(ValueError, match=word):
+        replace(finetuning, **change)
+
+
+def test_negative_sigma(pretraining):
+    with pytest.raises(ValueError, match="positive"):
+        replace(pretraining, sigma=-0.2)
+
+
+def test_unknown_scale_and_data_set():
+    with pytest.raises(ValueError, match="laptop"):
+        get_scale("huge")
+    with pytest.raises(ValueError, match="mini/ani1x"):
+        get_scale("smoke").finetune("egnn", "ani2", 0, False, 1e-3)
+
+
+@pytest.mark.parametrize("name", list(SCALES))
+def test_every_shipped_setting_makes_a_config(name):
+    scale = SCALES[name]
+    for data_set in scale.finetuning:
+        config = scale.finetune("egnn", data_set, scale.seeds[0], True, scale.learning_rates[0])
+        assert config.pretrained.sigma == 0.2
+        assert len(config.pretrained.data) == 2
+
+
+def test_paper_scale_is_the_papers():
+    paper = SCALES["paper"]
+    assert paper.pretraining == TrainingSettings(5, 256, 2e-4, 1e-7, 0.7, 0.3)
+    assert paper.finetuning["ani1"] == TrainingSettings(10, 256, 2e-4, 1e-7, 0.3, 0.7)
+    assert paper.baseline == "mean"
+
+
+def test_whole_path_on_real_dft_data():
+    """Read, split, pre-train, fine-tune and score on the real first file of ANI-1, at a tiny size, in two processes."""
+    real = DataSet("real/ani1", "ani1", str(sample("ani1_gdb_s01.h5")))
+    training = replace(TRAINING, epochs=3)
+    source = RunConfig("denoising", (real,), "egnn", SETTINGS, training, 0, sigma=0.2, limits=Limits(400, 100))
+    limits = Limits(200, 100, 200)
+    tuned = RunConfig(
+        "energy", (real,), "egnn", SETTINGS, training, 0, baseline="mean", limits=limits, pretrained=source
+    )
+    with_it, without = run_all([tuned, replace(tuned, pretrained=None)], workers=2)
+    assert run(source).metrics["validation_denoising_error"] < 1
+    spread = without.predictions()["energy"].std()
+    for result in (with_it, without):
+        assert np.isfinite(result.metrics["test_mae"])
+        assert result.metrics["test_rmse"] < 2 * spread
+        assert result.about["target"]["level"] == "wB97X/6-31G(d)"
