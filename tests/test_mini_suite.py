@@ -1,0 +1,197 @@
+"""The committed mini suite: what it must hold, that its labels are GFN2-xTB's, and that a seed makes it again."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import h5py
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from lib.elements import ATOM_TYPES
+from lib.levels import LARGEST_RESIDUAL, reference_energies
+from lib.mini_suite import ani1, ani1x, sampling, xtb
+from lib.mini_suite.build import RECIPES, SEED, molecule_seed
+from lib.mini_suite.filters import GeometryFilter, plausible
+from lib.mini_suite.free_atoms import write_reference_energies
+from lib.paths import DATA
+from lib.readers import READERS
+from lib.units import HARTREE
+
+MINI = DATA / "mini"
+GROUPS = {
+    "alcohol": "[CX4][OX2H]", "phenol": "c[OX2H]", "ether": "[#6][OX2;!$(OC=O)][#6]", "aldehyde": "[CX3H1](=O)",
+    "ketone": "[#6][CX3](=O)[#6]", "carboxylic acid": "C(=O)[OX2H]", "ester": "C(=O)[OX2][#6]", "amide": "C(=O)N",
+    "amine": "[NX3;!$(N[!#6;!#1]);!$(NC=[O,N])]", "nitrile": "C#N", "nitro": "[NX3+](=O)[O-]", "alkene": "C=C",
+    "alkyne": "C#C", "imine": "C=[NX2]", "oxime": "C=N[OX2H]", "hydrazine": "NN", "azide": "N=[N+]=[N-]",
+    "isocyanate": "N=C=O", "epoxide": "C1OC1", "urea": "NC(=O)N", "carbamate": "NC(=O)O", "amidine": "N=CN",
+    "aromatic carbocycle": "c1ccccc1", "heteroaromatic": "[n,o]", "peroxide": "OO", "anhydride": "C(=O)OC(=O)",
+}  # fmt: skip
+
+
+def test_ani1_molecules_are_many_small_and_diverse():
+    smiles = sampling.read_molecules(ani1.MOLECULES)
+    molecules = [Chem.MolFromSmiles(s) for s in smiles]
+    assert len({Chem.CanonSmiles(s) for s in smiles}) == len(smiles) >= 300
+    assert {m.GetNumHeavyAtoms() for m in molecules} == set(range(1, 9))
+    assert {a.GetSymbol() for m in molecules for a in m.GetAtoms()} == {"C", "N", "O"}
+    found = {
+        name for name, smarts in GROUPS.items() for m in molecules if m.HasSubstructMatch(Chem.MolFromSmarts(smarts))
+    }
+    assert len(found) >= 15, sorted(set(GROUPS) - found)
+
+
+def without_chain_carbons(smiles: str) -> str:
+    """Canonical SMILES with every CH2 of a chain contracted: equal for the members of a homologous series."""
+    molecule = Chem.RWMol(Chem.MolFromSmiles(smiles))
+    while True:
+        for atom in molecule.GetAtoms():
+            ends = [n.GetIdx() for n in atom.GetNeighbors()]
+            chain = atom.GetSymbol() == "C" and atom.GetTotalNumHs() == 2 and len(ends) == 2 and not atom.IsInRing()
+            if chain and all(b.GetBondType() == Chem.BondType.SINGLE for b in atom.GetBonds()):
+                molecule.AddBond(*ends, Chem.BondType.SINGLE)
+                molecule.RemoveAtom(atom.GetIdx())
+                Chem.SanitizeMol(molecule)
+                break
+        else:
+            return Chem.MolToSmiles(molecule)
+
+
+def test_ani1_has_no_homologues():
+    assert without_chain_carbons("CCCO") == without_chain_carbons("CCO") == without_chain_carbons("CO")
+    keys = [without_chain_carbons(s) for s in sampling.read_molecules(ani1.MOLECULES)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_counts():
+    small = list(READERS["ani1"](MINI / "ani1"))
+    assert len(small) >= 300
+    assert sum(len(m.energy) for m in small) >= 40_000
+    assert max((m.z > 1).sum() for m in small) == 8
+    large = list(READERS["ani1x"](MINI / "ani1x"))
+    assert len(sampling.read_molecules(ani1x.MOLECULES)) >= 150
+    assert sum(len(m.energy) for m in large) >= 15_000
+    assert 24 <= max(len(m.z) for m in large) <= 32
+    assert all(m.forces is not None for m in large)
+
+
+def test_size():
+    files = [p for name in RECIPES for p in (MINI / name).iterdir()]
+    assert sum(p.stat().st_size for p in files) <= 13 * 2**20
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_energies_are_near_the_free_atoms(name):
+    for molecule in READERS[name](MINI / name):
+        types = [ATOM_TYPES.index((Chem.GetPeriodicTable().GetElementSymbol(int(z)), 0)) for z in molecule.z]
+        residual = molecule.energy - reference_energies(molecule.level, np.array(types)).sum()
+        assert np.abs(residual).max() < LARGEST_RESIDUAL * (molecule.z > 1).sum()
+        assert residual.max() < 0  # every molecule is bound
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_relabelled_frames_agree(name):
+    """20 random committed frames: energies to 1e-6 Hartree, forces to their grid."""
+    rng = np.random.default_rng()
+    molecules = list(READERS[name](MINI / name))
+    for k in rng.integers(len(molecules), size=20):
+        molecule = molecules[k]
+        frame = int(rng.integers(len(molecule.energy)))
+        label = xtb.single_point(molecule.z, molecule.positions[frame].astype(float))
+        assert label.energy == pytest.approx(molecule.energy[frame] / HARTREE, abs=1e-6), (molecule.name, frame)
+        if molecule.forces is not None:
+            np.testing.assert_allclose(label.forces, molecule.forces[frame] / HARTREE, atol=0.51 * xtb.FORCE_GRID)
+
+
+def test_positions_are_on_their_grid():
+    for molecule in READERS["ani1x"](MINI / "ani1x"):
+        scaled = molecule.positions.astype(float) / xtb.POSITION_GRID
+        np.testing.assert_array_equal(scaled, np.round(scaled))
+
+
+def committed(name: str, smiles: str) -> np.ndarray:
+    """Energies (Hartree) of the group of one molecule."""
+    found = []
+
+    def visit(_, item):
+        if isinstance(item, h5py.Group) and "smiles" in item and b"".join(item["smiles"][()]).decode() == smiles:
+            found.append(item["energies"][()])
+
+    for path in sorted((MINI / name).iterdir()):
+        with h5py.File(path) as file:
+            file.visititems(visit)
+    (energies,) = found
+    return energies
+
+
+@pytest.mark.parametrize("line", [3, 60])
+def test_a_seed_makes_a_molecule_again(line):
+    """Bit for bit on the machine that made the suite; elsewhere another LAPACK moves the last digits of the modes."""
+    smiles = sampling.read_molecules(ani1.MOLECULES)[line]
+    again = ani1.sample(smiles, molecule_seed(SEED, line))
+    twice = ani1.sample(smiles, molecule_seed(SEED, line))
+    np.testing.assert_array_equal(again.energy, twice.energy)
+    energies = committed("ani1", smiles)
+    assert len(again.energy) == len(energies)
+    np.testing.assert_allclose(again.energy, energies, atol=1e-3, rtol=0)
+
+
+def test_dimers_and_larger_molecules_are_sampled():
+    dimer = ani1x.sample("O.CO", 1, frames=12)
+    assert dimer.forces.shape == (len(dimer.energy), 9, 3)
+    assert dimer.numbers.tolist() == sorted(dimer.numbers)
+    assert dimer.energy.std() > 0
+
+
+def test_filter_refuses_fused_and_dissociated():
+    rng = np.random.default_rng(0)
+    molecule = sampling.embed("CCO", rng)
+    accept, x = GeometryFilter(molecule), sampling.get_positions(molecule)
+    assert accept.accepts(x)
+    for factor in (0.6, 1.6):
+        assert not accept.accepts(factor * x)
+    broken = x.copy()
+    broken[0, 0] = np.nan
+    assert not accept.accepts(broken)
+
+
+def test_implausible_labels_are_dropped():
+    forces = np.zeros((4, 3, 3))
+    forces[3, 0, 0] = 1e4
+    keep = plausible(np.array([0.0, 5.0, 900.0, 1.0]), forces)
+    assert keep.tolist() == [True, True, False, False]
+
+
+def test_normal_modes_of_water():
+    """GFN2-xTB's harmonic wavenumbers: one bend and two stretches (tblite/xtb give about 1540, 3640, 3650 cm⁻¹)."""
+    molecule = sampling.embed("O", np.random.default_rng(0))
+    numbers = np.array([a.GetAtomicNum() for a in molecule.GetAtoms()])
+    x = xtb.relax(numbers, sampling.get_positions(molecule))
+    wavenumbers, modes = sampling.normal_modes(xtb.hessian(numbers, x) * HARTREE, sampling.masses(molecule))
+    assert modes.shape == (3, 3, 3)
+    assert 1450 < wavenumbers[0] < 1650
+    assert (wavenumbers[1:] > 3500).all()
+    assert (wavenumbers[1:] < 3800).all()
+
+
+def test_harmonic_samples_have_the_temperature():
+    """Equipartition: each mode holds k_B T / 2 on average."""
+    rng = np.random.default_rng(0)
+    mass = np.array([12.0, 1.0, 16.0])
+    root = rng.normal(size=(9, 9))
+    hessian = root @ root.T * 100 + 300 * np.eye(9)
+    wavenumbers, modes = sampling.normal_modes(hessian, mass)
+    drawn = sampling.sample_normal_modes(np.zeros((3, 3)), wavenumbers, modes, np.full(20_000, 500.0), rng)
+    flat = drawn.reshape(-1, 9)
+    energy = 0.5 * np.einsum("mi,ij,mj->m", flat, hessian, flat).mean()
+    assert energy == pytest.approx(len(wavenumbers) / 2 * 0.0019872 * 500, rel=0.2)
+
+
+def test_reference_energies_are_tblites(tmp_path):
+    write_reference_energies(tmp_path / "again.csv")
+    again = np.genfromtxt(tmp_path / "again.csv", delimiter=",", skip_header=1)[:, -1]
+    kept = np.genfromtxt(MINI / "reference_energies.csv", delimiter=",", skip_header=1)[:, -1]
+    np.testing.assert_allclose(again, kept, atol=1e-7)
+    values = reference_energies("GFN2-xTB", np.array([10, 3, 17, 21])) / HARTREE
+    np.testing.assert_allclose(values, [-0.393483, -1.793296, -2.605824, -3.767607], atol=1e-6)

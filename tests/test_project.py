@@ -1,0 +1,129 @@
+"""The house: dependencies in one place, notebooks as agreed, the command line, and the rules a reader can check."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+import nbformat
+import pytest
+import yaml
+from conftest import make_molecule, sample, write_ani1
+
+from lib.__main__ import main
+from lib.paths import ROOT
+from lib.scales import SCALES
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MODULES = sorted((ROOT / "lib").rglob("*.py"))
+
+
+def test_environment_yml_mirrors_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    (pip,) = [entry["pip"] for entry in conda if isinstance(entry, dict)]
+    assert [line for line in pip if line != "--editable ."] == project["dependencies"]
+    assert "python=3.11" in conda
+    assert project["requires-python"] == ">=3.11"
+
+
+def test_every_dependency_is_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert all("==" in line for line in project["dependencies"])
+    assert "torch==2.13.0" in project["dependencies"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+class TestNotebook:
+    def cells(self, path, kind="code"):
+        return [c for c in nbformat.read(path, 4).cells if c.cell_type == kind]
+
+    def test_outputs_only_where_they_are_compared(self, path):
+        for cell in self.cells(path):
+            compared = cell.source.startswith("# NBVAL_CHECK_OUTPUT")
+            assert bool(cell.outputs) == compared, cell.source[:60]
+            assert compared == ("keep_output" in cell.metadata.get("tags", []))
+
+    def test_parameters(self, path):
+        cell = self.cells(path)[0]
+        assert "parameters" in cell.metadata.tags
+        lines = cell.source.splitlines()
+        assert lines[0].startswith('scale = "smoke"')
+        assert len(lines) <= 12
+        assert all(re.match(r"\w+ = .+  # .+", line) for line in lines)
+
+    def test_cells_are_short_and_plain(self, path):
+        for cell in self.cells(path):
+            logic = [x for x in cell.source.splitlines() if x.strip() and not x.startswith(("import", "from", "#"))]
+            assert len(logic) <= 12, cell.source
+            assert not re.search(r"^\s*(def|class) ", cell.source, re.MULTILINE)
+
+    def test_prose_before_every_code_cell(self, path):
+        kinds = [c.cell_type for c in nbformat.read(path, 4).cells]
+        assert kinds[0] == "markdown"
+        assert all(kinds[k - 1] == "markdown" for k, kind in enumerate(kinds) if kind == "code")
+
+    def test_small(self, path):
+        assert path.stat().st_size < 50_000
+
+
+def test_papermill_parameters_exist_for_every_scale():
+    for name in SCALES:
+        values = yaml.safe_load((ROOT / "notebooks" / "params" / f"{name}.yml").read_text())
+        assert values == {"scale": name}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_module_rules(path):
+    text = path.read_text()
+    assert text.startswith('"""'), "a module begins with its docstring"
+    assert len(text.splitlines()) <= 350
+    assert not re.search(r"(?<![\w.])eval\(|import \*|\.\./", text)
+    assert not re.search(r"(==|!=) *[\"'](egnn|schnet|torchmd_net|se3_transformer)[\"']", text)
+
+
+def test_importing_lib_does_nothing(tmp_path):
+    code = "import sys, lib; print(sorted(m for m in sys.modules if m.startswith(('lib.', 'torch', 'numpy'))))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_command_line_converts(tmp_path, capsys):
+    source = write_ani1(tmp_path / "a.h5", [make_molecule("water", [8, 1, 1], 5, 0)])
+    assert main(["data", "convert", "ani1", str(source), str(tmp_path / "store")]) == 0
+    assert "1 molecules, 5 conformations, GFN2-xTB" in capsys.readouterr().out
+    assert json.loads((tmp_path / "store" / "header.json").read_text())["counts"]["conformations"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["data", "convert", "ani1", "nowhere.h5", "out"], "no such file"),
+        (["data", "convert", "ani7", "nowhere.h5", "out"], "choose from"),
+        (["runs", "plan", "--scale", "huge"], "choose from"),
+        (["mini-suite", "ani7"], "choose from"),
+    ],
+)
+def test_command_line_errors_are_one_line(arguments, word, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert word in message
+    assert len(message.strip().splitlines()) == 1
+
+
+def test_command_line_lists(capsys):
+    assert main(["data", "list"]) == 0
+    assert main(["runs", "list"]) == 0
+    assert main(["runs", "plan"]) == 0
+    out = capsys.readouterr().out
+    assert "mini/ani1x" in out
+    assert "core-minutes left" in out
+
+
+def test_command_line_reads_the_real_sample(tmp_path, capsys):
+    real = sample("ani1_gdb_s01.h5")
+    assert main(["data", "convert", "ani1", str(real), str(tmp_path / "store")]) == 0
+    assert "3 molecules, 10800 conformations, wB97X/6-31G(d)" in capsys.readouterr().out
