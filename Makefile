@@ -11,7 +11,7 @@ help:
 	@echo "make test                                   lint, unit tests, notebooks on an empty run store"
 	@echo "make lab                                    open JupyterLab"
 	@echo "make mini-suite                             make data/mini again from its seed"
-	@echo "make clean                                  remove converted stores and runs (cache/)"
+	@echo "make clean                                  remove converted stores and runs (cache/), keep figures"
 
 .venv: .venv/installed
 
@@ -32,7 +32,7 @@ $(NOTEBOOKS):
 
 test: .venv lint
 	$(BIN)/pytest
-	cache=$$(mktemp -d) && trap "rm -rf $$cache" EXIT && DENOISING_CACHE=$$cache $(BIN)/pytest --nbval-lax --nbval-current-env notebooks
+	cache=$$(mktemp -d) && trap "rm -rf $$cache" EXIT && DENOISING_CACHE=$$cache DENOISING_FIGURES=$$cache/figures $(BIN)/pytest --nbval-lax --nbval-current-env notebooks
 
 lint: .venv
 	$(BIN)/ruff check

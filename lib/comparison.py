@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lib.config import RunConfig
-from lib.jobs import select
+from lib.jobs import select, splits
 from lib.models import MODELS
 from lib.runs import Result, run_all, stored
 from lib.scales import PRE_TRAINING_DATA, Scale, get_scale
@@ -108,7 +108,7 @@ def _pretrainings(scale: Scale, cells: Sequence[tuple[str, str, bool]], seeds: S
 
 def _seconds(scale: Scale, config: RunConfig) -> float:
     per_conformation = scale.seconds.get(config.model, (float("nan"),) * 2)[config.task == "energy"]
-    passed = sum(len(s.index) for s in select(config, "train")) * config.training.epochs
+    passed = sum(len(s.index) for s in select(config, splits(config))["train"]) * config.training.epochs
     return 5.0 + passed * per_conformation
 
 
@@ -122,7 +122,7 @@ def describe(arms: Sequence[Arm]) -> pd.DataFrame:
             "learning rate": a.learning_rate,
             "steps": a.results[0].about["steps"],
             "R²": round(sum(r.metrics["test_r2"] for r in a.results) / len(a.results), 4),
-            "minutes a run": round(sum(r.about["wall_seconds"] for r in a.results) / len(a.results) / 60, 1),
+            "seconds a run": round(sum(r.about["wall_seconds"] for r in a.results) / len(a.results), 1),
         }
         for a in arms
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lib.batches import Batch
 from lib.elements import ATOM_TYPES
-from lib.jobs import select
+from lib.jobs import select, splits
 from lib.noising import gaussian_noise
 from lib.runs import Result, RunConfig
 
@@ -30,7 +30,7 @@ def noised_example(config: RunConfig, result: Result, n_atoms: int, seed: int) -
     Raises:
         ValueError: no validation conformation has that many atoms.
     """
-    for selection in select(config, "validation"):
+    for selection in select(config, splits(config))["validation"]:
         store, index = selection.store, selection.index
         fitting = index[store.n_atoms[store.molecule_of(index)] == n_atoms]
         if len(fitting):

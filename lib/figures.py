@@ -13,6 +13,7 @@ import seaborn as sns
 from ase.data import chemical_symbols, covalent_radii
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from lib.examples import NoisedExample
@@ -49,17 +50,28 @@ def flat_view(positions: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def draw_molecule(
-    ax: Axes, numbers: NDArray[np.integer], flat: NDArray[np.floating], bonds: NDArray, fade: float = 1.0
+    ax: Axes, numbers: NDArray[np.integer], flat: NDArray[np.floating], bonds: NDArray[np.integer], fade: float = 1.0
 ) -> None:
     """Atoms as discs coloured by element and sized by covalent radius; ``flat`` (N, 2) Å, ``bonds`` (K, 2)."""
     for i, j in bonds:
         ax.plot(*flat[[i, j]].T, color="black", linewidth=1.2, alpha=0.6 * fade, zorder=1)
-    for z in np.unique(numbers):
-        here = numbers == z
-        ax.scatter(*flat[here].T, s=420 * covalent_radii[z], c=ELEMENT_COLOURS.get(int(z), GREEN), edgecolors="black",
-                   linewidths=0.8, alpha=fade, zorder=2, label=chemical_symbols[z])  # fmt: skip
+    colours = [ELEMENT_COLOURS.get(int(z), GREEN) for z in numbers]
+    ax.scatter(*flat.T, s=420 * covalent_radii[numbers], c=colours, edgecolors="black", linewidths=0.8, alpha=fade,
+               zorder=2, clip_on=False)  # fmt: skip
+    ax.margins(0.12)
     ax.set_aspect("equal")
     ax.axis("off")
+
+
+def element_legend(ax: Axes, numbers: NDArray[np.integer]) -> None:
+    """The colours of the elements, under the drawing."""
+    handles = [
+        Line2D([], [], linestyle="", marker="o", markersize=7, markeredgecolor="black",
+               markerfacecolor=ELEMENT_COLOURS.get(int(z), GREEN), label=chemical_symbols[z])
+        for z in np.unique(numbers)
+    ]  # fmt: skip
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False,
+              handletextpad=0.1, columnspacing=0.8)  # fmt: skip
 
 
 def bonds_of(numbers: NDArray[np.integer], positions: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -83,13 +95,12 @@ def figure1(example: NoisedExample, curves: Sequence[Result], sigma: float, labe
     view, bonds = flat_view(clean), bonds_of(numbers, clean)
     draw_molecule(axes[0], numbers, clean @ view, bonds)
     axes[0].set_title("(a) conformation")
-    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False, markerscale=0.5,
-                   handletextpad=0.1, columnspacing=0.8)  # fmt: skip
+    element_legend(axes[0], numbers)
     noised = (clean + noise) @ view
     draw_molecule(axes[1], numbers, noised, bonds, fade=0.35)
     for vectors, colour, name in ((noise, ORANGE, "noise"), (predicted, BLUE, "predicted noise")):
         flat = vectors @ view
-        axes[1].quiver(*noised.T, *-flat.T, angles="xy", scale_units="xy", scale=1, color=colour, width=0.009,
+        axes[1].quiver(*noised.T, *-flat.T, angles="xy", scale_units="xy", scale=1, color=colour, width=0.008,
                        zorder=4, label=f"minus {name}")  # fmt: skip
     axes[1].set_title(f"(b) noised, σ = {sigma} Å")
     axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2, frameon=False, columnspacing=1.0)

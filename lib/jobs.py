@@ -35,7 +35,10 @@ UNITS = {
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and what else is to be said
 
 
-def splits(config: RunConfig) -> list[tuple[ConformationStore, Split]]:
+Splits = list[tuple[ConformationStore, Split]]
+
+
+def splits(config: RunConfig) -> Splits:
     """Each data set's store and the split that ``config`` uses."""
     out = []
     for dataset in config.data:
@@ -48,13 +51,14 @@ def splits(config: RunConfig) -> list[tuple[ConformationStore, Split]]:
     return out
 
 
-def select(config: RunConfig, part: str) -> list[Selection]:
-    """The conformations of ``part`` in every data set, limited as the config says."""
-    limit = getattr(config.limits, part)
-    out = []
-    for store, split in splits(config):
-        index = split.parts[part]
-        out.append(Selection(store, index if limit is None else subsample(index, limit, config.seed)))
+def select(config: RunConfig, found: Splits) -> dict[str, list[Selection]]:
+    """The conformations of each part in every data set of ``found`` (from `splits`), limited as the config says."""
+    out: dict[str, list[Selection]] = {}
+    for store, split in found:
+        for part, index in split.parts.items():
+            limit = getattr(config.limits, part)
+            index = index if limit is None else subsample(index, limit, config.seed)
+            out.setdefault(part, []).append(Selection(store, index))
     return out
 
 
@@ -70,20 +74,22 @@ def _loader(config: RunConfig, data: ConformationBatches, shuffle: bool) -> Data
     return make_loader(data, size, config.seed, shuffle)
 
 
-def _facts(config: RunConfig, folder: Path, sizes: dict[str, int], steps: int) -> dict[str, Any]:
+def _facts(
+    config: RunConfig, folder: Path, found: Splits, data: dict[str, ConformationBatches], steps: int
+) -> dict[str, Any]:
     """What both tasks say about themselves; saves the splits."""
     hashes = {}
-    for (_, split), dataset in zip(splits(config), config.data, strict=True):
+    for (_, split), dataset in zip(found, config.data, strict=True):
         split.save(folder / f"split-{dataset.reader}.npz")
         hashes[dataset.name] = split.hash
-    return {"splits": hashes, "conformations": sizes, "steps": steps}
+    return {"splits": hashes, "conformations": {k: len(v) for k, v in data.items()}, "steps": steps}
 
 
 def denoise(config: RunConfig, folder: Path, progress: bool, weights: Weights | None = None) -> Outcome:
     """Pre-train: metrics are the validation denoising error and the part of the noise that is rigid motion."""
     model = _initial_model(config)
-    data = {part: ConformationBatches(select(config, part), config.settings.cutoff, config.sigma)
-            for part in ("train", "validation")}  # fmt: skip
+    found = splits(config)
+    data = {k: ConformationBatches(v, config.settings.cutoff, config.sigma) for k, v in select(config, found).items()}
     task = DenoisingTask(model, config.training, config.sigma)
     validation = _loader(config, data["validation"], shuffle=False)
     fitted = fit(task, _loader(config, data["train"], shuffle=True), validation, folder, progress)
@@ -93,7 +99,7 @@ def denoise(config: RunConfig, folder: Path, progress: bool, weights: Weights | 
         "validation_denoising_error": fitted.best_metric,
         "validation_rigid_part": _rigid_share(validation, config),
     }
-    return metrics, _facts(config, folder, {k: len(v) for k, v in data.items()}, fitted.steps)
+    return metrics, _facts(config, folder, found, data, fitted.steps)
 
 
 def _rigid_share(loader: DataLoader, config: RunConfig) -> float:
@@ -113,14 +119,14 @@ def energy(config: RunConfig, folder: Path, progress: bool, weights: Weights | N
     model = _initial_model(config)
     if weights is not None:
         transfer(model, config.model, weights)
-    data = {part: ConformationBatches(select(config, part), config.settings.cutoff)
-            for part in ("train", "validation", "test")}  # fmt: skip
+    found = splits(config)
+    data = {k: ConformationBatches(v, config.settings.cutoff) for k, v in select(config, found).items()}
     scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
     task = EnergyTask(model, config.training, scaling)
     loaders = {part: _loader(config, data[part], shuffle=part == "train") for part in data}
     fitted = fit(task, loaders["train"], loaders["validation"], folder, progress)
     _write_history(fitted.log, folder)
-    store = open_store(config.data[0])
+    store = found[0][0]
     target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level}
     save_weights(folder / "weights.safetensors", config.model, model, task="energy", target=target)
     test = _predict(task, loaders["test"])
@@ -134,7 +140,7 @@ def energy(config: RunConfig, folder: Path, progress: bool, weights: Weights | N
         "test_r2": float(1 - (error**2).mean() / ((test["energy"] - test["baseline"]) ** 2).mean()),
         "validation_rmse": fitted.best_metric,
     }
-    return metrics, _facts(config, folder, {k: len(v) for k, v in data.items()}, fitted.steps) | {"target": target}
+    return metrics, _facts(config, folder, found, data, fitted.steps) | {"target": target}
 
 
 def _predict(task: EnergyTask, loader: DataLoader) -> dict[str, NDArray]:

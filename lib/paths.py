@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
-FIGURES = ROOT / "figures"
+FIGURES = Path(os.environ.get("DENOISING_FIGURES", ROOT / "figures"))
 CACHE = Path(os.environ.get("DENOISING_CACHE", ROOT / "cache"))
 STORES = CACHE / "stores"
 RUNS = CACHE / "runs"

@@ -88,16 +88,16 @@ SCALES: dict[str, Scale] = {
     "smoke": Scale(
         suite="mini",
         widths={"egnn": {"hidden_channels": 16, "n_layers": 3}},
-        pretraining=TrainingSettings(epochs=4, batch_size=32, learning_rate=2e-3),
+        pretraining=TrainingSettings(epochs=6, batch_size=32, learning_rate=5e-3),
         finetuning={
-            "ani1": TrainingSettings(epochs=4, batch_size=32, validate_every=2),
-            "ani1x": TrainingSettings(epochs=4, batch_size=32, validate_every=2),
+            "ani1": TrainingSettings(epochs=10, batch_size=32, validate_every=5),
+            "ani1x": TrainingSettings(epochs=10, batch_size=32, validate_every=5),
         },
         baseline="composition",
-        learning_rates=(2e-3,),
+        learning_rates=(3e-3,),
         seeds=(0, 1),
-        pretraining_limits=Limits(300, 100),
-        finetuning_limits=Limits(200, 100, 100),
+        pretraining_limits=Limits(1500, 200),
+        finetuning_limits=Limits(300, 100, 200),
         seconds={"egnn": (4e-4, 4e-4)},
     ),
     "laptop": Scale(

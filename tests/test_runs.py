@@ -79,10 +79,13 @@ def test_equal_seeds_give_equal_numbers_and_other_seeds_others(finetuning, pretr
 
 
 def test_pretraining_never_sees_a_test_conformation(pretraining, finetuning):
-    tested = select(finetuning, "test")[0].index
-    seen = [select(pretraining, part)[0].index for part in ("train", "validation")]
+    def first(config):
+        return {part: chosen[0].index for part, chosen in select(config, splits(config)).items()}
+
+    tested = first(finetuning)["test"]
+    seen = list(first(pretraining).values())
     assert not np.isin(np.concatenate(seen), tested).any()
-    loose = [select(replace(pretraining, strict_split=False), part)[0].index for part in ("train", "validation")]
+    loose = list(first(replace(pretraining, strict_split=False)).values())
     assert np.isin(np.concatenate(loose), tested).any()
 
 

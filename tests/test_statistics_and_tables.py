@@ -92,8 +92,9 @@ def arms(tmp_path):
                 folder = tmp_path / f"{data}-{pretrained}-{seed}"
                 folder.mkdir()
                 rng = np.random.default_rng(seed)
-                np.savez(folder / "predictions.npz", energy=np.zeros(90), molecule=np.repeat(np.arange(9), 10),
-                         prediction=rng.normal(size=90) * (0.7 if pretrained else 1.0), index=np.arange(90))  # fmt: skip
+                prediction = rng.normal(size=90) * (0.7 if pretrained else 1.0)
+                molecule = np.repeat(np.arange(9), 10)
+                np.savez(folder / "predictions.npz", energy=np.zeros(90), molecule=molecule, prediction=prediction)
                 about = {"steps": 3, "wall_seconds": 60.0}
                 results.append(Result(str(seed), folder, {"test_r2": 0.5, "validation_rmse": 1.0}, about))
             found.append(Arm("egnn", data, pretrained, 1, 1e-3, tuple(results)))
