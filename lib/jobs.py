@@ -21,7 +21,7 @@ from lib.scaling import Scaling
 from lib.splits import FINE_TUNING, PRE_TRAINING, Split, make_split, subsample
 from lib.store import ConformationStore
 from lib.tasks import DenoisingTask, EnergyTask
-from lib.training import fit
+from lib.training import Execution, fit
 from lib.weights import Weights, save_weights, transfer
 
 UNITS = {
@@ -85,14 +85,14 @@ def _facts(
     return {"splits": hashes, "conformations": {k: len(v) for k, v in data.items()}, "steps": steps}
 
 
-def denoise(config: RunConfig, folder: Path, progress: bool, weights: Weights | None = None) -> Outcome:
+def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weights | None = None) -> Outcome:
     """Pre-train: metrics are the validation denoising error and the part of the noise that is rigid motion."""
     model = _initial_model(config)
     found = splits(config)
     data = {k: ConformationBatches(v, config.settings.cutoff, config.sigma) for k, v in select(config, found).items()}
     task = DenoisingTask(model, config.training, config.sigma)
     validation = _loader(config, data["validation"], shuffle=False)
-    fitted = fit(task, _loader(config, data["train"], shuffle=True), validation, folder, progress)
+    fitted = fit(task, _loader(config, data["train"], shuffle=True), validation, folder, execution)
     _write_history(fitted.log, folder)
     save_weights(folder / "weights.safetensors", config.model, model, task="denoising", sigma=config.sigma)
     metrics = {
@@ -111,7 +111,7 @@ def _rigid_share(loader: DataLoader, config: RunConfig) -> float:
     return squared / coordinates / config.sigma**2
 
 
-def energy(config: RunConfig, folder: Path, progress: bool, weights: Weights | None = None) -> Outcome:
+def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weights | None = None) -> Outcome:
     """Train the energy, from ``weights`` where given: metrics are test RMSE, MAE, R² and best validation RMSE.
 
     R² is the share of the variance about the baseline (`scaling`) that the model explains: 0 for the baseline alone.
@@ -124,7 +124,7 @@ def energy(config: RunConfig, folder: Path, progress: bool, weights: Weights | N
     scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
     task = EnergyTask(model, config.training, scaling)
     loaders = {part: _loader(config, data[part], shuffle=part == "train") for part in data}
-    fitted = fit(task, loaders["train"], loaders["validation"], folder, progress)
+    fitted = fit(task, loaders["train"], loaders["validation"], folder, execution)
     _write_history(fitted.log, folder)
     store = found[0][0]
     target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level}

@@ -26,6 +26,7 @@ from lib.config import Limits, RunConfig
 from lib.jobs import JOBS, UNITS
 from lib.paths import RUNS
 from lib.provenance import provenance
+from lib.training import QUIET, SHOWN, Execution
 from lib.weights import Weights, load_weights
 
 __all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "stored"]
@@ -74,22 +75,23 @@ def _load(folder: Path) -> Result:
     return Result(folder.name, folder, content["metrics"], content["about"])
 
 
-def run(config: RunConfig, progress: bool = True) -> Result:
+def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
     """Load the result of ``config``, or train it, and the pre-training that it starts from, and store it."""
     found = stored(config)
     if found is not None:
         return found
-    weights = None if config.pretrained is None else run(config.pretrained, progress).weights()
+    weights = None if config.pretrained is None else run(config.pretrained, execution).weights()
     key = config.key()
     RUNS.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=RUNS))
     started = time.perf_counter()
     try:
-        metrics, about = JOBS[config.task](config, part, progress, weights)
+        metrics, about = JOBS[config.task](config, part, execution, weights)
         about |= {"config": config.describe(), "units": {name: UNITS[name] for name in metrics}}
         about |= {"wall_seconds": round(time.perf_counter() - started, 1), "provenance": provenance()}
         (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
-        if not (RUNS / key).exists():
+        if stored(config) is None:  # nobody else has finished it meanwhile
+            shutil.rmtree(RUNS / key, ignore_errors=True)
             os.replace(part, RUNS / key)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -113,7 +115,7 @@ def run_all(configs: Sequence[RunConfig], workers: int | None = None, title: str
             with ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn"), _one_thread) as pool:
                 done: Iterable[Result] = pool.map(_run_quietly, missing.values())
                 list(tqdm(done, total=len(missing), desc=f"{title}: {next(iter(missing.values())).task}"))
-    return [run(c, progress=False) for c in configs]
+    return [run(c, QUIET) for c in configs]
 
 
 def _one_thread() -> None:
@@ -121,4 +123,4 @@ def _one_thread() -> None:
 
 
 def _run_quietly(config: RunConfig) -> Result:
-    return run(config, progress=False)
+    return run(config, QUIET)

@@ -18,6 +18,18 @@ from lib.tasks import Task
 
 
 @dataclass(frozen=True)
+class Execution:
+    """How a fit runs, which is no part of what comes out: progress bar, TensorBoard beside the CSV log, accelerator."""
+
+    progress: bool = True
+    tensorboard: bool = False
+    accelerator: str = "auto"
+
+
+SHOWN, QUIET = Execution(), Execution(progress=False)
+
+
+@dataclass(frozen=True)
 class Fitted:
     """What a fit leaves: the best checkpoint, the last one, and the log."""
 
@@ -33,9 +45,7 @@ def fit(
     training: DataLoader,
     validation: DataLoader,
     folder: Path,
-    progress: bool = True,
-    tensorboard: bool = False,
-    accelerator: str = "auto",
+    execution: Execution = SHOWN,
 ) -> Fitted:
     """Train ``task`` and leave its best weights in it; checkpoints and logs go to ``folder``.
 
@@ -47,18 +57,18 @@ def fit(
         dirpath=folder, filename="best", monitor=task.monitor, save_last=True, enable_version_counter=False
     )
     loggers = [CSVLogger(folder, name="", version="")]
-    if tensorboard:
+    if execution.tensorboard:
         loggers.append(TensorBoardLogger(folder, name="", version=""))
     trainer = L.Trainer(
         max_epochs=settings.epochs,
-        accelerator=accelerator,
+        accelerator=execution.accelerator,
         devices=1,
         logger=loggers,
-        callbacks=[checkpoints, *([TQDMProgressBar(refresh_rate=20)] if progress else [])],
+        callbacks=[checkpoints, *([TQDMProgressBar(refresh_rate=20)] if execution.progress else [])],
         check_val_every_n_epoch=settings.validate_every,
         num_sanity_val_steps=0,
         gradient_clip_val=settings.clip or None,
-        enable_progress_bar=progress,
+        enable_progress_bar=execution.progress,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )

@@ -1,5 +1,6 @@
 """Runs: stored by content, equal for equal seeds, pre-training apart from the test conformations; and real DFT data."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from lib.paths import RUNS
 from lib.runs import run, run_all, stored
 from lib.scales import SCALES, get_scale
 from lib.settings import TrainingSettings
+from lib.training import QUIET
 
 TRAINING = TrainingSettings(epochs=2, batch_size=16, learning_rate=3e-3)
 SETTINGS = make_settings("egnn", {"hidden_channels": 8, "n_layers": 2})
@@ -40,9 +42,9 @@ def finetuning(data, pretraining):
 
 
 def test_second_call_loads(finetuning, monkeypatch):
-    first = run(finetuning, progress=False)
+    first = run(finetuning, QUIET)
     monkeypatch.setattr(runs, "JOBS", {})
-    again = run(finetuning, progress=False)
+    again = run(finetuning, QUIET)
     assert again.metrics == first.metrics
     assert again.folder == first.folder
     assert set(first.about["units"]) == set(first.metrics)
@@ -68,12 +70,12 @@ def test_key_follows_content(finetuning, pretraining, data, tmp_path):
 
 
 def test_equal_seeds_give_equal_numbers_and_other_seeds_others(finetuning, pretraining):
-    first = run(replace(finetuning, pretrained=None), progress=False)
+    first = run(replace(finetuning, pretrained=None), QUIET)
     here = first.folder.rename(first.folder.with_name("aside"))
-    again = run(replace(finetuning, pretrained=None), progress=False)
+    again = run(replace(finetuning, pretrained=None), QUIET)
     assert again.metrics == first.metrics
     np.testing.assert_array_equal(again.predictions()["prediction"], np.load(here / "predictions.npz")["prediction"])
-    other = run(replace(finetuning, pretrained=None, seed=1), progress=False)
+    other = run(replace(finetuning, pretrained=None, seed=1), QUIET)
     assert other.about["splits"] != first.about["splits"]
     assert other.metrics["test_mae"] != first.metrics["test_mae"]
 
@@ -95,19 +97,28 @@ def test_pretraining_of_another_seed_is_refused(finetuning, pretraining):
 
 
 def test_pretrained_weights_are_used(finetuning):
-    tuned = run(finetuning, progress=False)
-    scratch = run(replace(finetuning, pretrained=None), progress=False)
+    tuned = run(finetuning, QUIET)
+    scratch = run(replace(finetuning, pretrained=None), QUIET)
     assert tuned.metrics["test_mae"] != scratch.metrics["test_mae"]
     assert tuned.about["steps"] == scratch.about["steps"]
     assert tuned.about["splits"] == scratch.about["splits"]
 
 
 def test_lost_pretrained_weights_are_an_error(finetuning, pretraining):
-    (run(pretraining, progress=False).folder / "weights.safetensors").unlink()
+    (run(pretraining, QUIET).folder / "weights.safetensors").unlink()
     with pytest.raises(DataError, match="no such weights file"):
-        run(replace(finetuning, training=replace(TRAINING, epochs=1)), progress=False)
-    for path in run(pretraining, progress=False).folder.iterdir():
-        path.unlink()
+        run(replace(finetuning, training=replace(TRAINING, epochs=1)), QUIET)
+    shutil.rmtree(run(pretraining, QUIET).folder)
+
+
+def test_folder_without_a_result_is_no_result(pretraining):
+    """What a removed or half-copied run left is replaced, not trusted."""
+    config = replace(pretraining, seed=9)
+    folder = RUNS / config.key()
+    folder.mkdir(parents=True)
+    (folder / "weights.safetensors").write_bytes(b"half")
+    assert stored(config) is None
+    assert run(config, QUIET).weights().about["task"] == "denoising"
 
 
 def test_failed_run_leaves_nothing(finetuning, monkeypatch):
@@ -117,19 +128,19 @@ def test_failed_run_leaves_nothing(finetuning, monkeypatch):
     config = replace(finetuning, pretrained=None, training=replace(TRAINING, epochs=3))
     monkeypatch.setitem(runs.JOBS, "energy", fail)
     with pytest.raises(RuntimeError, match="power"):
-        run(config, progress=False)
+        run(config, QUIET)
     assert stored(config) is None
     assert not list(RUNS.glob(f".{config.key()}*"))
 
 
 def test_denoising_history_and_rigid_part(pretraining):
-    result = run(replace(pretraining, seed=4), progress=False)
+    result = run(replace(pretraining, seed=4), QUIET)
     assert result.history()["epoch"] == [1, 2]
     assert 0 < result.metrics["validation_rigid_part"] < 1
 
 
 def test_predictions_belong_to_the_test_split(finetuning):
-    result = run(finetuning, progress=False)
+    result = run(finetuning, QUIET)
     found = result.predictions()
     ((store, split),) = splits(finetuning)
     np.testing.assert_array_equal(found["index"], split.parts["test"])

@@ -16,7 +16,7 @@ from lib.scaling import Scaling
 from lib.settings import TrainingSettings
 from lib.store import ConformationStore
 from lib.tasks import DenoisingTask, EnergyTask
-from lib.training import fit
+from lib.training import Execution, fit
 from lib.weights import load_weights, save_weights, transfer
 
 SMALL = {"hidden_channels": 8, "n_layers": 2}
@@ -58,13 +58,24 @@ def fitted(selection, tmp_path):
     data = ConformationBatches([selection], 5.0, sigma=0.2)
     task = DenoisingTask(build(), SETTINGS, 0.2)
     loaders = make_loader(data, 16, 0, shuffle=True), make_loader(data, 64, 0, shuffle=False)
-    return fit(task, *loaders, tmp_path / "fit", progress=False, accelerator="cpu"), task, loaders[1]
+    return fit(task, *loaders, tmp_path / "fit", Execution(progress=False, accelerator="cpu")), task, loaders[1]
 
 
 def test_denoising_fit_beats_predicting_nothing(fitted):
     result, _, _ = fitted
     assert result.best_metric < 1.0
     assert result.steps == 3 * 6
+
+
+def test_tensorboard_only_when_asked_for(selection, tmp_path):
+    data = ConformationBatches([selection], 5.0, sigma=0.2)
+    for asked in (False, True):
+        folder = tmp_path / str(asked)
+        loaders = make_loader(data, 32, 0, shuffle=True), make_loader(data, 64, 0, shuffle=False)
+        task = DenoisingTask(build(), replace(SETTINGS, epochs=1), 0.2)
+        fit(task, *loaders, folder, Execution(progress=False, tensorboard=asked, accelerator="cpu"))
+        assert (folder / "metrics.csv").exists()
+        assert bool(list(folder.glob("events.out.*"))) is asked
 
 
 def test_best_and_last_are_distinct_files(fitted):
@@ -91,7 +102,7 @@ def test_energy_fit(selection, tmp_path, baseline):
     scaling = Scaling.fit(baseline, data.energies(), data.compositions())
     task = EnergyTask(build(), replace(SETTINGS, epochs=20), scaling)
     loaders = make_loader(data, 16, 0, shuffle=True), make_loader(data, 64, 0, shuffle=False)
-    result = fit(task, *loaders, tmp_path / "fit", progress=False, accelerator="cpu")
+    result = fit(task, *loaders, tmp_path / "fit", Execution(progress=False, accelerator="cpu"))
     with torch.no_grad():
         error = torch.cat([task.predict(b) - b.energy for b in loaders[1]])
     assert float(error.square().mean().sqrt()) == pytest.approx(result.best_metric, rel=1e-5)
