@@ -1,11 +1,11 @@
 """With and without pre-training: the same schedule, steps, seeds and splits; each arm with its own learning rate.
 
-The learning rate of an arm is the one of the scale's candidates with the lowest validation RMSE at the first seed; the
-other seeds keep it. Test data decide nothing.
+The learning rate of an arm is the one of the scale's candidates with the lowest validation RMSE, mean over seeds. Test
+data decide nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -17,6 +17,7 @@ from lib.scales import PRE_TRAINING_DATA, Scale, get_scale
 
 CONTROL = 3  # times the steps, the control for faster optimisation
 CONTROL_DATA = ("ani1x",)  # where the control runs
+Cell = tuple[str, str, bool]  # model, data set, pre-trained
 MINUTES = "core-minutes left"
 
 
@@ -32,62 +33,64 @@ class Arm:
     results: tuple[Result, ...]
 
 
-def grid(models: Sequence[str], data: Sequence[str]) -> list[tuple[str, str, bool]]:
+def grid(models: Sequence[str], data: Sequence[str]) -> list[Cell]:
     """All (model, data set, pre-trained)."""
     return [(m, d, p) for m in models for d in data for p in (False, True)]
 
 
-def candidates(scale: Scale, cells: Sequence[tuple[str, str, bool]], seed: int) -> list[RunConfig]:
-    """The runs from which each cell's learning rate is chosen, cell by cell."""
-    return [scale.finetune(m, d, seed, p, rate) for m, d, p in cells for rate in scale.learning_rates]
-
-
 def compare_arms(
     scale: Scale,
-    cells: Sequence[tuple[str, str, bool]],
+    cells: Sequence[Cell],
     seeds: Sequence[int],
     longer: int = 1,
     workers: int | None = None,
 ) -> list[Arm]:
     """Run or load the grid; ``longer`` times the steps, at the learning rates chosen for the plain schedule."""
-    run_all(_pretrainings(scale, cells, seeds), workers, "pre-training")
-    scan = run_all(candidates(scale, cells, seeds[0]), workers, "learning rates")
-    width = len(scale.learning_rates)
-    rates = []
-    for k in range(len(cells)):
-        scores = [r.metrics["validation_rmse"] for r in scan[k * width : (k + 1) * width]]
-        rates.append(scale.learning_rates[scores.index(min(scores))])
-    configs = [
-        scale.finetune(m, d, seed, p, rate, longer)
-        for (m, d, p), rate in zip(cells, rates, strict=True)
-        for seed in seeds
-    ]
-    results = run_all(configs, workers, "seeds")
-    n = len(seeds)
-    return [
-        Arm(m, d, p, longer, rate, tuple(results[k * n : (k + 1) * n]))
-        for k, ((m, d, p), rate) in enumerate(zip(cells, rates, strict=True))
-    ]
+    run_all(pretrainings(scale, cells, seeds), workers, "pre-training")
+    scans = _by_cell(run_all(candidates(scale, cells, seeds), workers, "learning rates"), len(cells))
+    arms = []
+    for cell, scan in zip(cells, scans, strict=True):
+        by_rate = _by_cell(scan, len(scale.learning_rates))
+        scores = [sum(r.metrics["validation_rmse"] for r in results) for results in by_rate]
+        best = scores.index(min(scores))
+        arms.append(Arm(*cell, 1, scale.learning_rates[best], tuple(by_rate[best])))
+    if longer == 1:
+        return arms
+    chosen = [(*cell, arm.learning_rate) for cell, arm in zip(cells, arms, strict=True)]
+    configs = [scale.finetune(*start, s, longer) for start in chosen for s in seeds]
+    results = _by_cell(run_all(configs, workers, f"{longer} times the steps"), len(cells))
+    return [replace(a, longer=longer, results=tuple(r)) for a, r in zip(arms, results, strict=True)]
 
 
-def plan(
-    scale: Scale,
-    cells: Sequence[tuple[str, str, bool]],
-    seeds: Sequence[int],
-    control: Sequence[tuple[str, str, bool]] = (),
-) -> pd.DataFrame:
+def pretrainings(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int]) -> list[RunConfig]:
+    """The pre-training of each model and seed."""
+    return [scale.pretrain(model, s) for model in dict.fromkeys(cell[0] for cell in cells) for s in seeds]
+
+
+def candidates(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int]) -> list[RunConfig]:
+    """Every cell with every candidate learning rate and seed, in that order."""
+    return [scale.finetune(*cell, rate, s) for cell in cells for rate in scale.learning_rates for s in seeds]
+
+
+def _by_cell(results: Sequence[Result], n: int) -> list[Sequence[Result]]:
+    """``results`` in ``n`` equal pieces, in order."""
+    size = len(results) // n
+    return [results[k * size : (k + 1) * size] for k in range(n)]
+
+
+def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int], control: Sequence[Cell] = ()) -> pd.DataFrame:
     """What `compare_arms` has to run for ``cells``, and with `CONTROL` times the steps for ``control``.
 
     The cost in core-minutes of what is not stored is the number of conformations that training passes times the
     scale's measured seconds: an estimate.
     """
     rate = scale.learning_rates[0]
+    longer = [scale.finetune(*cell, rate, s, CONTROL) for cell in control for s in seeds]
     rows = []
     for name, configs in {
-        "pre-training": _pretrainings(scale, cells, seeds),
-        "learning rates": candidates(scale, cells, seeds[0]),
-        "further seeds": [scale.finetune(m, d, s, p, rate) for m, d, p in cells for s in seeds[1:]],
-        f"{CONTROL} times the steps": [scale.finetune(m, d, s, p, rate, CONTROL) for m, d, p in control for s in seeds],
+        "pre-training": pretrainings(scale, cells, seeds),
+        "energy, each learning rate and seed": candidates(scale, cells, seeds),
+        f"energy, {CONTROL} times the steps": longer,
     }.items():
         todo = [c for c in configs if stored(c) is None]
         minutes = round(sum(_seconds(scale, c) for c in todo) / 60, 1)
@@ -100,10 +103,6 @@ def plan_scale(name: str) -> pd.DataFrame:
     scale = get_scale(name)
     models = list(MODELS)
     return plan(scale, grid(models, PRE_TRAINING_DATA), scale.seeds, grid(models, CONTROL_DATA))
-
-
-def _pretrainings(scale: Scale, cells: Sequence[tuple[str, str, bool]], seeds: Sequence[int]) -> list[RunConfig]:
-    return [scale.pretrain(m, s) for m in dict.fromkeys(c[0] for c in cells) for s in seeds]
 
 
 def _seconds(scale: Scale, config: RunConfig) -> float:

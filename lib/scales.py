@@ -64,7 +64,7 @@ class Scale:
                          limits=self.pretraining_limits)  # fmt: skip
 
     def finetune(
-        self, model: str, data: str, seed: int, pretrained: bool, learning_rate: float, longer: int = 1
+        self, model: str, data: str, pretrained: bool, learning_rate: float, seed: int, longer: int = 1
     ) -> RunConfig:
         """Energy of the data set ``data``, from pre-trained layers or from scratch; ``longer`` times the epochs.
 

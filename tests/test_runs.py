@@ -173,14 +173,14 @@ def test_unknown_scale_and_data_set():
     with pytest.raises(ValueError, match="laptop"):
         get_scale("huge")
     with pytest.raises(ValueError, match="mini/ani1x"):
-        get_scale("smoke").finetune("egnn", "ani2", 0, False, 1e-3)
+        get_scale("smoke").finetune("egnn", "ani2", False, 1e-3, 0)
 
 
 @pytest.mark.parametrize("name", list(SCALES))
 def test_every_shipped_setting_makes_a_config(name):
     scale = SCALES[name]
     for data_set in scale.finetuning:
-        config = scale.finetune("egnn", data_set, scale.seeds[0], True, scale.learning_rates[0])
+        config = scale.finetune("egnn", data_set, True, scale.learning_rates[0], scale.seeds[0])
         assert config.pretrained.sigma == 0.2
         assert len(config.pretrained.data) == 2
 
