@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(notdir $(basename $(wildcard notebooks/[0-9]*.ipynb))))
 
+# both notebooks want the same pre-training: one after the other
+.NOTPARALLEL:
+
 .PHONY: help reproduce test lint lab mini-suite clean .venv $(NOTEBOOKS)
 
 help:

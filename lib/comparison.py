@@ -23,13 +23,18 @@ MINUTES = "core-minutes left"
 
 @dataclass(frozen=True)
 class Arm:
-    """One cell of the grid: a model on a data set, pre-trained or not, with its results by seed."""
+    """One cell of the grid: a model on a data set, pre-trained or not, with its results by seed.
+
+    ``at_edge`` says that the chosen learning rate is the smallest or largest of several candidates: a better one may
+    lie outside.
+    """
 
     model: str
     data: str
     pretrained: bool
     longer: int
     learning_rate: float
+    at_edge: bool
     results: tuple[Result, ...]
 
 
@@ -51,15 +56,24 @@ def compare_arms(
     arms = []
     for cell, scan in zip(cells, scans, strict=True):
         by_rate = _by_cell(scan, len(scale.learning_rates))
-        scores = [sum(r.metrics["validation_rmse"] for r in results) for results in by_rate]
-        best = scores.index(min(scores))
-        arms.append(Arm(*cell, 1, scale.learning_rates[best], tuple(by_rate[best])))
+        best = _best(by_rate)
+        at_edge = len(by_rate) > 1 and scale.learning_rates[best] in (
+            min(scale.learning_rates),
+            max(scale.learning_rates),
+        )
+        arms.append(Arm(*cell, 1, scale.learning_rates[best], at_edge, tuple(by_rate[best])))
     if longer == 1:
         return arms
     chosen = [(*cell, arm.learning_rate) for cell, arm in zip(cells, arms, strict=True)]
     configs = [scale.finetune(*start, s, longer) for start in chosen for s in seeds]
     results = _by_cell(run_all(configs, workers, f"{longer} times the steps"), len(cells))
     return [replace(a, longer=longer, results=tuple(r)) for a, r in zip(arms, results, strict=True)]
+
+
+def _best(by_rate: Sequence[Sequence[Result]]) -> int:
+    """Which learning rate has the lowest validation RMSE, mean over seeds."""
+    scores = [sum(r.metrics["validation_rmse"] for r in results) for results in by_rate]
+    return scores.index(min(scores))
 
 
 def pretrainings(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int]) -> list[RunConfig]:
@@ -74,7 +88,7 @@ def candidates(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int]) -> lis
 
 def _by_cell(results: Sequence[Result], n: int) -> list[Sequence[Result]]:
     """``results`` in ``n`` equal pieces, in order."""
-    size = len(results) // n
+    size = len(results) // max(n, 1)
     return [results[k * size : (k + 1) * size] for k in range(n)]
 
 
@@ -84,8 +98,7 @@ def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int], control: Seq
     The cost in core-minutes of what is not stored is the number of conformations that training passes times the
     scale's measured seconds: an estimate.
     """
-    rate = scale.learning_rates[0]
-    longer = [scale.finetune(*cell, rate, s, CONTROL) for cell in control for s in seeds]
+    longer = [scale.finetune(*cell, _known_rate(scale, cell, seeds), s, CONTROL) for cell in control for s in seeds]
     rows = []
     for name, configs in {
         "pre-training": pretrainings(scale, cells, seeds),
@@ -96,6 +109,14 @@ def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int], control: Seq
         minutes = round(sum(_seconds(scale, c) for c in todo) / 60, 1)
         rows.append({"runs": name, "number": len(configs), "stored": len(configs) - len(todo), MINUTES: minutes})
     return pd.DataFrame(rows)
+
+
+def _known_rate(scale: Scale, cell: Cell, seeds: Sequence[int]) -> float:
+    """The chosen learning rate where all candidates are stored, else the first (the cost is the same)."""
+    found = [stored(c) for c in candidates(scale, [cell], seeds)]
+    if any(result is None for result in found):
+        return scale.learning_rates[0]
+    return scale.learning_rates[_best(_by_cell(found, len(scale.learning_rates)))]
 
 
 def plan_scale(name: str) -> pd.DataFrame:
@@ -119,6 +140,7 @@ def describe(arms: Sequence[Arm]) -> pd.DataFrame:
             "data set": a.data,
             "pre-trained": a.pretrained,
             "learning rate": a.learning_rate,
+            "at the edge": a.at_edge,
             "steps": a.results[0].about["steps"],
             "R²": round(sum(r.metrics["test_r2"] for r in a.results) / len(a.results), 4),
             "seconds a run": round(sum(r.about["wall_seconds"] for r in a.results) / len(a.results), 1),

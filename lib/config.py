@@ -68,6 +68,8 @@ class RunConfig:
             )
         if self.sigma is not None and not self.sigma > 0:
             raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
+        if len({d.name for d in self.data}) < len(self.data):
+            raise ValueError(f"data sets {[d.name for d in self.data]} must have different names")
         if self.task == "energy" and len(self.data) != 1:
             raise ValueError(f"an energy run takes one data set, not {[d.name for d in self.data]}")
         if self.pretrained is not None:
@@ -86,7 +88,12 @@ class RunConfig:
     def describe(self) -> dict[str, Any]:
         """The settings as JSON values; data sets by fingerprint."""
         out = asdict(self)
-        out["data"] = [{"reader": d.reader, "fingerprint": open_store(d).fingerprint} for d in self.data]
+        stores = [open_store(d) for d in self.data]
+        out["data"] = [
+            {"reader": d.reader, "fingerprint": s.fingerprint} for d, s in zip(self.data, stores, strict=True)
+        ]
+        if self.task == "energy":
+            out["references"] = [hashlib.sha256(s.references.tobytes()).hexdigest() for s in stores]
         out["pretrained"] = None if self.pretrained is None else self.pretrained.describe()
         return out | {"format": FORMAT}
 

@@ -1,14 +1,14 @@
 """Data sets by name: which reader reads which files; opened as a store, converted on first use."""
 
 import hashlib
-from collections.abc import Sequence
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import DataError
 from lib.paths import DATA, STORES
 from lib.readers import READERS
-from lib.store import ConformationStore
+from lib.store import FORMAT, ConformationStore
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,18 @@ class DataSet:
 
 
 SUITES: dict[str, str] = {"mini": "mini suite (GFN2-xTB)", "official": "published data"}
+LABELS: dict[str, str] = {"ani1": "ANI-1", "ani1x": "ANI-1x"}  # the paper's names of what each reader reads
+NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}"}
 DATASETS: dict[str, DataSet] = {
     f"{suite}/{reader}": DataSet(f"{suite}/{reader}", reader, str(DATA / suite / reader))
     for suite in SUITES
     for reader in READERS
 }
+
+
+def label(suite: str, reader: str) -> str:
+    """What tables and figures call a data set: the mini suite never goes by the published name alone."""
+    return NAMES_IN_TABLES[suite].format(LABELS[reader])
 
 
 def find(name: str) -> DataSet:
@@ -58,14 +65,16 @@ def open_store(dataset: DataSet) -> ConformationStore:
     path = Path(dataset.path)
     if not path.exists():
         raise DataError(path, "", f"{dataset.name} is not there", "put the files there, or choose another data set")
-    target = STORES / f"{dataset.name.replace('/', '-')}-{_stamp(path, [dataset.reader, dataset.level])}"
+    target = STORES / f"{dataset.name.replace('/', '-')}-{_stamp(path, dataset)}"
     if not (target / "header.json").exists():
         options = {} if dataset.level is None else {"level": dataset.level}
         ConformationStore.write(READERS[dataset.reader](path, **options), target)
     return ConformationStore.open(target)
 
 
-def _stamp(path: Path, more: Sequence[str | None]) -> str:
+def _stamp(path: Path, dataset: DataSet) -> str:
+    """Twelve digits that change with the files, the reader's code, the level and the store's format."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr((facts, more)).encode()).hexdigest()[:12]
+    code = inspect.getsource(inspect.getmodule(READERS[dataset.reader]))
+    return hashlib.sha256(repr((facts, code, dataset.level, FORMAT)).encode()).hexdigest()[:12]

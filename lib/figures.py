@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from lib.examples import NoisedExample
+from lib.models import MODELS
 from lib.paths import FIGURES
 from lib.runs import Result
 
@@ -104,16 +105,16 @@ def figure1(example: NoisedExample, curves: Sequence[Result], sigma: float, labe
                        zorder=4, label=f"minus {name}")  # fmt: skip
     axes[1].set_title(f"(b) noised, σ = {sigma} Å")
     axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2, frameon=False, columnspacing=1.0)
-    _denoising_curves(axes[2], curves, sigma)
+    _denoising_curves(axes[2], curves, MODELS[curves[0].about["config"]["model"]].label)
     axes[2].set_title(f"(c) denoising error, {label}")
     return figure
 
 
-def _denoising_curves(ax: Axes, curves: Sequence[Result], sigma: float) -> None:
+def _denoising_curves(ax: Axes, curves: Sequence[Result], model: str) -> None:
     for k, result in enumerate(curves):
         history = result.history()
         ax.plot(history["epoch"], history["validation_denoising_error"], color=BLUE, marker="o", markersize=3,
-                linewidth=1.2, label="EGNN, one line a seed" if k == 0 else None)  # fmt: skip
+                linewidth=1.2, label=f"{model}, one line a seed" if k == 0 else None)  # fmt: skip
     rigid = np.mean([r.metrics["validation_rigid_part"] for r in curves])
     ax.axhline(1.0, color=GREY, linestyle="--", label="no noise predicted")
     ax.axhline(rigid, color=ORANGE, linestyle=":", label="rigid motion, invisible to a model")
@@ -123,13 +124,11 @@ def _denoising_curves(ax: Axes, curves: Sequence[Result], sigma: float) -> None:
     sns.despine(ax=ax)
 
 
-def table2_bars(table: pd.DataFrame, control: pd.DataFrame | None, label: str) -> Figure:
-    """Test MAE by model and data set, from scratch and pre-trained, with 95 % intervals; the longer control beside."""
-    parts = [("", table)] + ([] if control is None else [(", 3 × steps", control)])
-    panels = [(d, name, part[part["dataset"] == d]) for d in table["dataset"].unique() for name, part in parts]
-    panels = [panel for panel in panels if len(panel[2])]
+def table2_bars(tables: Sequence[pd.DataFrame]) -> Figure:
+    """Test MAE by model, from scratch and pre-trained, with 95 % intervals; one panel an item and data set."""
+    panels = [group for table in tables for group in table.groupby(["item", "dataset"], sort=False)]
     figure, axes = plt.subplots(1, len(panels), figsize=(1.2 + 2.1 * len(panels), 3.0), sharey=True, squeeze=False)
-    for ax, (dataset, name, part) in zip(axes[0], panels, strict=True):
+    for ax, ((item, dataset), part) in zip(axes[0], panels, strict=True):
         rows = part[(part["metric"] == "mae") & part["pretrained"].isin(list(ARMS))]
         models = list(rows["model"].unique())
         for shift, (arm, (text, colour)) in zip((-0.2, 0.2), ARMS.items(), strict=True):
@@ -138,9 +137,8 @@ def table2_bars(table: pd.DataFrame, control: pd.DataFrame | None, label: str) -
             ax.bar(np.arange(len(models)) + shift, arm_rows["value"], 0.36, yerr=spread, color=colour, label=text,
                    error_kw={"capsize": 3, "linewidth": 1})  # fmt: skip
         ax.set_xticks(range(len(models)), models)
-        ax.set_title(f"{dataset}{name}")
+        ax.set_title(f"{item}\n{dataset}", fontsize="medium")
         sns.despine(ax=ax)
     axes[0, 0].set_ylabel("test MAE (kcal/mol)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle(label)
     return figure

@@ -10,8 +10,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,7 +26,7 @@ from tqdm.auto import tqdm
 from lib.config import Limits, RunConfig
 from lib.jobs import JOBS, UNITS
 from lib.paths import RUNS
-from lib.provenance import provenance
+from lib.provenance import available_cores, provenance
 from lib.training import QUIET, SHOWN, Execution
 from lib.weights import Weights, load_weights
 
@@ -86,7 +87,8 @@ def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
     part = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=RUNS))
     started = time.perf_counter()
     try:
-        metrics, about = JOBS[config.task](config, part, execution, weights)
+        with one_thread():
+            metrics, about = JOBS[config.task](config, part, execution, weights)
         about |= {"config": config.describe(), "units": {name: UNITS[name] for name in metrics}}
         about |= {"wall_seconds": round(time.perf_counter() - started, 1), "provenance": provenance()}
         (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
@@ -95,7 +97,7 @@ def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
             os.replace(part, RUNS / key)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return Result(key, RUNS / key, metrics, about)
+    return _load(RUNS / key)
 
 
 def run_all(configs: Sequence[RunConfig], workers: int | None = None, title: str = "runs") -> list[Result]:
@@ -107,19 +109,26 @@ def run_all(configs: Sequence[RunConfig], workers: int | None = None, title: str
             default, 1 where there is a GPU.
         title: of the progress bar.
     """
-    workers = workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
+    workers = workers or (1 if torch.cuda.is_available() else available_cores())
     sources = [c.pretrained for c in configs if c.pretrained is not None]
     for stage in (sources, configs):
         missing = {c.key(): c for c in stage if stored(c) is None}
         if missing:
-            with ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn"), _one_thread) as pool:
+            with ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn")) as pool:
                 done: Iterable[Result] = pool.map(_run_quietly, missing.values())
                 list(tqdm(done, total=len(missing), desc=f"{title}: {next(iter(missing.values())).task}"))
     return [run(c, QUIET) for c in configs]
 
 
-def _one_thread() -> None:
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread inside: a run gives the same bits whatever the number of cores, and as many runs share the cores."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _run_quietly(config: RunConfig) -> Result:

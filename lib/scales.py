@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.config import Limits, RunConfig
-from lib.datasets import SUITES, find
+from lib.datasets import SUITES, find, label
 from lib.models import make_settings
 from lib.settings import TrainingSettings
 
@@ -48,6 +48,10 @@ class Scale:
     def label(self) -> str:
         """The suite's name for tables and figures."""
         return SUITES[self.suite]
+
+    def data_label(self, data: str) -> str:
+        """What tables and figures call the data set ``data`` at this scale."""
+        return label(self.suite, data)
 
     def settings(self, model: str) -> Any:
         """The settings of ``model`` at this scale.

@@ -17,7 +17,7 @@ class TrainingSettings:
         plateau: epochs at the highest rate after that; then half a cosine down.
         weight_decay: of AdamW.
         clip: largest norm of the gradient; 0 does not clip.
-        validate_every: epochs from one validation to the next; the last epoch always validates.
+        validate_every: epochs from one validation to the next; divides ``epochs``, so that the last one validates.
     """
 
     epochs: int
@@ -35,6 +35,8 @@ class TrainingSettings:
         for name in ("epochs", "batch_size", "learning_rate", "validate_every"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be positive")
+        if self.epochs % self.validate_every:
+            raise ValueError(f"validate_every = {self.validate_every} must divide epochs = {self.epochs}")
         for name in ("min_learning_rate", "warmup", "plateau", "weight_decay", "clip"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must not be negative")

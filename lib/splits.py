@@ -74,7 +74,7 @@ def make_split(
 
 
 def subsample(index: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """``count`` conformations of ``index`` (B,), drawn evenly over all molecules, ascending; smaller ones are nested.
+    """``count`` conformations of ``index`` (B,), each as likely as another, ascending; smaller ones are nested.
 
     Raises:
         ValueError: more are wanted than there are, or none.

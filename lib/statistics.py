@@ -1,8 +1,9 @@
 """Means over seeds with 95 % intervals: a paired bootstrap over seeds and test molecules.
 
-Each replicate draws seeds with replacement and, for each drawn seed, that seed's test molecules with replacement; the
-same draw serves both arms of a comparison. Conformations of one molecule stay together, for their errors are alike.
-Method: Efron, Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals).
+Seeds and molecules are crossed: every seed tests the same molecules (other conformations of them). So each replicate
+draws molecules with replacement once, for all seeds and both arms, and seeds with replacement on top. Conformations of
+one molecule stay together, for their errors are alike. Percentile intervals, as in Efron, Tibshirani 1993, An
+Introduction to the Bootstrap, chapter 13.
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Errors:
-    """Test errors of one run by molecule: sums of squares and of absolute values, and counts, (n_molecules,) each."""
+    """Test errors of one run by molecule: its number, sums of squares and of absolute values, and counts, (n,) each."""
 
+    molecule: NDArray[np.int64]
     squared: NDArray[np.float64]
     absolute: NDArray[np.float64]
     count: NDArray[np.float64]
@@ -36,16 +38,16 @@ class Errors:
     def of(predictions: dict[str, NDArray]) -> "Errors":
         """From `runs.Result.predictions`."""
         error = predictions["prediction"] - predictions["energy"]
-        _, molecule = np.unique(predictions["molecule"], return_inverse=True)
-        return Errors(np.bincount(molecule, error**2), np.bincount(molecule, np.abs(error)),
+        molecules, molecule = np.unique(predictions["molecule"], return_inverse=True)
+        return Errors(molecules, np.bincount(molecule, error**2), np.bincount(molecule, np.abs(error)),
                       np.bincount(molecule).astype(float))  # fmt: skip
 
     def score(self, metric: str, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``rmse`` or ``mae`` with molecules counted ``weights`` (R, n_molecules) times: (R,)."""
-        count = weights @ self.count
+        """``rmse`` or ``mae`` with molecule k counted ``weights[:, k]`` times, weights (R, all molecules): (R,)."""
+        own = weights[:, self.molecule]
         if metric == "rmse":
-            return np.sqrt(weights @ self.squared / count)
-        return weights @ self.absolute / count
+            return np.sqrt(own @ self.squared / (own @ self.count))
+        return own @ self.absolute / (own @ self.count)
 
 
 def compare(
@@ -62,25 +64,28 @@ def compare(
     Raises:
         ValueError: the arms have different seeds or test sets.
     """
-    if len(scratch) != len(pretrained) or any(
-        not np.array_equal(a.count, b.count) for a, b in zip(scratch, pretrained, strict=True)
-    ):
-        raise ValueError("both arms need the same seeds and the same test conformations")
+    pairs = list(zip(scratch, pretrained, strict=False))
+    same = all(np.array_equal(a.molecule, b.molecule) and np.array_equal(a.count, b.count) for a, b in pairs)
+    if len(scratch) != len(pretrained) or not same:
+        raise ValueError(
+            f"{len(scratch)} and {len(pretrained)} runs: both arms need the same seeds and test conformations"
+        )
     rng = np.random.default_rng(seed)
-    arms = np.empty((2, len(scratch), REPLICATES))
-    plain = np.empty((2, len(scratch)))
-    for k, pair in enumerate(zip(scratch, pretrained, strict=True)):
-        n = len(pair[0].count)
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=REPLICATES).astype(float)
-        arms[:, k] = [errors.score(metric, weights) for errors in pair]
-        plain[:, k] = [errors.score(metric, np.ones((1, n)))[0] for errors in pair]
+    n = 1 + max(int(errors.molecule.max()) for errors in scratch)
+    tested = np.isin(np.arange(n), np.concatenate([errors.molecule for errors in scratch]))
+    weights = np.zeros((REPLICATES, n))
+    weights[:, tested] = rng.multinomial(tested.sum(), np.full(tested.sum(), 1 / tested.sum()), size=REPLICATES)
     drawn = rng.integers(len(scratch), size=(REPLICATES, len(scratch)))
-    means = np.stack([arm[drawn, np.arange(REPLICATES)[:, None]].mean(1) for arm in arms])
-    centre = plain.mean(1)
+    centres, means = [], []
+    for arm in (scratch, pretrained):
+        scores = np.array([errors.score(metric, weights) for errors in arm])
+        means.append(scores[drawn, np.arange(REPLICATES)[:, None]].mean(1))
+        centres.append(np.mean([errors.score(metric, np.ones((1, n)))[0] for errors in arm]))
+    gain = 100 * (1 - centres[1] / centres[0])
     return (
-        _interval(centre[0], means[0]),
-        _interval(centre[1], means[1]),
-        _interval(100 * (1 - centre[1] / centre[0]), 100 * (1 - means[1] / means[0])),
+        _interval(centres[0], means[0]),
+        _interval(centres[1], means[1]),
+        _interval(gain, 100 * (1 - means[1] / means[0])),
     )
 
 

@@ -199,6 +199,7 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
     finally:
         for file in files.values():
             file.close()
+    digest.update(next(iter(levels), "").encode())
     if not counts["conformations"]:
         raise DataError(path, "", "no conformation to write", "check the source file")
     (part / "names.json").write_text(json.dumps(list(names)), encoding="utf-8")
@@ -210,10 +211,13 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
 
 def _replace(part: Path, path: Path) -> None:
     """Move the finished folder ``part`` to ``path``; an older store there is moved aside first and then removed."""
-    if path.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-        os.replace(path, old / "store")
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+    try:
+        if path.exists():
+            os.replace(path, old / "store")
         os.replace(part, path)
-        shutil.rmtree(old)
-    else:
-        os.replace(part, path)
+    except OSError:
+        if not (path / "header.json").exists():  # else another process has just put the same store there
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from lib.comparison import Arm
+from lib.datasets import LABELS
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
+from lib.scales import Scale
 from lib.statistics import METRICS, Errors, compare
 
 COLUMNS = ["item", "dataset", "system", "model", "pretrained", "metric", "unit", "value", "low", "high", "n_seeds",
            "source", "paper_value"]  # fmt: skip
-DATA_LABELS = {"ani1": "ANI-1", "ani1x": "ANI-1x"}
 
 
 def paper_table2() -> pd.DataFrame:
@@ -26,12 +27,13 @@ def paper_table2() -> pd.DataFrame:
     return pd.concat([printed, gain.assign(item="Table 2")[printed.columns]], ignore_index=True)
 
 
-def table2(arms: Sequence[Arm], item: str = "Table 2") -> pd.DataFrame:
+def table2(scale: Scale, arms: Sequence[Arm]) -> pd.DataFrame:
     """RMSE and MAE with and without pre-training, improvements, 95 % intervals, and the paper's numbers.
 
     Args:
-        arms: pairs of arms (from scratch, pre-trained) of each model and data set, as `comparison.compare_arms` gives.
-        item: what the rows are part of.
+        scale: which data they are.
+        arms: pairs of arms (from scratch, pre-trained) of each model and data set, as `comparison.compare_arms` gives;
+            arms of a longer control make rows of their own item, for which the paper has no numbers.
     """
     paper = paper_table2().set_index(["dataset", "model", "pretrained", "metric"])["value"]
     rows = []
@@ -39,13 +41,15 @@ def table2(arms: Sequence[Arm], item: str = "Table 2") -> pd.DataFrame:
         errors = [[Errors.of(r.predictions()) for r in arm.results] for arm in (scratch, tuned)]
         for metric in METRICS:
             for kind, interval in zip(("no", "yes", "improvement"), compare(*errors, metric), strict=True):
-                key = (DATA_LABELS[scratch.data], MODELS[scratch.model].label, kind, metric)
+                key = (LABELS[scratch.data], MODELS[scratch.model].label, kind, metric)
+                plain = scratch.longer == 1
                 rows.append({
-                    "item": item, "dataset": key[0], "system": "", "model": key[1], "pretrained": kind,
+                    "item": "Table 2" if plain else f"control, {scratch.longer} times the steps",
+                    "dataset": scale.data_label(scratch.data), "system": "", "model": key[1], "pretrained": kind,
                     "metric": metric, "unit": "%" if kind == "improvement" else "kcal/mol",
                     "value": interval.value, "low": interval.low, "high": interval.high,
                     "n_seeds": len(scratch.results), "source": "trained",
-                    "paper_value": paper.get(key, float("nan")),
+                    "paper_value": paper.get(key, float("nan")) if plain else float("nan"),
                 })  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -58,7 +62,7 @@ def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
         ours = f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
         return ours if pd.isna(row["paper_value"]) else f"{ours} ({row['paper_value']:.{digits}f})"
 
-    text = table.assign(cell=table.apply(cell, axis=1), metric=table["metric"].str.upper())
+    text = table.assign(cell=[cell(row) for _, row in table.iterrows()], metric=table["metric"].str.upper())
     wide = text.pivot(index=["model", "pretrained"], columns=["dataset", "metric"], values="cell")
     order = pd.MultiIndex.from_product([table["model"].unique(), ["no", "yes", "improvement"]], names=wide.index.names)
     return wide.reindex(order)

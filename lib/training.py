@@ -19,11 +19,19 @@ from lib.tasks import Task
 
 @dataclass(frozen=True)
 class Execution:
-    """How a fit runs, which is no part of what comes out: progress bar, TensorBoard beside the CSV log, accelerator."""
+    """How a fit runs, which is no part of its settings: progress bar, TensorBoard beside the CSV log, accelerator.
+
+    The same settings give the same bits on the CPU (one thread) and, on a GPU, the same numbers up to rounding.
+    """
 
     progress: bool = True
     tensorboard: bool = False
-    accelerator: str = "auto"
+    accelerator: str = "auto"  # a GPU where torch sees CUDA, else the CPU; or a name that Lightning knows
+
+    def resolve(self) -> str:
+        """The accelerator for Lightning; never Apple's MPS by itself, which lacks float64."""
+        automatic = "cuda" if torch.cuda.is_available() else "cpu"
+        return automatic if self.accelerator == "auto" else self.accelerator
 
 
 SHOWN, QUIET = Execution(), Execution(progress=False)
@@ -61,7 +69,7 @@ def fit(
         loggers.append(TensorBoardLogger(folder, name="", version=""))
     trainer = L.Trainer(
         max_epochs=settings.epochs,
-        accelerator=execution.accelerator,
+        accelerator=execution.resolve(),
         devices=1,
         logger=loggers,
         callbacks=[checkpoints, *([TQDMProgressBar(refresh_rate=20)] if execution.progress else [])],

@@ -74,12 +74,14 @@ def transfer(model: nn.Module, name: str, weights: Weights) -> list[str]:
         The names of the parameters that moved.
 
     Raises:
-        DataError: the file holds another model, other settings, or parameters that do not fit.
+        DataError: the file holds another model, other settings, another task than denoising, or parameters that do not
+            fit.
     """
-    wanted = {"model": name, "settings": asdict(model.settings)}
+    wanted = {"model": name, "settings": json.loads(json.dumps(asdict(model.settings))), "task": "denoising"}
     for key, value in wanted.items():
-        if weights.about[key] != value:
-            raise DataError(weights.path, key, f"it holds {weights.about[key]}, not {value}", "choose matching weights")
+        if weights.about.get(key) != value:
+            found = weights.about.get(key)
+            raise DataError(weights.path, key, f"it holds {found!r}, not {value!r}", "choose matching weights")
     state = dict(model.state_dict())
     _check(weights, state, "choose matching weights")
     moved = [key for key in state if not key.startswith(model.not_pretrained)]

@@ -33,7 +33,8 @@ def sample(smiles: str, seed: int, frames: int = FRAMES) -> Frames:
     accept = GeometryFilter(molecule)
     if not accept.accepts(minimum):
         raise ValueError(f"GFN2-xTB does not keep the bonds of {smiles!r}: remove it from {MOLECULES.name}")
-    wavenumbers, modes = sampling.normal_modes(xtb.hessian(numbers, minimum) * HARTREE, sampling.masses(molecule))
+    mass = sampling.masses(molecule)
+    wavenumbers, modes = sampling.normal_modes(xtb.hessian(numbers, minimum) * HARTREE, minimum, mass)
     temperature = rng.uniform(*TEMPERATURES, size=frames)
     drawn = sampling.sample_normal_modes(minimum, wavenumbers, modes, temperature, rng)
     return label_frames(smiles, numbers, [x for x in drawn if accept.accepts(x)])

@@ -1,8 +1,8 @@
 """Mini ANI-1x: larger CHNO molecules and dimers, further from equilibrium, in the layout of ``ani1x-release.h5``.
 
-Half of a molecule's frames are MMFF94 dynamics at 300 to 1000 K, half start from such a frame and turn one torsion (or,
-for a dimer, pull its parts); labels are GFN2-xTB energies and forces. As in the published file there is one group per
-formula: isomers share it, their atoms ordered by atomic number.
+Half of a molecule's frames are MMFF94 dynamics at 300 to 1000 K (dimers: 100 to 300 K), half start from such a frame
+and turn one torsion (or, for a dimer, move its parts along the line between them); labels are GFN2-xTB energies and
+forces. As in the published file there is one group per formula: isomers share it, their atoms ordered by atomic number.
 """
 
 from collections.abc import Iterable
@@ -16,12 +16,14 @@ from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 from lib.mini_suite import sampling
 from lib.mini_suite.filters import GeometryFilter
 from lib.mini_suite.frames import Frames, create_file, label_frames, pack
+from lib.mini_suite.xtb import LEVEL
+from lib.readers.ani1x import KEYS
 
 MOLECULES = Path(__file__).parent / "molecules" / "ani1x.smi"
 FRAMES = 72  # drawn per molecule, before the filter
 TEMPERATURES = (300.0, 600.0, 1000.0)  # K, a trajectory each
 DIMER_TEMPERATURES = (100.0, 200.0, 300.0)
-KEY = "gfn2_xtb"  # beside wb97x_dz, wb97x_tz, … of the published file
+KEY = KEYS[LEVEL]  # beside wb97x_dz, wb97x_tz, … of the published file
 
 
 def sample(smiles: str, seed: int, frames: int = FRAMES) -> Frames:

@@ -17,6 +17,7 @@ from lib.mini_suite import ani1, ani1x, xtb
 from lib.mini_suite.frames import Frames
 from lib.mini_suite.free_atoms import write_reference_energies
 from lib.mini_suite.sampling import read_molecules
+from lib.provenance import available_cores, hardware
 
 SEED = 2023
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -62,7 +63,7 @@ def build(name: str, folder: Path, seed: int = SEED, processes: int | None = Non
     smiles = read_molecules(recipe.molecules)
     seeds = [molecule_seed(seed, k) for k in range(len(smiles))]
     os.environ.update(ONE_THREAD)  # inherited by the workers, read when their libraries load
-    with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes or available_cores(), mp_context=get_context("spawn")) as pool:
         sampled: Sequence[Frames] = list(tqdm(pool.map(recipe.sample, smiles, seeds), total=len(smiles), desc=name))
     target = folder / name
     target.mkdir(parents=True, exist_ok=True)
@@ -70,5 +71,6 @@ def build(name: str, folder: Path, seed: int = SEED, processes: int | None = Non
         "level_of_theory": xtb.LEVEL,
         "about": f"mini suite (GFN2-xTB): stands for {name} in its layout; not the published data",
         "made_with": f"tblite {version('tblite')}, rdkit {version('rdkit')}, seed {seed}",
+        "made_on": hardware(),
     }
     recipe.write(sampled, target, attributes)

@@ -40,7 +40,7 @@ def embed(smiles: str, rng: np.random.Generator) -> Chem.Mol:
         raise ValueError(f"MMFF94 has no parameters for {smiles!r}: remove it from the list of molecules")
     if "." in smiles:
         place_dimer(molecule, rng)
-    AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000)
+    AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000, ignoreInterfragInteractions=False)
     return molecule
 
 
@@ -82,18 +82,32 @@ def masses(molecule: Chem.Mol) -> Array:
     return np.array([a.GetMass() for a in molecule.GetAtoms()])
 
 
-def normal_modes(hessian: Array, mass: Array) -> tuple[Array, Array]:
-    """Wavenumbers (K,) in cm⁻¹ (negative: imaginary) and Cartesian modes (K, N, 3), rigid motion left out.
+def rigid_motions(positions: Array, mass: Array) -> Array:
+    """Orthonormal mass-weighted translations and rotations (3N, 6), or (3N, 5) of a linear molecule."""
+    r = positions - np.average(positions, axis=0, weights=mass)
+    root = np.sqrt(mass)[:, None]
+    motions = [(root * axis).ravel() for axis in np.eye(3)] + [(root * np.cross(axis, r)).ravel() for axis in np.eye(3)]
+    vectors, sizes, _ = np.linalg.svd(np.array(motions).T, full_matrices=False)
+    return vectors[:, sizes > 1e-2 * sizes.max()]
+
+
+def normal_modes(hessian: Array, positions: Array, mass: Array) -> tuple[Array, Array]:
+    """Wavenumbers (K,) in cm⁻¹ (negative: imaginary) and Cartesian modes (K, N, 3), rigid motion projected out.
 
     Args:
         hessian: (3N, 3N) kcal/mol/Å².
+        positions: (N, 3) Å, where the Hessian was taken.
         mass: (N,) g/mol.
+
+    Returns:
+        K = 3N - 6 modes, or 3N - 5 of a linear molecule.
     """
     root = np.sqrt(np.repeat(mass, 3))
-    values, vectors = np.linalg.eigh(hessian / root[:, None] / root[None, :])
-    keep = np.sort(np.argsort(np.abs(values), kind="stable")[6 if len(mass) > 2 else 5 :])
-    modes = (vectors[:, keep] / root[:, None]).T.reshape(len(keep), -1, 3)
-    return np.sign(values[keep]) * np.sqrt(np.abs(values[keep])) * WAVENUMBER, modes
+    rigid = rigid_motions(positions, mass)
+    basis = np.linalg.qr(np.hstack([rigid, np.eye(len(root))]))[0][:, rigid.shape[1] :]
+    values, vectors = np.linalg.eigh(basis.T @ (hessian / root[:, None] / root[None, :]) @ basis)
+    modes = ((basis @ vectors) / root[:, None]).T.reshape(len(values), -1, 3)
+    return np.sign(values) * np.sqrt(np.abs(values)) * WAVENUMBER, modes
 
 
 def sample_normal_modes(
@@ -117,8 +131,9 @@ def sample_normal_modes(
 
 
 def mmff_forces(molecule: Chem.Mol) -> Callable[[Array], Array]:
-    """MMFF94 forces (N, 3) in kcal/mol/Å as a function of positions (N, 3) Å."""
-    field = AllChem.MMFFGetMoleculeForceField(molecule, AllChem.MMFFGetMoleculeProperties(molecule))
+    """MMFF94 forces (N, 3) in kcal/mol/Å, also between the parts of a dimer, as a function of positions (N, 3) Å."""
+    properties = AllChem.MMFFGetMoleculeProperties(molecule)
+    field = AllChem.MMFFGetMoleculeForceField(molecule, properties, ignoreInterfragInteractions=False)
 
     def forces(x: Array) -> Array:
         flat = x.ravel().tolist()

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.units import BOHR
+from lib.units import BOHR, BOLTZMANN, HARTREE
 
 POSITION_GRID = 2.0**-13  # Å, applied before labelling
 FORCE_GRID = 2.0**-15  # Hartree/Å (0.019 kcal/mol/Å), applied after labelling
 LEVEL = "GFN2-xTB"
-KELVIN = 3.166808578545117e-06  # Hartree
+KELVIN = BOLTZMANN / HARTREE  # Hartree
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ def single_point(
 
 
 def relax(numbers: NDArray[np.int64], positions: NDArray[np.float64], max_force: float = 2e-3) -> NDArray[np.float64]:
-    """The nearest GFN2-xTB minimum, (N, 3) Å, by L-BFGS until no gradient component exceeds ``max_force`` Hartree/Å.
+    """The nearest GFN2-xTB minimum, (N, 3) Å, by L-BFGS until no force component exceeds ``max_force`` Hartree/Å.
 
     Raises:
-        RuntimeError: not converged in 500 iterations.
+        RuntimeError: that is not reached in 500 iterations.
     """
     from scipy.optimize import minimize
 
@@ -75,7 +75,7 @@ def relax(numbers: NDArray[np.int64], positions: NDArray[np.float64], max_force:
         positions.ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"gtol": max_force, "ftol": 1e-10, "maxiter": 500},
+        options={"gtol": max_force, "ftol": 0.0, "maxiter": 500},
     )
     if not found.success:
         raise RuntimeError(f"GFN2-xTB relaxation of {len(numbers)} atoms stopped: {found.message}")

@@ -34,7 +34,6 @@ class EGNNSettings:
     normalize: bool = True
     tanh: bool = True
     cutoff: float = 5.0  # Å
-    pooling_scale: float = 1.0  # the pooled features are divided by it: the same functions, learnt faster
 
 
 class EGNNLayer(nn.Module):
@@ -116,4 +115,4 @@ class EGNN(nn.Module):
 
     def _read_out(self, h: Tensor, batch: Batch) -> Tensor:
         pooled = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)
-        return self.energy_head(pooled / self.settings.pooling_scale).squeeze(1)
+        return self.energy_head(pooled).squeeze(1)

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from lib.errors import DataError
-from lib.readers.checks import checked, dataset, find_files, one_level, open_hdf5, symbols_to_numbers
+from lib.readers.checks import checked, dataset, find_files, one_level, open_hdf5, symbols_to_numbers, text
 from lib.readers.molecule import Molecule
 from lib.units import HARTREE
 
@@ -31,10 +31,10 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
     Raises:
         DataError: a file is broken, empty, of another layout, or of a missing or another level.
     """
-    first_level = level
+    of_all: str | None = None
     for file_path in find_files(path, "*.h5"):
         with open_hdf5(file_path) as file:
-            first_level = one_level(file_path, _stated_level(file), first_level)
+            of_all = one_level(file_path, _stated_level(file), level, of_all)
             groups = [g for root in file.values() if isinstance(root, h5py.Group) for g in root.values()]
             groups = [g for g in groups if isinstance(g, h5py.Group)]
             if not groups:
@@ -43,18 +43,18 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
                     "is it another layout? readers are listed in lib.readers.READERS",
                 )  # fmt: skip
             for group in groups:
-                yield _molecule(file_path, group, first_level)
+                yield _molecule(file_path, group, of_all)
 
 
 def _stated_level(file: h5py.File) -> str | None:
     """The attribute ``level_of_theory``, or the published level where all root groups have the published names."""
     if "level_of_theory" in file.attrs:
-        return str(file.attrs["level_of_theory"])
+        return text(file.attrs["level_of_theory"])
     return PUBLISHED_LEVEL if len(file) and all(re.fullmatch(r"gdb11_s\d\d", name) for name in file) else None
 
 
 def _molecule(path: Path, group: h5py.Group, level: str) -> Molecule:
-    symbols = [s.decode() if isinstance(s, bytes) else str(s) for s in dataset(path, group, "species")]
+    symbols = [text(s) for s in dataset(path, group, "species")]
     z = symbols_to_numbers(path, group.name, symbols)
     return checked(path, group.name, Molecule(
         name=group.name.rsplit("/", 1)[-1],

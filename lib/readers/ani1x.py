@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from lib.errors import DataError
-from lib.readers.checks import STATE_LEVEL, checked, dataset, find_files, one_level, open_hdf5
+from lib.readers.checks import STATE_LEVEL, checked, dataset, find_files, one_level, open_hdf5, text
 from lib.readers.molecule import Molecule
 from lib.units import HARTREE
 
@@ -29,6 +29,7 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
     Raises:
         DataError: a file is broken, empty, of another layout, or of a missing or another level.
     """
+    of_all: str | None = None
     for file_path in find_files(path, "*.h5"):
         with open_hdf5(file_path) as file:
             groups = [g for g in file.values() if isinstance(g, h5py.Group) and "atomic_numbers" in g]
@@ -37,9 +38,9 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
                     file_path, "", f"no group with atomic_numbers (found {sorted(file)[:3]})",
                     "is it another layout? readers are listed in lib.readers.READERS",
                 )  # fmt: skip
-            level = one_level(file_path, _stated_level(file_path, file, groups, level), level)
+            of_all = one_level(file_path, _stated_level(file_path, file, groups, level), level, of_all)
             for group in groups:
-                molecule = _molecule(file_path, group, level)
+                molecule = _molecule(file_path, group, of_all)
                 if len(molecule.energy):
                     yield molecule
 
@@ -49,25 +50,24 @@ def _stated_level(path: Path, file: h5py.File, groups: list[h5py.Group], wanted:
     found = [name for name, key in KEYS.items() if any(f"{key}.energy" in g for g in groups)]
     if len(found) > 1 and wanted is None:
         raise DataError(path, "", f"it mixes levels of theory {found}", STATE_LEVEL)
-    stated = file.attrs.get("level_of_theory", None)
-    if stated is not None and stated not in found:
-        raise DataError(path, "", f"it says {stated!r} but holds energies of {found}", STATE_LEVEL)
+    stated = file.attrs.get("level_of_theory")
+    if stated is not None and text(stated) not in found:
+        raise DataError(path, "", f"it says {text(stated)!r} but holds energies of {found}", STATE_LEVEL)
     return wanted if wanted in found else (found or [None])[0]
 
 
 def _molecule(path: Path, group: h5py.Group, level: str) -> Molecule:
     key = KEYS[level]
     energy = dataset(path, group, f"{key}.energy").astype(np.float64) * HARTREE
-    computed = np.isfinite(energy)
-    forces = group.get(f"{key}.forces")
     z = dataset(path, group, "atomic_numbers").astype(np.int64)
-    positions = dataset(path, group, "coordinates").astype(np.float32)
-    return checked(path, group.name, Molecule(
+    has_forces = f"{key}.forces" in group
+    whole = Molecule(
         name=group.name.rsplit("/", 1)[-1],
         z=z,
         charges=np.zeros_like(z),
-        positions=positions[computed] if len(positions) == len(computed) else positions,
-        energy=energy[computed],
-        forces=None if forces is None else (forces[()][computed] * HARTREE).astype(np.float32),
+        positions=dataset(path, group, "coordinates").astype(np.float32),
+        energy=energy,
+        forces=(dataset(path, group, f"{key}.forces") * HARTREE).astype(np.float32) if has_forces else None,
         level=level,
-    ))  # fmt: skip
+    )
+    return checked(path, group.name, whole, np.isfinite(energy))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -34,7 +35,7 @@ def find_files(path: Path | str | Sequence[Path | str], pattern: str) -> list[Pa
     for file in files:
         if not file.is_file():
             raise DataError(file, "", "there is no such file", "check the path")
-    return sorted(files, key=lambda file: file.name)
+    return sorted(files, key=lambda file: (file.name, str(file)))
 
 
 @contextmanager
@@ -49,17 +50,23 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         raise DataError(path, "", f"HDF5 cannot read it ({error})", COPY_AGAIN) from error
 
 
-def one_level(path: Path, found: str | None, wanted: str | None) -> str:
-    """The level of theory of a file that states ``found`` where the caller says ``wanted``.
+def text(value: bytes | str) -> str:
+    """A string of HDF5, whichever way it was stored."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def one_level(path: Path, found: str | None, wanted: str | None, others: str | None) -> str:
+    """The level of theory of a file that states ``found``, where the caller says ``wanted`` and other files ``others``.
 
     Raises:
-        DataError: neither says one, they differ, or it has no reference energies.
+        DataError: neither file nor caller says one, any two differ, or it has no reference energies.
     """
-    if found is None and wanted is None:
-        raise DataError(path, "", "it states no level of theory", STATE_LEVEL)
-    if found is not None and wanted is not None and found != wanted:
-        raise DataError(path, "", f"it states the level of theory {found!r}, not {wanted!r}", "do not mix levels")
     level = found if found is not None else wanted
+    if level is None:
+        raise DataError(path, "", "it states no level of theory", STATE_LEVEL)
+    for other in (wanted, others):
+        if other is not None and other != level:
+            raise DataError(path, "", f"its level of theory is {level!r}, not {other!r}", "do not mix levels")
     if level not in LEVELS:
         raise DataError(path, "", f"its level of theory {level!r} has no reference energies", STATE_LEVEL)
     return level
@@ -88,22 +95,37 @@ def symbols_to_numbers(path: Path, entry: str, symbols: Sequence[str]) -> NDArra
     return np.array([atomic_numbers[s] for s in symbols], dtype=np.int64)
 
 
-def checked(path: Path, entry: str, molecule: Molecule) -> Molecule:
+def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] | None = None) -> Molecule:
     """``molecule``, if its shapes fit, its numbers are finite, its elements known and its level plausible.
+
+    Args:
+        path: of the file.
+        entry: the place in it.
+        molecule: what was read there.
+        keep: (M,) which conformations to take, where not all were computed; the others are not looked at.
 
     Raises:
         DataError: with the file, the entry and the value at fault.
     """
     shape = (len(molecule.energy), len(molecule.z), 3)
-    for what, array in (("coordinates", molecule.positions), ("forces", molecule.forces)):
+    arrays = {"coordinates": molecule.positions, "forces": molecule.forces}
+    for what, array in arrays.items():
         if array is not None and array.shape != shape:
             raise DataError(path, entry, f"{what} have shape {array.shape}, not {shape}", COPY_AGAIN)
+    if keep is not None and not keep.all():
+        forces = None if molecule.forces is None else molecule.forces[keep]
+        molecule = replace(molecule, positions=molecule.positions[keep], energy=molecule.energy[keep], forces=forces)
+    arrays = {"coordinates": molecule.positions, "forces": molecule.forces, "energy": molecule.energy}
+    for what, array in arrays.items():
         if array is not None and not np.isfinite(array).all():
             frame = int(np.argwhere(~np.isfinite(array))[0][0])
             raise DataError(path, entry, f"{what} of conformation {frame} are not finite", "remove that conformation")
-    if not np.isfinite(molecule.energy).all():
-        frame = int(np.flatnonzero(~np.isfinite(molecule.energy))[0])
-        raise DataError(path, entry, f"energy of conformation {frame} is not finite", "remove that conformation")
+    _check_energies(path, entry, molecule)
+    return molecule
+
+
+def _check_energies(path: Path, entry: str, molecule: Molecule) -> None:
+    """Known elements, and energies near those of the free atoms at the level that the molecule claims."""
     try:
         types = atom_types(molecule.z, molecule.charges)
         residual = np.abs(molecule.energy - reference_energies(molecule.level, types).sum())
@@ -111,9 +133,6 @@ def checked(path: Path, entry: str, molecule: Molecule) -> Molecule:
         raise DataError(path, entry, str(error), "or leave the entry out") from error
     heavy = max(int((np.asarray(molecule.z) > 1).sum()), 1)
     if residual.size and residual.max() > LARGEST_RESIDUAL * heavy:
-        raise DataError(
-            path, entry,
-            f"an energy is {residual.max() / heavy:.0f} kcal/mol per heavy atom from {molecule.level} free atoms",
-            "the level of theory or the energy unit is another one",
-        )  # fmt: skip
-    return molecule
+        far = f"{residual.max() / heavy:.0f} kcal/mol per heavy atom"
+        problem = f"an energy is {far} from the free atoms of {molecule.level}"
+        raise DataError(path, entry, problem, "the level of theory or the energy unit is another one")
