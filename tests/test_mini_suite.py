@@ -13,9 +13,10 @@ from lib.elements import ATOM_TYPES
 from lib.levels import LARGEST_RESIDUAL, reference_energies
 from lib.mini_suite import ani1, ani1x, sampling, xtb
 from lib.mini_suite.build import RECIPES, SEED, molecule_seed
-from lib.mini_suite.filters import GeometryFilter, plausible
+from lib.mini_suite.filters import MAX_ENERGY, MAX_FORCE, GeometryFilter, plausible
 from lib.mini_suite.free_atoms import write_reference_energies
 from lib.paths import DATA
+from lib.provenance import hardware
 from lib.readers import READERS
 from lib.units import HARTREE
 
@@ -70,7 +71,9 @@ def test_counts():
     assert sum(len(m.energy) for m in small) >= 40_000
     assert max((m.z > 1).sum() for m in small) == 8
     large = list(READERS["ani1x"](MINI / "ani1x"))
-    assert len(sampling.read_molecules(ani1x.MOLECULES)) >= 150
+    written = {smiles for group in groups("ani1x").values() for smiles in group.attrs["smiles"]}
+    assert written == set(sampling.read_molecules(ani1x.MOLECULES))
+    assert len([smiles for smiles in written if "." not in smiles]) >= 150
     assert sum(len(m.energy) for m in large) >= 15_000
     assert 24 <= max(len(m.z) for m in large) <= 32
     assert all(m.forces is not None for m in large)
@@ -110,31 +113,57 @@ def test_positions_are_on_their_grid():
         np.testing.assert_array_equal(scaled, np.round(scaled))
 
 
-def committed(name: str, smiles: str) -> np.ndarray:
-    """Energies (Hartree) of the group of one molecule."""
-    found = []
-
-    def visit(_, item):
-        if isinstance(item, h5py.Group) and "smiles" in item and b"".join(item["smiles"][()]).decode() == smiles:
-            found.append(item["energies"][()])
-
+def groups(name: str) -> dict[str, h5py.Group]:
+    """Every molecule's group of the committed files, by SMILES (ANI-1) or by formula (ANI-1x)."""
+    found = {}
     for path in sorted((MINI / name).iterdir()):
-        with h5py.File(path) as file:
-            file.visititems(visit)
-    (energies,) = found
-    return energies
+        file = h5py.File(path)
+        for group in [g for root in file.values() for g in (root.values() if name == "ani1" else [root])]:
+            key = b"".join(group["smiles"][()]).decode() if name == "ani1" else group.name.strip("/")
+            found[key] = group
+    return found
+
+
+def assert_same(again: np.ndarray, kept: np.ndarray, group: h5py.Group) -> None:
+    """Bit for bit on the kind of machine that made the suite; elsewhere another LAPACK may move the last digits."""
+    assert again.shape == kept.shape
+    if group.file.attrs["made_on"] == hardware():
+        np.testing.assert_array_equal(again, kept)
+    np.testing.assert_allclose(again, kept, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("line", [3, 60])
-def test_a_seed_makes_a_molecule_again(line):
-    """Bit for bit on the machine that made the suite; elsewhere another LAPACK moves the last digits of the modes."""
+def test_a_seed_makes_a_molecule_of_ani1_again(line):
     smiles = sampling.read_molecules(ani1.MOLECULES)[line]
-    again = ani1.sample(smiles, molecule_seed(SEED, line))
-    twice = ani1.sample(smiles, molecule_seed(SEED, line))
-    np.testing.assert_array_equal(again.energy, twice.energy)
-    energies = committed("ani1", smiles)
-    assert len(again.energy) == len(energies)
-    np.testing.assert_allclose(again.energy, energies, atol=1e-3, rtol=0)
+    again, group = ani1.sample(smiles, molecule_seed(SEED, line)), groups("ani1")[smiles]
+    assert_same(again.energy, group["energies"][()], group)
+    assert_same(again.positions.astype("f4"), group["coordinates"][()], group)
+
+
+@pytest.mark.parametrize("smiles", ["O.CO", "CC(=O)Nc1ccc(O)cc1"])
+def test_a_seed_makes_a_molecule_of_ani1x_again(smiles):
+    """Isomers share a group; the molecule's frames lie there together."""
+    lines = sampling.read_molecules(ani1x.MOLECULES)
+    again = ani1x.sample(smiles, molecule_seed(SEED, lines.index(smiles)))
+    group = next(g for g in groups("ani1x").values() if smiles in list(g.attrs["smiles"]))
+    kept = group["gfn2_xtb.energy"][()]
+    starts = range(len(kept) - len(again.energy) + 1)
+    start = min(starts, key=lambda k: np.abs(kept[k : k + len(again.energy)] - again.energy).max())
+    assert_same(again.energy, kept[start : start + len(again.energy)], group)
+    forces = group["gfn2_xtb.forces"][start : start + len(again.energy)]
+    np.testing.assert_allclose(again.forces, forces, atol=1e-3)
+
+
+def test_committed_frames_pass_the_filter():
+    """No fused or dissociated frame, none with an implausible energy or force."""
+    for smiles, group in groups("ani1").items():
+        accept = GeometryFilter(Chem.AddHs(Chem.MolFromSmiles(smiles)))
+        frames = group["coordinates"][()].astype(float)
+        assert all(accept.accepts(x) for x in frames), smiles
+        energy = group["energies"][()] * HARTREE
+        assert (energy - energy.min()).max() <= MAX_ENERGY * frames.shape[1]
+    for molecule in READERS["ani1x"](MINI / "ani1x"):
+        assert np.linalg.norm(molecule.forces, axis=-1).max() <= MAX_FORCE
 
 
 def test_dimers_and_larger_molecules_are_sampled():
@@ -164,28 +193,60 @@ def test_implausible_labels_are_dropped():
 
 
 def test_normal_modes_of_water():
-    """GFN2-xTB's harmonic wavenumbers: one bend and two stretches (tblite/xtb give about 1540, 3640, 3650 cm⁻¹)."""
+    """GFN2-xTB's harmonic wavenumbers: one bend and two stretches (here 1539, 3642 and 3651 cm⁻¹)."""
     molecule = sampling.embed("O", np.random.default_rng(0))
     numbers = np.array([a.GetAtomicNum() for a in molecule.GetAtoms()])
     x = xtb.relax(numbers, sampling.get_positions(molecule))
-    wavenumbers, modes = sampling.normal_modes(xtb.hessian(numbers, x) * HARTREE, sampling.masses(molecule))
+    wavenumbers, modes = sampling.normal_modes(xtb.hessian(numbers, x) * HARTREE, x, sampling.masses(molecule))
     assert modes.shape == (3, 3, 3)
     assert 1450 < wavenumbers[0] < 1650
     assert (wavenumbers[1:] > 3500).all()
     assert (wavenumbers[1:] < 3800).all()
 
 
+def springs(x: np.ndarray) -> np.ndarray:
+    """The Hessian (3N, 3N) of springs of 300 kcal/mol/Å² between all atoms, at their rest lengths ``x`` (N, 3)."""
+    n = len(x)
+    hessian = np.zeros((n, 3, n, 3))
+    for i in range(n):
+        for j in range(i):
+            direction = (x[i] - x[j]) / np.linalg.norm(x[i] - x[j])
+            block = 300 * np.outer(direction, direction)
+            for a, b, sign in ((i, i, 1), (j, j, 1), (i, j, -1), (j, i, -1)):
+                hessian[a, :, b] += sign * block
+    return hessian.reshape(3 * n, 3 * n)
+
+
+@pytest.mark.parametrize("x", [np.random.default_rng(3).normal(size=(5, 3)), np.outer([0, 1.2, 2.4], [1, 2, 2]) / 3])
+def test_normal_modes_are_all_but_the_rigid_ones(x):
+    """3N - 6 modes, or 3N - 5 of a linear molecule, that neither move the centre of mass nor turn the molecule."""
+    mass = np.array([12.0, 1.0, 16.0, 1.0, 14.0])[: len(x)]
+    _, modes = sampling.normal_modes(springs(x), x, mass)
+    assert len(modes) == 3 * len(x) - (5 if len(x) == 3 else 6)
+    weighted = modes * mass[:, None]
+    np.testing.assert_allclose(weighted.sum(1), 0, atol=1e-8)
+    np.testing.assert_allclose(np.cross(x - np.average(x, axis=0, weights=mass), weighted).sum(1), 0, atol=1e-8)
+
+
 def test_harmonic_samples_have_the_temperature():
     """Equipartition: each mode holds k_B T / 2 on average."""
     rng = np.random.default_rng(0)
-    mass = np.array([12.0, 1.0, 16.0])
-    root = rng.normal(size=(9, 9))
-    hessian = root @ root.T * 100 + 300 * np.eye(9)
-    wavenumbers, modes = sampling.normal_modes(hessian, mass)
-    drawn = sampling.sample_normal_modes(np.zeros((3, 3)), wavenumbers, modes, np.full(20_000, 500.0), rng)
-    flat = drawn.reshape(-1, 9)
-    energy = 0.5 * np.einsum("mi,ij,mj->m", flat, hessian, flat).mean()
-    assert energy == pytest.approx(len(wavenumbers) / 2 * 0.0019872 * 500, rel=0.2)
+    x, mass = rng.normal(size=(5, 3)), np.array([12.0, 1.0, 16.0, 1.0, 14.0])
+    wavenumbers, modes = sampling.normal_modes(springs(x), x, mass)
+    assert wavenumbers.min() > sampling.SOFTEST
+    drawn = sampling.sample_normal_modes(x, wavenumbers, modes, np.full(20_000, 500.0), rng) - x
+    energy = 0.5 * np.einsum("mi,ij,mj->m", drawn.reshape(-1, 15), springs(x), drawn.reshape(-1, 15)).mean()
+    assert energy == pytest.approx(9 / 2 * 0.0019872 * 500, rel=0.02)
+
+
+def test_the_parts_of_a_dimer_feel_each_other():
+    rng = np.random.default_rng(0)
+    molecule = sampling.embed("O.CO", rng)
+    first = list(Chem.GetMolFrags(molecule)[0])
+    x = sampling.get_positions(molecule)
+    x[first] += 0.3
+    pull = sampling.mmff_forces(molecule)(x)[first].sum(0)
+    assert np.linalg.norm(pull) > 0.1
 
 
 def test_reference_energies_are_tblites(tmp_path):

@@ -68,6 +68,21 @@ def test_ani1x_leaves_out_what_was_not_computed(tmp_path):
     assert len(water.energy) == len(water.positions) == 4
 
 
+def test_ani1x_forces_of_another_shape(tmp_path):
+    path = write_ani1x(tmp_path / "x.h5", [make_molecule("water", [8, 1, 1], 5, 0)])
+    with h5py.File(path, "a") as file:
+        file["water/gfn2_xtb.forces"] = np.zeros((4, 3, 3))
+    raises("ani1x", path, "water", "(4, 3, 3)", "(5, 3, 3)")
+
+
+def test_level_may_be_stored_as_bytes(tmp_path):
+    for name, write in WRITERS.items():
+        path = write(tmp_path / f"{name}.h5", [make_molecule("water", [8, 1, 1], 5, 0)])
+        with h5py.File(path, "a") as file:
+            file.attrs["level_of_theory"] = np.bytes_("GFN2-xTB")
+        assert read(name, path)[0].level == "GFN2-xTB"
+
+
 def raises(name: str, path, *words: str, **options) -> None:
     """Reading fails with one line that names the file and the words."""
     with pytest.raises(DataError) as caught:
@@ -148,6 +163,8 @@ def test_ani1_missing_and_mixed_levels(tmp_path):
     raises("ani1", stated, "not 'wB97X/6-31G(d)'", level="wB97X/6-31G(d)")
     unknown = write_ani1(tmp_path / "unknown.h5", water, level="PM7")
     raises("ani1", unknown, "'PM7'")
+    with pytest.raises(DataError, match="states no level"):
+        read("ani1", [stated, bare.rename(tmp_path / "zz.h5")])  # a level is not inherited from another file
     with pytest.raises(DataError, match="do not mix levels"):
         read("ani1", [stated, write_ani1(tmp_path / "z.h5", water, level="wB97X/6-31G(d)")])
 

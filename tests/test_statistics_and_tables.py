@@ -1,5 +1,6 @@
 """The bootstrap's laws, the paper's own averages, and the shape of every table and figure."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,7 +11,7 @@ import pytest
 from lib import comparison, examples, figures, tables
 from lib.comparison import Arm
 from lib.runs import Result
-from lib.scales import get_scale
+from lib.scales import SCALES, get_scale
 from lib.statistics import Errors, compare
 
 mpl.use("Agg")
@@ -25,11 +26,11 @@ def errors(seed, scale=1.0, molecules=40, each=10):
 
 def test_metrics_are_the_usual_ones():
     found = Errors.of(
-        {"prediction": np.array([1.0, -3.0, 2.0]), "energy": np.zeros(3), "molecule": np.array([5, 5, 9])}
+        {"prediction": np.array([1.0, -3.0, 5.0]), "energy": np.zeros(3), "molecule": np.array([5, 5, 9])}
     )
-    assert found.score("rmse", np.ones((1, 2)))[0] == pytest.approx(np.sqrt(14 / 3))
-    assert found.score("mae", np.ones((1, 2)))[0] == pytest.approx(2.0)
-    assert found.score("mae", np.array([[1.0, 0.0]]))[0] == pytest.approx(2.0)
+    assert found.score("rmse", np.ones((1, 10)))[0] == pytest.approx(np.sqrt(35 / 3))
+    assert found.score("mae", np.ones((1, 10)))[0] == pytest.approx(3.0)
+    assert found.score("mae", np.eye(10)[[5]])[0] == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("metric", ["rmse", "mae"])
@@ -57,6 +58,12 @@ def test_intervals_narrow_with_more_molecules_and_hold_the_truth():
     assert width(400) < 0.6 * width(40)
 
 
+def test_the_same_errors_as_more_seeds_say_nothing_new():
+    """Seeds share their test molecules, so repeating one seed does not narrow the interval."""
+    one, many = (compare([errors(0)] * n, [errors(0)] * n, "mae")[0] for n in (1, 10))
+    assert (many.low, many.high) == pytest.approx((one.low, one.high))
+
+
 def test_molecules_stay_together():
     """Errors that are equal within a molecule leave as few independent numbers as there are molecules."""
     rng = np.random.default_rng(0)
@@ -70,7 +77,7 @@ def test_molecules_stay_together():
 def test_arms_must_fit():
     with pytest.raises(ValueError, match="same seeds"):
         compare([errors(0)], [errors(0), errors(1)], "mae")
-    with pytest.raises(ValueError, match="same test"):
+    with pytest.raises(ValueError, match="same seeds and test conformations"):
         compare([errors(0)], [errors(0, molecules=39)], "mae")
 
 
@@ -95,39 +102,55 @@ def arms(tmp_path):
                 prediction = rng.normal(size=90) * (0.7 if pretrained else 1.0)
                 molecule = np.repeat(np.arange(9), 10)
                 np.savez(folder / "predictions.npz", energy=np.zeros(90), molecule=molecule, prediction=prediction)
-                about = {"steps": 3, "wall_seconds": 60.0}
+                about = {"steps": 3, "wall_seconds": 60.0, "config": {"model": "egnn"}}
                 results.append(Result(str(seed), folder, {"test_r2": 0.5, "validation_rmse": 1.0}, about))
-            found.append(Arm("egnn", data, pretrained, 1, 1e-3, tuple(results)))
+            found.append(Arm("egnn", data, pretrained, 1, 1e-3, False, tuple(results)))
     return found
 
 
 def test_table2_rows(arms):
-    table = tables.table2(arms)
+    table = tables.table2(SCALES["laptop"], arms)
     assert list(table.columns) == tables.COLUMNS
     assert len(table) == 12
-    row = table.query("dataset == 'ANI-1x' and pretrained == 'improvement' and metric == 'mae'").iloc[0]
+    row = table.query("dataset == 'mini ANI-1x (GFN2-xTB)' and pretrained == 'improvement' and metric == 'mae'").iloc[0]
     assert row["value"] == pytest.approx(30)
     assert row["paper_value"] == pytest.approx(100 * (1 - 3.49 / 5.30))
     assert row["n_seeds"] == 2
     text = tables.beside_paper(table)
     assert list(text.index) == [("EGNN", "no"), ("EGNN", "yes"), ("EGNN", "improvement")]
-    assert text.loc[("EGNN", "yes"), ("ANI-1", "RMSE")].endswith("(1.66)")
+    assert text.loc[("EGNN", "yes"), ("mini ANI-1 (GFN2-xTB)", "RMSE")].endswith("(1.66)")
+    assert set(tables.table2(SCALES["paper"], arms)["dataset"]) == {"ANI-1", "ANI-1x"}
+
+
+def test_control_rows_have_no_paper_value(arms):
+    table = tables.table2(SCALES["laptop"], [replace(arm, longer=3) for arm in arms])
+    assert set(table["item"]) == {"control, 3 times the steps"}
+    assert table["paper_value"].isna().all()
+
+
+def test_no_arms_make_an_empty_table():
+    table = tables.table2(SCALES["laptop"], [])
+    assert list(table.columns) == tables.COLUMNS
+    assert tables.beside_paper(table).empty
+    assert comparison.compare_arms(SCALES["smoke"], [], [0], 3) == []
 
 
 def test_csv_has_the_same_bytes_for_the_same_numbers(arms, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "FIGURES", tmp_path)
-    first = tables.save_table(tables.table2(arms), "table2", "smoke").read_bytes()
-    assert tables.save_table(tables.table2(arms), "table2", "smoke").read_bytes() == first
+    first = tables.save_table(tables.table2(SCALES["laptop"], arms), "table2", "smoke").read_bytes()
+    assert tables.save_table(tables.table2(SCALES["laptop"], arms), "table2", "smoke").read_bytes() == first
     assert len(pd.read_csv(tmp_path / "smoke" / "table2.csv")) == 12
 
 
 def test_figures_are_drawn_with_units(arms, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "FIGURES", tmp_path)
-    table = tables.table2(arms)
+    table = tables.table2(SCALES["laptop"], arms)
     figures.set_style()
-    bars = figures.table2_bars(table, table[table["dataset"] == "ANI-1x"], "mini suite (GFN2-xTB)")
+    control = tables.table2(SCALES["laptop"], [replace(arm, longer=3) for arm in arms[2:]])
+    bars = figures.table2_bars([table, control])
     assert "kcal/mol" in bars.axes[0].get_ylabel()
     assert len(bars.axes) == 3
+    assert all("GFN2-xTB" in ax.get_title() for ax in bars.axes)
     path = figures.save_figure(bars, "table2", "smoke")
     assert path.exists()
     assert path.with_suffix(".svg").exists()
@@ -136,7 +159,7 @@ def test_figures_are_drawn_with_units(arms, tmp_path, monkeypatch):
 def test_figure1(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "history.json").write_text('{"epoch": [1, 2], "validation_denoising_error": [0.9, 0.5]}')
-    run = Result("k", Path(tmp_path), {"validation_rigid_part": 0.16}, {})
+    run = Result("k", Path(tmp_path), {"validation_rigid_part": 0.16}, {"config": {"model": "egnn"}})
     example = examples.NoisedExample(np.array([8, 1, 1]), *(rng.normal(size=(3, 3, 3))))
     figure = figures.figure1(example, [run], 0.2, "mini suite (GFN2-xTB)")
     assert figure.axes[2].get_ylabel() == "mean squared error / σ²"
@@ -145,12 +168,10 @@ def test_figure1(tmp_path):
 
 def test_learning_rate_is_chosen_on_validation_data(monkeypatch):
     """The candidate with the lowest validation RMSE, mean over seeds, for each arm on its own."""
-    from dataclasses import replace
-
     scale = replace(get_scale("smoke"), learning_rates=(1e-3, 3e-3, 1e-2))
 
     def fake(configs, *_):
-        """Seed 5 alone would choose 1e-2 from scratch; both seeds together choose 3e-3. Test errors say the opposite."""
+        """Seed 5 alone would choose 1e-2 from scratch, both seeds 3e-3; test errors say the opposite."""
         out = []
         for c in configs:
             rate = c.training.learning_rate
@@ -161,4 +182,5 @@ def test_learning_rate_is_chosen_on_validation_data(monkeypatch):
     monkeypatch.setattr(comparison, "run_all", fake)
     found = comparison.compare_arms(scale, comparison.grid(["egnn"], ["ani1"]), [5, 6])
     assert [arm.learning_rate for arm in found] == [3e-3, 1e-3]
+    assert [arm.at_edge for arm in found] == [False, True]
     assert [r.about["seed"] for r in found[0].results] == [5, 6]

@@ -1,5 +1,6 @@
 """The store returns what was written; splits keep their laws whatever the order of files."""
 
+import csv
 import json
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from conftest import make_molecule
 
 from lib.errors import DataError
+from lib.paths import DATA
 from lib.splits import FINE_TUNING, PRE_TRAINING, Split, make_split, subsample
 from lib.store import ConformationStore
+from lib.units import HARTREE
 
 
 def test_round_trip(store, molecules):
@@ -39,11 +42,13 @@ def test_forces(tmp_path):
 
 
 def test_relative_energy_is_subtracted_in_float64(tmp_path):
-    """A label far from zero keeps 1e-9 kcal/mol; in float32 it would lose 0.002 kcal/mol."""
+    """To 1e-9 kcal/mol; float32 would round water's energy, about -3180 kcal/mol, to 2e-4."""
     water = make_molecule("water", [8, 1, 1], 3, 0)
     store = ConformationStore.write([water], tmp_path / "s")
-    free = (-3.767606950369 + 2 * -0.393482763932) * 627.5094740631
-    np.testing.assert_allclose(store.relative_energy(np.arange(3)), water.energy - free, atol=1e-6, rtol=0)
+    rows = csv.DictReader((DATA / "mini" / "reference_energies.csv").open())
+    free = {(row["element"], row["charge"]): float(row["energy_hartree"]) * HARTREE for row in rows}
+    expected = water.energy - (free["O", "0"] + 2 * free["H", "0"])
+    np.testing.assert_allclose(store.relative_energy(np.arange(3)), expected, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize(

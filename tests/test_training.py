@@ -46,7 +46,9 @@ def test_schedule_is_warmup_plateau_half_cosine():
     assert rates == sorted(rates, reverse=True)
 
 
-@pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("learning_rate", -1.0), ("batch_size", 0), ("clip", -1)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("epochs", 0), ("learning_rate", -1.0), ("batch_size", 0), ("clip", -1), ("validate_every", 2)]
+)
 def test_settings_that_cannot_train(name, value):
     with pytest.raises(ValueError, match=name):
         replace(SETTINGS, **{name: value})
@@ -76,6 +78,32 @@ def test_tensorboard_only_when_asked_for(selection, tmp_path):
         fit(task, *loaders, folder, Execution(progress=False, tensorboard=asked, accelerator="cpu"))
         assert (folder / "metrics.csv").exists()
         assert bool(list(folder.glob("events.out.*"))) is asked
+
+
+class Recording(DenoisingTask):
+    """Keeps the noise of every batch that Lightning hands over."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.seen = {"train": [], "validation": []}
+
+    def training_step(self, batch):
+        self.seen["train"].append(batch.noise.clone())
+        return super().training_step(batch)
+
+    def validation_step(self, batch):
+        self.seen["validation"].append(batch.noise.clone())
+        return super().validation_step(batch)
+
+
+def test_a_fit_draws_new_noise_each_epoch_and_validates_on_the_same(selection, tmp_path):
+    data = ConformationBatches([selection], 5.0, sigma=0.2)
+    task = Recording(build(), replace(SETTINGS, epochs=2), 0.2)
+    loaders = make_loader(data, 90, 0, shuffle=True), make_loader(data, 90, 0, shuffle=False)
+    fit(task, *loaders, tmp_path / "fit", Execution(progress=False, accelerator="cpu"))
+    first, second = task.seen["train"]
+    assert not torch.isin(first, second).any()
+    assert torch.equal(*task.seen["validation"])
 
 
 def test_best_and_last_are_distinct_files(fitted):
@@ -165,6 +193,9 @@ def test_mismatched_weights_never_train_from_scratch(tmp_path):
         transfer(build(tanh=False), "egnn", load_weights(path))
     with pytest.raises(DataError, match="model"):
         transfer(build(), "schnet", load_weights(path))
+    with pytest.raises(DataError, match="task"):
+        transfer(build(), "egnn", load_weights(path))  # says nothing of denoising
+    save_weights(path, "egnn", build(), task="denoising")
     state = build().state_dict()
     state["gcl_0.att_mlp.0.bias"] = torch.zeros(2)
     state["extra"] = state.pop("type_embedding.weight")
