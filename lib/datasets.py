@@ -29,12 +29,18 @@ class DataSet:
 
 
 SUITES: dict[str, str] = {"mini": "mini suite (GFN2-xTB)", "official": "published data"}
-LABELS: dict[str, str] = {"ani1": "ANI-1", "ani1x": "ANI-1x"}  # the paper's names of what each reader reads
+LABELS: dict[str, str] = {
+    "ani1": "ANI-1",
+    "ani1x": "ANI-1x",
+    "iso17": "ISO17",
+    "spice": "SPICE",
+    "md22": "MD22",
+}  # the paper's names of what each reader reads
 NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}"}
 DATASETS: dict[str, DataSet] = {
     f"{suite}/{reader}": DataSet(f"{suite}/{reader}", reader, str(DATA / suite / reader))
     for suite in SUITES
-    for reader in READERS
+    for reader in LABELS
 }
 
 

@@ -15,18 +15,27 @@ from lib.elements import ATOM_TYPES
 from lib.paths import DATA
 from lib.units import HARTREE
 
-LEVELS: dict[str, Path] = {
+FORMATION = ", formation energy"  # ends the name of a level whose files have the references taken off already
+LEVELS: dict[str, Path | None] = {  # None: nothing to take off, or references not known; energies stay as in the file
     "wB97X/6-31G(d)": DATA / "levels" / "wb97x_6-31gd.csv",
     "GFN2-xTB": DATA / "mini" / "reference_energies.csv",
+    "GFN2-xTB" + FORMATION: None,
+    "wB97M-D3BJ/def2-TZVPPD" + FORMATION: None,
+    "PBE+vdW-TS": None,
+    "PBE+MBD": None,
+    "own": None,
 }
 LARGEST_RESIDUAL = 1000.0  # kcal/mol per heavy atom; a larger one means another level or unit
 
 
 @cache
 def _table(level: str) -> NDArray[np.float64]:
-    """Energy of each of the atom types at ``level``, (28,) kcal/mol; NaN for a type whose energy is not known."""
-    energies = np.full(len(ATOM_TYPES), np.nan)
-    with open(LEVELS[level], newline="", encoding="utf-8") as file:
+    """Energy of each of the atom types at ``level``, (28,) kcal/mol; NaN: missing, 0: nothing is taken off."""
+    path = LEVELS[level]
+    energies = np.full(len(ATOM_TYPES), np.nan if path else 0.0)
+    if path is None:
+        return energies
+    with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             energies[ATOM_TYPES.index((row["element"], int(row["charge"])))] = float(row["energy_hartree"]) * HARTREE
     return energies

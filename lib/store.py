@@ -34,7 +34,9 @@ ARRAYS: dict[str, tuple[str, str, int]] = {  # name: (type, counted by, columns)
     "energy": ("<f8", "conformations", 1),
     "positions": ("<f4", "rows", 3),
     "forces": ("<f4", "rows", 3),
+    "rows": ("<i8", "conformations", 1),
 }
+OPTIONAL = ("forces", "rows")  # in all molecules of a store, or in none
 
 
 @dataclass(frozen=True)
@@ -173,24 +175,16 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
     files = {name: open(part / f"{name}.bin", "wb") for name in ARRAYS}  # noqa: SIM115 (closed below)
     digest = hashlib.sha256()
     names: dict[str, None] = {}
-    levels: dict[str, str] = {}
-    with_forces: dict[bool, str] = {}
+    first: Molecule | None = None
     counts = dict.fromkeys(("molecules", "conformations", "atoms", "rows"), 0)
     try:
         for m in molecules:
-            if m.name in names:
-                raise DataError(path, m.name, "two molecules have this name", "give each its own")
+            first = first or m
+            _check_member(m, first, names, path)
             names[m.name] = None
-            levels.setdefault(m.level, m.name)
-            with_forces.setdefault(m.forces is not None, m.name)
-            if len(levels) > 1 or not m.level:
-                raise DataError(path, m.name, f"missing or mixed levels of theory {levels}", "write one store a level")
-            if len(with_forces) > 1:
-                raise DataError(path, m.name, "forces for some molecules only", "leave them out or give all")
-            forces = () if m.forces is None else m.forces
-            values = (m.z, m.charges, len(m.z), len(m.energy), m.energy, m.positions, forces)
+            values = (m.z, m.charges, len(m.z), len(m.energy), m.energy, m.positions, m.forces, m.rows)
             for name, value in zip(ARRAYS, values, strict=True):
-                data = np.ascontiguousarray(value, dtype=ARRAYS[name][0]).tobytes()
+                data = np.ascontiguousarray(() if value is None else value, dtype=ARRAYS[name][0]).tobytes()
                 files[name].write(data)
                 digest.update(data)
             digest.update(m.name.encode())
@@ -199,14 +193,25 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
     finally:
         for file in files.values():
             file.close()
-    digest.update(next(iter(levels), "").encode())
-    if not counts["conformations"]:
+    if first is None or not counts["conformations"]:
         raise DataError(path, "", "no conformation to write", "check the source file")
+    digest.update(first.level.encode())
     (part / "names.json").write_text(json.dumps(list(names)), encoding="utf-8")
-    arrays = [name for name in ARRAYS if name != "forces" or True in with_forces]
-    (level,) = levels
-    return {"format": FORMAT, "units": UNITS, "level": level, "counts": counts, "arrays": arrays,
+    arrays = [name for name in ARRAYS if name not in OPTIONAL or getattr(first, name) is not None]
+    return {"format": FORMAT, "units": UNITS, "level": first.level, "counts": counts, "arrays": arrays,
             "fingerprint": digest.hexdigest()}  # fmt: skip
+
+
+def _check_member(molecule: Molecule, first: Molecule, names: dict[str, None], path: Path) -> None:
+    """A name of its own, and the level and optional arrays of the ``first`` molecule."""
+    if molecule.name in names:
+        raise DataError(path, molecule.name, "two molecules have this name", "give each its own")
+    if not molecule.level or molecule.level != first.level:
+        levels = f"{molecule.level!r} after {first.level!r}"
+        raise DataError(path, molecule.name, f"missing or mixed levels of theory, {levels}", "write one store a level")
+    for name in OPTIONAL:
+        if (getattr(molecule, name) is None) != (getattr(first, name) is None):
+            raise DataError(path, molecule.name, f"{name} for some molecules only", "leave them out or give all")
 
 
 def _replace(part: Path, path: Path) -> None:

@@ -44,7 +44,7 @@ def test_ani1x_real_sample():
     np.testing.assert_allclose(first.forces[1], forces * HARTREE, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", list(READERS))
+@pytest.mark.parametrize("name", list(WRITERS))
 def test_mini_suite_is_read(name):
     first = next(READERS[name](DATA / "mini" / name))
     assert first.level == "GFN2-xTB"
@@ -52,7 +52,7 @@ def test_mini_suite_is_read(name):
     assert first.energy.dtype == np.float64
 
 
-@pytest.mark.parametrize("name", list(READERS))
+@pytest.mark.parametrize("name", list(WRITERS))
 def test_file_order_does_not_matter(name, tmp_path):
     parts = [make_molecule(f"m{k}", z, 4, k) for k, z in enumerate(MOLECULES.values())]
     paths = [WRITERS[name](tmp_path / f"{k}.h5", [part]) for k, part in enumerate(parts)]
@@ -93,7 +93,7 @@ def raises(name: str, path, *words: str, **options) -> None:
         assert word in message
 
 
-@pytest.mark.parametrize("name", list(READERS))
+@pytest.mark.parametrize("name", list(WRITERS))
 class TestBadInput:
     """Each names the file, the entry where there is one, and the remedy."""
 
@@ -130,7 +130,7 @@ class TestBadInput:
         raises(name, path, "water", "conformation 3", "not finite", "remove")
 
     def test_another_layout(self, name, tmp_path):
-        other = next(k for k in READERS if k != name)
+        other = next(k for k in WRITERS if k != name)
         raises(name, WRITERS[other](tmp_path / "data.h5", [make_molecule("water", [8, 1, 1], 5, 0)]), "layout")
 
     def test_wrong_level_is_seen_in_the_energies(self, name, tmp_path):

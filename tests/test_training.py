@@ -46,9 +46,10 @@ def test_schedule_is_warmup_plateau_half_cosine():
     assert rates == sorted(rates, reverse=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("epochs", 0), ("learning_rate", -1.0), ("batch_size", 0), ("clip", -1), ("validate_every", 2)]
-)
+BAD = {"epochs": 0, "learning_rate": -1.0, "batch_size": 0, "clip": -1, "validate_every": 2}
+
+
+@pytest.mark.parametrize(("name", "value"), BAD.items())
 def test_settings_that_cannot_train(name, value):
     with pytest.raises(ValueError, match=name):
         replace(SETTINGS, **{name: value})

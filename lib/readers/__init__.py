@@ -5,12 +5,16 @@ A new format is one new file with ``read(path, **options)`` and one line in `REA
 
 from collections.abc import Callable, Iterator
 
-from lib.readers import ani1, ani1x
+from lib.readers import ani1, ani1x, iso17, md22, own, spice
 from lib.readers.molecule import Molecule
 
 READERS: dict[str, Callable[..., Iterator[Molecule]]] = {
     "ani1": ani1.read,
     "ani1x": ani1x.read,
+    "iso17": iso17.read,
+    "spice": spice.read,
+    "md22": md22.read,
+    "own": own.read,
 }
 
 __all__ = ["READERS", "Molecule"]

@@ -125,14 +125,14 @@ def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] 
 
 
 def _check_energies(path: Path, entry: str, molecule: Molecule) -> None:
-    """Known elements, and energies near those of the free atoms at the level that the molecule claims."""
+    """Known elements, and energies near those of the free atoms, where the level has such energies."""
     try:
         types = atom_types(molecule.z, molecule.charges)
         residual = np.abs(molecule.energy - reference_energies(molecule.level, types).sum())
     except ValueError as error:
         raise DataError(path, entry, str(error), "or leave the entry out") from error
     heavy = max(int((np.asarray(molecule.z) > 1).sum()), 1)
-    if residual.size and residual.max() > LARGEST_RESIDUAL * heavy:
+    if LEVELS[molecule.level] is not None and residual.size and residual.max() > LARGEST_RESIDUAL * heavy:
         far = f"{residual.max() / heavy:.0f} kcal/mol per heavy atom"
         problem = f"an energy is {far} from the free atoms of {molecule.level}"
         raise DataError(path, entry, problem, "the level of theory or the energy unit is another one")
