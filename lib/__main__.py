@@ -25,13 +25,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _add_data(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("data", help="list the known data sets; convert files to a store")
+    parser = commands.add_parser("data", help="fetch, check and convert the published data sets, or files like them")
     actions = parser.add_subparsers(required=True, metavar="action")
     actions.add_parser("list", help="known data sets and whether they are there").set_defaults(function=_list_data)
-    convert = actions.add_parser("convert", help="read a file or folder and write a store")
-    convert.add_argument("reader", help="name of a reader")
-    convert.add_argument("path", type=Path, help="file or folder in that format")
-    convert.add_argument("store", type=Path, help="folder to write")
+    for name, function, text in (
+        ("fetch", _fetch, "download what is missing, go on where a download broke off, check and unpack"),
+        ("verify", _verify, "check the files that are there"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("name", help="a published data set")
+        action.add_argument("--folder", type=Path, help="default: data/official/NAME")
+        action.set_defaults(function=function)
+    convert = actions.add_parser("convert", help="write a store; compare a published data set with Table 1")
+    convert.add_argument("name", help="a reader: ani1, ani1x, iso17, spice, md22")
+    convert.add_argument("path", type=Path, nargs="?", help="file or folder; default: data/official/NAME")
+    convert.add_argument("store", type=Path, nargs="?", help="folder to write; default: the one that runs use")
     convert.add_argument("--level", help="level of theory, where the file does not state it")
     convert.set_defaults(function=_convert)
 
@@ -62,15 +70,42 @@ def _list_data(_: argparse.Namespace) -> None:
         sys.stdout.write(f"{dataset.name:20} {there:8} {dataset.path}\n")
 
 
+def _fetch(options: argparse.Namespace) -> None:
+    from lib.sources import OFFICIAL, fetch, find_source
+
+    source = find_source(options.name)
+    sys.stdout.write(f"{options.name}: {source.citation}; licence: {source.licence}, {source.page}\n")
+    for path in fetch(source.files, options.folder or OFFICIAL / options.name):
+        sys.stdout.write(f"{path}\n")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from lib.sources import OFFICIAL, find_source, verify
+
+    verdicts = verify(find_source(options.name).files, options.folder or OFFICIAL / options.name)
+    for name, verdict in verdicts.items():
+        sys.stdout.write(f"{name}: {verdict}\n")
+    if not all(verdict.startswith("as ") for verdict in verdicts.values()):
+        raise ValueError(f"{options.name} is not whole: python -m lib data fetch {options.name}")
+
+
 def _convert(options: argparse.Namespace) -> None:
+    from lib.datasets import DataSet, open_store
     from lib.readers import READERS
+    from lib.sources import OFFICIAL, beside_table1, load_sources
     from lib.store import ConformationStore
 
-    if options.reader not in READERS:
-        raise ValueError(f"no reader {options.reader!r}: choose from {sorted(READERS)}")
-    level = {} if options.level is None else {"level": options.level}
-    store = ConformationStore.write(READERS[options.reader](options.path, **level), options.store)
-    sys.stdout.write(f"{options.store}: {len(store.names)} molecules, {len(store)} conformations, {store.level}\n")
+    if options.name not in READERS:
+        raise ValueError(f"no reader {options.name!r}: choose from {sorted(READERS)}")
+    path = options.path or OFFICIAL / options.name
+    if options.store is None:
+        store = open_store(DataSet(f"official/{options.name}", options.name, str(path), options.level))
+    else:
+        level = {} if options.level is None else {"level": options.level}
+        store = ConformationStore.write(READERS[options.name](path, **level), options.store)
+    sys.stdout.write(f"{store.path}: {len(store.names)} molecules, {len(store)} conformations, {store.level}\n")
+    if options.path is None:
+        sys.stdout.writelines(line + "\n" for line in beside_table1(store, load_sources()[options.name]))
 
 
 def _mini_suite(options: argparse.Namespace) -> None:
