@@ -1,6 +1,7 @@
-"""The command line: ``python -m lib data|mini-suite|runs …``; each ``--help`` says more."""
+"""The command line: ``python -m lib data|mini-suite|runs|bench …``; each ``--help`` says more."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_data(commands)
     _add_mini_suite(commands)
     _add_runs(commands)
+    _add_bench(commands)
     options = parser.parse_args(arguments)
     try:
         options.function(options)
@@ -60,6 +62,16 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     plan = actions.add_parser("plan", help="runs of a scale, those stored, and the core-minutes of the others")
     plan.add_argument("--scale", default="smoke")
     plan.set_defaults(function=_plan)
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("bench", help="measure on this machine")
+    actions = parser.add_subparsers(required=True, metavar="what")
+    data = actions.add_parser("data", help="conversion and loading, one core")
+    data.add_argument("--conformations", type=int, default=5_000_000)
+    data.add_argument("--seconds", type=float, default=10.0, help="how long each kind of batch is drawn")
+    data.add_argument("--json", type=Path, help="write the numbers here too")
+    data.set_defaults(function=_bench_data)
 
 
 def _list_data(_: argparse.Namespace) -> None:
@@ -127,6 +139,17 @@ def _list_runs(_: argparse.Namespace) -> None:
         metrics = ", ".join(f"{k} {v:.4g} {result.about['units'][k]}" for k, v in result.metrics.items())
         config = result.about["config"]
         sys.stdout.write(f"{result.key} {config['task']} {config['model']} seed {config['seed']}: {metrics}\n")
+
+
+def _bench_data(options: argparse.Namespace) -> None:
+    from lib.bench import bench_data
+    from lib.provenance import provenance
+
+    found = bench_data(options.conformations, options.seconds)
+    if options.json is not None:
+        options.json.write_text(json.dumps(found | {"provenance": provenance()}, indent=1), encoding="utf-8")
+    for name, value in found.items():
+        sys.stdout.write(f"{name:60} {value:,.3g}\n" if value < 100 else f"{name:60} {value:,.0f}\n")
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -127,3 +127,13 @@ def test_command_line_reads_the_real_sample(tmp_path, capsys):
     real = sample("ani1_gdb_s01.h5")
     assert main(["data", "convert", "ani1", str(real), str(tmp_path / "store")]) == 0
     assert "3 molecules, 10800 conformations, wB97X/6-31G(d)" in capsys.readouterr().out
+
+
+def test_bench_data_runs(tmp_path, capsys):
+    assert (
+        main(["bench", "data", "--conformations", "20000", "--seconds", "0.2", "--json", str(tmp_path / "b.json")]) == 0
+    )
+    numbers = json.loads((tmp_path / "b.json").read_text())
+    assert numbers["conformations"] == 20000
+    assert numbers["batches without pairs (conformations/s)"] > numbers["batches with pairs (conformations/s)"] > 0
+    assert "torch_geometric" in capsys.readouterr().out

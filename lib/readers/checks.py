@@ -78,9 +78,10 @@ def dataset(path: Path, group: h5py.Group, key: str) -> NDArray:
     Raises:
         DataError: it is not there.
     """
-    if not isinstance(group.get(key), h5py.Dataset):
+    found = group.get(key)
+    if not isinstance(found, h5py.Dataset):
         raise DataError(path, group.name, f"no data set {key!r} among {sorted(group)}", "is it another layout?")
-    return group[key][()]
+    return found[()]
 
 
 def symbols_to_numbers(path: Path, entry: str, symbols: Sequence[str]) -> NDArray[np.int64]:
