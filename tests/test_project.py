@@ -135,5 +135,5 @@ def test_bench_data_runs(tmp_path, capsys):
     )
     numbers = json.loads((tmp_path / "b.json").read_text())
     assert numbers["conformations"] == 20000
-    assert numbers["batches without pairs (conformations/s)"] > numbers["batches with pairs (conformations/s)"] > 0
+    assert all(numbers[f"batches {kind} pairs (conformations/s)"] > 0 for kind in ("with", "without"))
     assert "torch_geometric" in capsys.readouterr().out
