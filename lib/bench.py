@@ -70,7 +70,7 @@ def _generate(path: Path, conformations: int, molecules: int = 2_000) -> None:
             group = file.create_group(f"gdb11_s08/gdb11_s08-{k}")
             noise = rng.normal(scale=0.1, size=(64, n, 3))
             group["coordinates"] = (frame + noise[np.arange(count) % 64]).astype("f4")
-            group["energies"] = FREE[kinds].sum() - 0.15 * n + 0.01 * rng.normal(size=count)
+            group["energies"] = FREE[kinds].sum() - 0.05 * n + 0.01 * rng.normal(size=count)
             group["species"] = SYMBOLS[kinds]
 
 
