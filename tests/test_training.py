@@ -107,13 +107,25 @@ def test_a_fit_draws_new_noise_each_epoch_and_validates_on_the_same(selection, t
     assert torch.equal(*task.seen["validation"])
 
 
-def test_best_and_last_are_distinct_files(fitted):
-    result, task, _ = fitted
+class Worsening(DenoisingTask):
+    """Its validation metric rises from epoch to epoch, so the first epoch is the best one."""
+
+    def metrics(self, sums):
+        return {"denoising_error": 1.0 + self.current_epoch}
+
+
+def test_best_and_last_are_distinct_files_and_the_best_is_kept(selection, tmp_path):
+    data = ConformationBatches([selection], 5.0, sigma=0.2)
+    task = Worsening(build(), SETTINGS, 0.2)
+    loaders = make_loader(data, 16, 0, shuffle=True), make_loader(data, 64, 0, shuffle=False)
+    result = fit(task, *loaders, tmp_path / "fit", Execution(progress=False, accelerator="cpu"))
     assert result.best != result.last
     best, last = (torch.load(p, weights_only=True) for p in (result.best, result.last))
-    assert last["global_step"] == 18
+    assert (best["global_step"], last["global_step"]) == (6, 18)
     for key, value in task.state_dict().items():
-        assert torch.equal(value, best["state_dict"][key])  # the best weights are left in the task
+        assert torch.equal(value, best["state_dict"][key])
+    assert not torch.equal(task.state_dict()["model.type_embedding.weight"],
+                           last["state_dict"]["model.type_embedding.weight"])  # fmt: skip
 
 
 def test_validation_sees_every_conformation(fitted):
