@@ -61,8 +61,9 @@ def fit(
     """
     quiet()
     settings = task.settings
-    checkpoints = ModelCheckpoint(
-        dirpath=folder, filename="best", monitor=task.monitor, save_last=True, enable_version_counter=False
+    checkpoints = ModelCheckpoint(dirpath=folder, filename="best", monitor=task.monitor, enable_version_counter=False)
+    last = ModelCheckpoint(
+        dirpath=folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     loggers = [CSVLogger(folder, name="", version="")]
     if execution.tensorboard:
@@ -72,7 +73,7 @@ def fit(
         accelerator=execution.resolve(),
         devices=1,
         logger=loggers,
-        callbacks=[checkpoints, *([TQDMProgressBar(refresh_rate=20)] if execution.progress else [])],
+        callbacks=[checkpoints, last, *([TQDMProgressBar(refresh_rate=20)] if execution.progress else [])],
         check_val_every_n_epoch=settings.validate_every,
         num_sanity_val_steps=0,
         gradient_clip_val=settings.clip or None,
@@ -87,7 +88,7 @@ def fit(
     task.load_state_dict(best["state_dict"])
     return Fitted(
         best=Path(checkpoints.best_model_path),
-        last=Path(checkpoints.last_model_path),
+        last=Path(last.best_model_path),
         log=folder / "metrics.csv",
         best_metric=float(checkpoints.best_model_score),
         steps=trainer.global_step,
