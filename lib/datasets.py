@@ -70,7 +70,8 @@ def open_store(dataset: DataSet) -> ConformationStore:
         raise ValueError(f"no reader {dataset.reader!r}: choose from {sorted(READERS)}")
     path = Path(dataset.path)
     if not path.exists():
-        raise DataError(path, "", f"{dataset.name} is not there", "put the files there, or choose another data set")
+        remedy = f"put its files there; a published set comes with: python -m lib data fetch {dataset.reader}"
+        raise DataError(path, "", f"{dataset.name} is not there", remedy)
     target = STORES / f"{dataset.name.replace('/', '-')}-{_stamp(path, dataset)}"
     if not (target / "header.json").exists():
         options = {} if dataset.level is None else {"level": dataset.level}

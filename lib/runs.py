@@ -10,8 +10,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -115,8 +115,9 @@ def run_all(configs: Sequence[RunConfig], workers: int | None = None, title: str
         missing = {c.key(): c for c in stage if stored(c) is None}
         if missing:
             with ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn")) as pool:
-                done: Iterable[Result] = pool.map(_run_quietly, missing.values())
-                list(tqdm(done, total=len(missing), desc=f"{title}: {next(iter(missing.values())).task}"))
+                jobs = [pool.submit(_run_quietly, config) for config in missing.values()]
+                for job in tqdm(as_completed(jobs), total=len(jobs), desc=title):
+                    job.result()
     return [run(c, QUIET) for c in configs]
 
 

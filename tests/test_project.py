@@ -137,3 +137,10 @@ def test_bench_data_runs(tmp_path, capsys):
     assert numbers["conformations"] == 20000
     assert all(numbers[f"batches {kind} pairs (conformations/s)"] > 0 for kind in ("with", "without"))
     assert "torch_geometric" in capsys.readouterr().out
+
+
+def test_paper_scale_without_its_data_says_what_to_do(capsys):
+    if (ROOT / "data" / "official" / "ani1").exists():
+        pytest.skip("the published data are here")
+    assert main(["runs", "plan", "--scale", "paper"]) == 1
+    assert "python -m lib data fetch ani1" in capsys.readouterr().err
