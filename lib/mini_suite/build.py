@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lib.mini_suite import ani1, ani1x, xtb
+from lib.mini_suite import ani1, ani1x, iso17, xtb
 from lib.mini_suite.frames import Frames
 from lib.mini_suite.free_atoms import write_reference_energies
 from lib.mini_suite.sampling import read_molecules
@@ -35,6 +35,7 @@ class Recipe:
 RECIPES = {
     "ani1": Recipe(ani1.MOLECULES, ani1.sample, ani1.write),
     "ani1x": Recipe(ani1x.MOLECULES, ani1x.sample, ani1x.write),
+    "iso17": Recipe(iso17.MOLECULES, iso17.sample, iso17.write),
 }
 
 
