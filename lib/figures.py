@@ -76,8 +76,8 @@ def element_legend(ax: Axes, numbers: NDArray[np.integer]) -> None:
 
 
 def bonds_of(numbers: NDArray[np.integer], positions: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Pairs (K, 2) of atoms closer than 1.25 times the sum of their covalent radii."""
-    reach = 1.25 * (covalent_radii[numbers][:, None] + covalent_radii[numbers][None, :])
+    """Pairs (K, 2) of atoms closer than 1.45 times the sum of their covalent radii."""
+    reach = 1.45 * (covalent_radii[numbers][:, None] + covalent_radii[numbers][None, :])
     distance = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
     return np.argwhere(np.triu(distance < reach, 1))
 
