@@ -8,17 +8,19 @@ import h5py
 import numpy as np
 import pytest
 from rdkit import Chem
+from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
 from lib.elements import ATOM_TYPES
 from lib.levels import LARGEST_RESIDUAL, reference_energies
-from lib.mini_suite import ani1, ani1x, sampling, xtb
+from lib.mini_suite import ani1, ani1x, iso17, sampling, xtb
 from lib.mini_suite.build import RECIPES, SEED, molecule_seed
 from lib.mini_suite.filters import MAX_ENERGY, MAX_FORCE, GeometryFilter, plausible
 from lib.mini_suite.free_atoms import write_reference_energies
 from lib.paths import DATA
 from lib.provenance import hardware
 from lib.readers import READERS
-from lib.units import HARTREE
+from lib.readers import iso17 as iso17_reader
+from lib.units import EV, HARTREE
 
 MINI = DATA / "mini"
 GROUPS = {
@@ -80,8 +82,9 @@ def test_counts():
 
 
 def test_size():
-    files = [p for name in RECIPES for p in (MINI / name).iterdir()]
+    files = [p for name in ("ani1", "ani1x") for p in (MINI / name).iterdir()]
     assert sum(p.stat().st_size for p in files) <= 13 * 2**20
+    assert sum(p.stat().st_size for p in MINI.rglob("*") if p.is_file()) <= 30 * 2**20
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
@@ -104,7 +107,8 @@ def test_relabelled_frames_agree(name):
         label = xtb.single_point(molecule.z, molecule.positions[frame].astype(float))
         assert label.energy == pytest.approx(molecule.energy[frame] / HARTREE, abs=1e-6), (molecule.name, frame)
         if molecule.forces is not None:
-            np.testing.assert_allclose(label.forces, molecule.forces[frame] / HARTREE, atol=0.51 * xtb.FORCE_GRID)
+            grids = xtb.FORCE_GRID + (iso17.FORCE_GRID * EV / HARTREE if name == "iso17" else 0.0)
+            np.testing.assert_allclose(label.forces, molecule.forces[frame] / HARTREE, atol=0.51 * grids)
 
 
 def test_positions_are_on_their_grid():
@@ -256,3 +260,25 @@ def test_reference_energies_are_tblites(tmp_path):
     np.testing.assert_allclose(again, kept, atol=1e-7)
     values = reference_energies("GFN2-xTB", np.array([10, 3, 17, 21])) / HARTREE
     np.testing.assert_allclose(values, [-0.393483, -1.793296, -2.605824, -3.767607], atol=1e-6)
+
+
+def test_iso17_has_known_and_unknown_isomers():
+    """At least 24 isomers of C7O2H10, 80 % of them known; ids divide the rows of reference.db."""
+    smiles = sampling.read_molecules(iso17.MOLECULES)
+    assert len({Chem.CanonSmiles(s) for s in smiles}) == len(smiles) >= 24
+    assert {CalcMolFormula(Chem.MolFromSmiles(s)) for s in smiles} == {"C7H10O2"}
+    parts = {part: list(READERS["iso17"](MINI / "iso17", parts=[part])) for part in iso17_reader.PARTS}
+    counts = {part: sum(len(m.energy) for m in found) for part, found in parts.items()}
+    assert sum(counts.values()) >= 12_000
+    assert counts["test_other"] / sum(counts.values()) == pytest.approx(0.2, abs=0.03)
+    assert counts["test_within"] / (counts["reference"] + counts["test_within"]) == pytest.approx(0.2, abs=0.03)
+    ids = np.concatenate(list(iso17_reader.published_ids(MINI / "iso17").values()))
+    assert sorted(ids) == list(range(1, counts["reference"] + 1))
+
+
+def test_a_seed_makes_an_isomer_of_iso17_again():
+    smiles = sampling.read_molecules(iso17.MOLECULES)[1]
+    again = iso17.sample(smiles, molecule_seed(SEED, 1), frames=6)
+    kept = np.concatenate([m.energy for m in READERS["iso17"](MINI / "iso17")]) / HARTREE
+    for energy in again.energy:
+        assert np.abs(kept - energy).min() < 1e-9
