@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib.errors import look_up
 from lib.paths import DATA
 
 
@@ -107,14 +108,13 @@ def _convert(options: argparse.Namespace) -> None:
     from lib.sources import OFFICIAL, beside_table1, load_sources
     from lib.store import ConformationStore
 
-    if options.name not in READERS:
-        raise ValueError(f"no reader {options.name!r}: choose from {sorted(READERS)}")
+    read = look_up(READERS, options.name, "reader")
     path = options.path or OFFICIAL / options.name
     if options.store is None:
         store = open_store(DataSet(f"official/{options.name}", options.name, str(path), options.level))
     else:
         level = {} if options.level is None else {"level": options.level}
-        store = ConformationStore.write(READERS[options.name](path, **level), options.store)
+        store = ConformationStore.write(read(path, **level), options.store)
     sys.stdout.write(f"{store.path}: {len(store.names)} molecules, {len(store)} conformations, {store.level}\n")
     if options.path is None:
         sys.stdout.writelines(line + "\n" for line in beside_table1(store, load_sources()[options.name]))
@@ -123,9 +123,8 @@ def _convert(options: argparse.Namespace) -> None:
 def _mini_suite(options: argparse.Namespace) -> None:
     from lib.mini_suite.build import RECIPES, SEED, build, build_reference_energies
 
-    unknown = sorted(set(options.names) - set(RECIPES))
-    if unknown:
-        raise ValueError(f"no mini data set {unknown}: choose from {sorted(RECIPES)}")
+    for name in options.names:
+        look_up(RECIPES, name, "mini data set")  # before anything is made
     if not options.names:
         build_reference_energies(options.output)
     for name in options.names or RECIPES:

@@ -5,7 +5,7 @@ import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import DataError
+from lib.errors import DataError, look_up
 from lib.paths import DATA, STORES
 from lib.readers import READERS
 from lib.store import FORMAT, ConformationStore
@@ -55,9 +55,7 @@ def find(name: str) -> DataSet:
     Raises:
         ValueError: there is none; the message lists the names.
     """
-    if name not in DATASETS:
-        raise ValueError(f"no data set {name!r}: choose from {sorted(DATASETS)}")
-    return DATASETS[name]
+    return look_up(DATASETS, name, "data set")
 
 
 def open_store(dataset: DataSet) -> ConformationStore:
@@ -66,8 +64,7 @@ def open_store(dataset: DataSet) -> ConformationStore:
     Raises:
         DataError: the files are missing or bad.
     """
-    if dataset.reader not in READERS:
-        raise ValueError(f"no reader {dataset.reader!r}: choose from {sorted(READERS)}")
+    read = look_up(READERS, dataset.reader, "reader")
     path = Path(dataset.path)
     if not path.exists():
         remedy = f"put its files there; a published set comes with: python -m lib data fetch {dataset.reader}"
@@ -75,7 +72,7 @@ def open_store(dataset: DataSet) -> ConformationStore:
     target = STORES / f"{dataset.name.replace('/', '-')}-{_stamp(path, dataset)}"
     if not (target / "header.json").exists():
         options = {} if dataset.level is None else {"level": dataset.level}
-        ConformationStore.write(READERS[dataset.reader](path, **options), target)
+        ConformationStore.write(read(path, **options), target)
     return ConformationStore.open(target)
 
 

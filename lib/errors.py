@@ -1,6 +1,10 @@
-"""The error of bad input: one line with the file, the entry in it, what is wrong, and the remedy."""
+"""Errors of bad input, in one line: what was given, where, what was expected, and the remedy."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
 
 
 class DataError(ValueError):
@@ -11,3 +15,14 @@ class DataError(ValueError):
         where = f"{path}, {entry}" if entry else f"{path}"
         super().__init__(f"{where}: {' '.join(str(problem).split())}; {remedy}")
         self.path, self.entry, self.problem, self.remedy = path, entry, problem, remedy
+
+
+def look_up(table: Mapping[str, Entry], name: str, what: str) -> Entry:
+    """``table[name]``; ``what`` is the kind of thing that the table holds.
+
+    Raises:
+        ValueError: there is none called ``name``; the message lists the names.
+    """
+    if name not in table:
+        raise ValueError(f"no {what} {name!r}: choose from {sorted(table)}")
+    return table[name]

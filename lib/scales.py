@@ -10,6 +10,7 @@ from typing import Any
 
 from lib.config import Limits, RunConfig
 from lib.datasets import SUITES, find, label
+from lib.errors import look_up
 from lib.models import make_settings
 from lib.settings import TrainingSettings
 
@@ -139,6 +140,4 @@ def get_scale(name: str) -> Scale:
     Raises:
         ValueError: there is none; the message lists the names.
     """
-    if name not in SCALES:
-        raise ValueError(f"no scale {name!r}: choose from {sorted(SCALES)}")
-    return SCALES[name]
+    return look_up(SCALES, name, "scale")

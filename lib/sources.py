@@ -17,7 +17,7 @@ import requests
 import yaml
 from tqdm import tqdm
 
-from lib.errors import DataError
+from lib.errors import DataError, look_up
 from lib.paths import DATA
 from lib.store import ConformationStore
 
@@ -70,10 +70,7 @@ def find_source(name: str) -> Source:
     Raises:
         ValueError: there is none; the message lists the names.
     """
-    sources = load_sources()
-    if name not in sources:
-        raise ValueError(f"no published data set {name!r}: choose from {sorted(sources)}")
-    return sources[name]
+    return look_up(load_sources(), name, "published data set")
 
 
 def fetch(files: Sequence[SourceFile], folder: Path, progress: bool = True) -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from lib.errors import look_up
 from lib.mini_suite import ani1, ani1x, iso17, xtb
 from lib.mini_suite.frames import Frames
 from lib.mini_suite.free_atoms import write_reference_energies
@@ -55,12 +56,9 @@ def build(name: str, folder: Path, seed: int = SEED, processes: int | None = Non
     """Make the data set ``name`` of `RECIPES` in ``folder / name``.
 
     Raises:
-        KeyError: no such mini data set.
-        ValueError: a molecule of the list cannot be sampled; it is named.
+        ValueError: no such mini data set, or a molecule of the list cannot be sampled; it is named.
     """
-    if name not in RECIPES:
-        raise KeyError(f"no mini data set {name!r}: choose from {sorted(RECIPES)}")
-    recipe = RECIPES[name]
+    recipe = look_up(RECIPES, name, "mini data set")
     smiles = read_molecules(recipe.molecules)
     seeds = [molecule_seed(seed, k) for k in range(len(smiles))]
     os.environ.update(ONE_THREAD)  # inherited by the workers, read when their libraries load

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from lib.errors import look_up
 from lib.models.egnn import EGNN, EGNNSettings
 from lib.models.prediction import Prediction
 
@@ -35,9 +36,7 @@ def entry(name: str) -> Entry:
     Raises:
         ValueError: there is none; the message lists the names.
     """
-    if name not in MODELS:
-        raise ValueError(f"no model {name!r}: choose from {sorted(MODELS)}")
-    return MODELS[name]
+    return look_up(MODELS, name, "model")
 
 
 def make_settings(name: str, values: Mapping[str, Any]) -> Any:
