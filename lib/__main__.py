@@ -1,9 +1,10 @@
 """The command line: ``python -m lib data|mini-suite|runs|bench …``; each ``--help`` says more."""
 
 import argparse
+import inspect
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lib.errors import look_up
@@ -40,10 +41,12 @@ def _add_data(commands: argparse._SubParsersAction) -> None:
         action.add_argument("--folder", type=Path, help="default: data/official/NAME")
         action.set_defaults(function=function)
     convert = actions.add_parser("convert", help="write a store; compare a published data set with Table 1")
-    convert.add_argument("name", help="a reader: ani1, ani1x, iso17, spice, md22")
+    convert.add_argument("name", help="a reader: ani1, ani1x, iso17, spice, md22, own")
     convert.add_argument("path", type=Path, nargs="?", help="file or folder; default: data/official/NAME")
     convert.add_argument("store", type=Path, nargs="?", help="folder to write; default: the one that runs use")
     convert.add_argument("--level", help="level of theory, where the file does not state it")
+    convert.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                         help="an option of the reader, e.g. energy_unit=eV for own")  # fmt: skip
     convert.set_defaults(function=_convert)
 
 
@@ -110,14 +113,34 @@ def _convert(options: argparse.Namespace) -> None:
 
     read = look_up(READERS, options.name, "reader")
     path = options.path or OFFICIAL / options.name
-    if options.store is None:
+    if options.store is None and not options.set:
         store = open_store(DataSet(f"official/{options.name}", options.name, str(path), options.level))
+    elif options.store is None:
+        raise ValueError(f"--set {options.set[0]} makes a store of its own: name the folder to write after the path")
     else:
-        level = {} if options.level is None else {"level": options.level}
-        store = ConformationStore.write(read(path, **level), options.store)
+        store = ConformationStore.write(read(path, **_reader_options(read, options)), options.store)
     sys.stdout.write(f"{store.path}: {len(store.names)} molecules, {len(store)} conformations, {store.level}\n")
     if options.path is None:
         sys.stdout.writelines(line + "\n" for line in beside_table1(store, load_sources()[options.name]))
+
+
+def _reader_options(read: Callable, options: argparse.Namespace) -> dict[str, str]:
+    """``--level`` and every ``--set`` as keyword arguments of ``read``.
+
+    Raises:
+        ValueError: the reader has no such option, or needs one that is not given.
+    """
+    given = dict(item.split("=", 1) if "=" in item else (item, "") for item in options.set)
+    if options.level is not None:
+        given["level"] = options.level
+    known = {name: p for name, p in inspect.signature(read).parameters.items() if name != "path"}
+    unknown = sorted(set(given) - set(known))
+    missing = sorted(name for name, p in known.items() if p.default is p.empty and name not in given)
+    if unknown or missing:
+        raise ValueError(
+            f"reader options: unknown {unknown}, missing {missing}; give --set KEY=VALUE of {sorted(known)}"
+        )
+    return given
 
 
 def _mini_suite(options: argparse.Namespace) -> None:

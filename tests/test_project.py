@@ -144,3 +144,15 @@ def test_paper_scale_without_its_data_says_what_to_do(capsys):
         pytest.skip("the published data are here")
     assert main(["runs", "plan", "--scale", "paper"]) == 1
     assert "python -m lib data fetch ani1" in capsys.readouterr().err
+
+
+def test_command_line_converts_own_data(tmp_path, capsys):
+    path, out = tmp_path / "a.xyz", str(tmp_path / "store")
+    path.write_text("2\nProperties=species:S:1:pos:R:3 energy=-1.0\nC 0 0 0\nO 0 0 1.1\n" * 3)
+    assert main(["data", "convert", "own", str(path), out, "--set", "energy_unit=eV"]) == 0
+    assert "1 molecules, 3 conformations, own" in capsys.readouterr().out
+    for wrong, word in ((["--set", "energy_units=eV"], "energy_unit"), ([], "missing ['energy_unit']")):
+        assert main(["data", "convert", "own", str(path), out, *wrong]) == 1
+        assert word in capsys.readouterr().err
+    assert main(["data", "convert", "own", str(path), "--set", "energy_unit=eV"]) == 1
+    assert "name the folder" in capsys.readouterr().err
