@@ -13,8 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lib.errors import DataError
-from lib.readers.checks import checked, dataset, find_files, one_level, open_hdf5, symbols_to_numbers, text
+from lib.readers.checks import checked, dataset, find_files, one_level, open_hdf5, some, symbols_to_numbers, text
 from lib.readers.molecule import Molecule
 from lib.units import HARTREE
 
@@ -37,11 +36,7 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
             of_all = one_level(file_path, _stated_level(file), level, of_all)
             groups = [g for root in file.values() if isinstance(root, h5py.Group) for g in root.values()]
             groups = [g for g in groups if isinstance(g, h5py.Group)]
-            if not groups:
-                raise DataError(
-                    file_path, "", f"no group /gdb11_sNN/gdb11_sNN-k (found {sorted(file)[:3]})",
-                    "is it another layout? readers are listed in lib.readers.READERS",
-                )  # fmt: skip
+            some(groups, file_path, file, "group /gdb11_sNN/gdb11_sNN-k")
             for group in groups:
                 yield _molecule(file_path, group, of_all)
 

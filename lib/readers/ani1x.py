@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from lib.errors import DataError
-from lib.readers.checks import STATE_LEVEL, checked, dataset, find_files, one_level, open_hdf5, text
+from lib.readers.checks import STATE_LEVEL, checked, dataset, find_files, one_level, open_hdf5, some, text
 from lib.readers.molecule import Molecule
 from lib.units import HARTREE
 
@@ -33,11 +33,7 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
     for file_path in find_files(path, "*.h5"):
         with open_hdf5(file_path) as file:
             groups = [g for g in file.values() if isinstance(g, h5py.Group) and "atomic_numbers" in g]
-            if not groups:
-                raise DataError(
-                    file_path, "", f"no group with atomic_numbers (found {sorted(file)[:3]})",
-                    "is it another layout? readers are listed in lib.readers.READERS",
-                )  # fmt: skip
+            some(groups, file_path, file, "group with atomic_numbers")
             of_all = one_level(file_path, _stated_level(file_path, file, groups, level), level, of_all)
             for group in groups:
                 molecule = _molecule(file_path, group, of_all)

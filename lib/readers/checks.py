@@ -72,6 +72,17 @@ def one_level(path: Path, found: str | None, wanted: str | None, others: str | N
     return level
 
 
+def some(groups: Sequence[h5py.Group], path: Path, file: h5py.File, what: str) -> None:
+    """Refuse a file without any ``what``.
+
+    Raises:
+        DataError: ``groups`` is empty.
+    """
+    if not groups:
+        found = f"no {what} (found {sorted(file)[:3]})"
+        raise DataError(path, "", found, "is it another layout? readers are listed in lib.readers.READERS")
+
+
 def dataset(path: Path, group: h5py.Group, key: str) -> NDArray:
     """The array ``group[key]``.
 

@@ -16,7 +16,7 @@ from rdkit import Chem
 
 from lib.errors import DataError
 from lib.levels import FORMATION
-from lib.readers.checks import checked, dataset, find_files, one_level, open_hdf5, text
+from lib.readers.checks import checked, dataset, find_files, one_level, open_hdf5, some, text
 from lib.readers.molecule import Molecule
 from lib.units import BOHR, HARTREE
 
@@ -44,11 +44,7 @@ def read(
             found = PUBLISHED_LEVEL if stated is None else text(stated) + FORMATION
             of_all = one_level(file_path, found, level, of_all)
             groups = [g for g in file.values() if isinstance(g, h5py.Group) and "conformations" in g]
-            if not groups:
-                raise DataError(
-                    file_path, "", f"no group with conformations (found {sorted(file)[:3]})",
-                    "is it another layout? readers are listed in lib.readers.READERS",
-                )  # fmt: skip
+            some(groups, file_path, file, "group with conformations")
             names = {group.name: text(dataset(file_path, group, "subset")[0]) for group in groups}
             chosen = [g for g in groups if subsets is None or any(word in names[g.name] for word in subsets)]
             if not chosen:
