@@ -111,6 +111,3 @@ def _resident() -> float:
     lines = status.read_text().splitlines() if status.exists() else []
     values = [line.split()[1] for line in lines if line.startswith("RssAnon")]
     return int(values[0]) / 1024 if values else float("nan")
-
-
-BENCHMARKS: dict[str, Callable[..., dict[str, float]]] = {"data": bench_data}

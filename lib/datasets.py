@@ -27,6 +27,11 @@ class DataSet:
     path: str
     level: str | None = None
 
+    @property
+    def stem(self) -> str:
+        """The name as part of a file's name."""
+        return self.name.replace("/", "-")
+
 
 SUITES: dict[str, str] = {"mini": "mini suite (GFN2-xTB)", "official": "published data"}
 LABELS: dict[str, str] = {
@@ -69,7 +74,7 @@ def open_store(dataset: DataSet) -> ConformationStore:
     if not path.exists():
         remedy = f"put its files there; a published set comes with: python -m lib data fetch {dataset.reader}"
         raise DataError(path, "", f"{dataset.name} is not there", remedy)
-    target = STORES / f"{dataset.name.replace('/', '-')}-{_stamp(path, dataset)}"
+    target = STORES / f"{dataset.stem}-{_stamp(path, dataset)}"
     if not (target / "header.json").exists():
         options = {} if dataset.level is None else {"level": dataset.level}
         ConformationStore.write(read(path, **options), target)

@@ -80,7 +80,7 @@ def _facts(
     """What both tasks say about themselves; saves the splits."""
     hashes = {}
     for (_, split), dataset in zip(found, config.data, strict=True):
-        split.save(folder / f"split-{dataset.name.replace('/', '-')}.npz")
+        split.save(folder / f"split-{dataset.stem}.npz")
         hashes[dataset.name] = split.hash
     return {"splits": hashes, "conformations": {k: len(v) for k, v in data.items()}, "steps": steps}
 

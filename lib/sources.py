@@ -5,7 +5,6 @@ MD5; a file whose checksum is not known is trusted once, its checksum written be
 """
 
 import os
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from lib.errors import DataError, look_up
 from lib.paths import DATA
+from lib.readers.checks import unpack
 from lib.store import ConformationStore
 
 SOURCES = DATA / "sources.yml"
@@ -110,19 +110,6 @@ def _fetch_one(file: SourceFile, folder: Path, progress: bool) -> Path:
     if path.name.endswith(".tar.gz"):
         unpack(path, folder)
     return path
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a ``.tar.gz`` into ``folder``.
-
-    Raises:
-        DataError: it is broken, or a member would land outside ``folder``.
-    """
-    try:
-        with tarfile.open(archive) as opened:
-            opened.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(archive, "", f"it cannot be unpacked ({error})", "delete it and fetch it again") from error
 
 
 def verify(files: Sequence[SourceFile], folder: Path) -> dict[str, str]:

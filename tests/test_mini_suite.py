@@ -190,7 +190,7 @@ def test_implausible_labels_are_dropped():
 def test_normal_modes_of_water():
     """GFN2-xTB's harmonic wavenumbers: one bend and two stretches (here 1539, 3642 and 3651 cm⁻¹)."""
     molecule = sampling.embed("O", np.random.default_rng(0))
-    numbers = np.array([a.GetAtomicNum() for a in molecule.GetAtoms()])
+    numbers = sampling.numbers_of(molecule)
     x = xtb.relax(numbers, sampling.get_positions(molecule))
     wavenumbers, modes = sampling.normal_modes(xtb.hessian(numbers, x) * HARTREE, x, sampling.masses(molecule))
     assert modes.shape == (3, 3, 3)

@@ -14,7 +14,8 @@ from conftest import make_molecule
 from lib.datasets import LABELS
 from lib.errors import DataError
 from lib.levels import LEVELS
-from lib.sources import SOURCES, SourceFile, beside_table1, fetch, find_source, load_sources, unpack, verify
+from lib.readers.checks import unpack
+from lib.sources import SOURCES, SourceFile, beside_table1, fetch, find_source, load_sources, verify
 from lib.store import ConformationStore
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)

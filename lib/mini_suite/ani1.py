@@ -28,7 +28,7 @@ def sample(smiles: str, seed: int, frames: int = FRAMES) -> Frames:
     """
     rng = np.random.default_rng(seed)
     molecule = sampling.embed(smiles, rng)
-    numbers = np.array([a.GetAtomicNum() for a in molecule.GetAtoms()])
+    numbers = sampling.numbers_of(molecule)
     minimum = xtb.relax(numbers, sampling.get_positions(molecule))
     accept = GeometryFilter(molecule)
     if not accept.accepts(minimum):

@@ -39,7 +39,7 @@ def sample(smiles: str, seed: int, frames: int = FRAMES) -> Frames:
         for x in islice(walk, -(-frames // (2 * len(temperatures)))):
             turned = sampling.pull_dimer(molecule, x, rng) if dimer else sampling.turn_torsion(molecule, x, rng)
             drawn += [x] if turned is None else [x, turned]
-    numbers = np.array([a.GetAtomicNum() for a in molecule.GetAtoms()])
+    numbers = sampling.numbers_of(molecule)
     order = np.argsort(numbers, kind="stable")
     return label_frames(smiles, numbers[order], [x[order] for x in drawn if accept.accepts(x)])
 

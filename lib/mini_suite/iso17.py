@@ -36,7 +36,7 @@ def sample(smiles: str, seed: int, frames: int = FRAMES) -> Frames:
     rng = np.random.default_rng(seed)
     molecule = sampling.embed(smiles, rng)
     accept = GeometryFilter(molecule)
-    numbers = np.array([a.GetAtomicNum() for a in molecule.GetAtoms()])
+    numbers = sampling.numbers_of(molecule)
     walk = islice(sampling.dynamics(molecule, TEMPERATURE, rng), 10, 10 + frames)
     return label_frames(smiles, numbers, [x for x in walk if accept.accepts(x)])
 

@@ -77,6 +77,11 @@ def set_positions(molecule: Chem.Mol, positions: Array) -> None:
         conformer.SetAtomPosition(k, Point3D(*xyz))
 
 
+def numbers_of(molecule: Chem.Mol) -> NDArray[np.int64]:
+    """(N,) atomic numbers."""
+    return np.array([a.GetAtomicNum() for a in molecule.GetAtoms()])
+
+
 def masses(molecule: Chem.Mol) -> Array:
     """(N,) atomic masses in g/mol."""
     return np.array([a.GetMass() for a in molecule.GetAtoms()])

@@ -1,5 +1,6 @@
 """What the readers share: opening HDF5, finding files, the level of theory, and the checks of a molecule."""
 
+import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -38,11 +39,33 @@ def find_files(path: Path | str | Sequence[Path | str], pattern: str) -> list[Pa
     return sorted(files, key=lambda file: (file.name, str(file)))
 
 
+def refuse_empty(path: Path) -> None:
+    """Refuse a file without a byte.
+
+    Raises:
+        DataError: it is empty.
+    """
+    if path.stat().st_size == 0:
+        raise DataError(path, "", "the file is empty", COPY_AGAIN)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a ``.tar.gz`` into ``folder``.
+
+    Raises:
+        DataError: it is broken, or a member would land outside ``folder``.
+    """
+    try:
+        with tarfile.open(archive) as opened:
+            opened.extractall(folder, filter="data")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise DataError(archive, "", f"it cannot be unpacked ({error})", COPY_AGAIN) from error
+
+
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open for reading; whatever HDF5 cannot read, then or later, becomes a `DataError` that names the file."""
-    if path.stat().st_size == 0:
-        raise DataError(path, "", "the file is empty", COPY_AGAIN)
+    refuse_empty(path)
     try:
         with h5py.File(path) as file:
             yield file

@@ -7,7 +7,6 @@ isomer they are: those of one file whose elements stand in the same order share 
 """
 
 import sqlite3
-import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from ase.db import connect
 from numpy.typing import NDArray
 
 from lib.errors import DataError
-from lib.readers.checks import COPY_AGAIN, checked, find_files, one_level
+from lib.readers.checks import COPY_AGAIN, checked, find_files, one_level, unpack
 from lib.readers.molecule import Molecule
 from lib.units import EV
 
@@ -76,11 +75,7 @@ def unpacked(path: Path) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="iso17-") as folder:
-        try:
-            with tarfile.open(archives[0]) as archive:
-                archive.extractall(folder, filter="data")  # refuses paths outside the folder
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise DataError(archives[0], "", f"the archive cannot be unpacked ({error})", COPY_AGAIN) from error
+        unpack(archives[0], Path(folder))
         inside = [found.parent for found in sorted(Path(folder).rglob("*.db"))]
         if not inside:
             raise DataError(archives[0], "", "the archive holds no .db file", "is it another data set?")

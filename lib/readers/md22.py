@@ -14,7 +14,7 @@ from ase.io import iread
 
 from lib.errors import DataError
 from lib.levels import LEVELS
-from lib.readers.checks import COPY_AGAIN, checked, find_files, one_level
+from lib.readers.checks import COPY_AGAIN, checked, find_files, one_level, refuse_empty
 from lib.readers.molecule import Molecule
 
 PUBLISHED_LEVEL = "PBE+MBD"
@@ -41,8 +41,7 @@ def read(
     of_all: str | None = None
     for name, file in files.items():
         if systems is None or name in systems:
-            if file.stat().st_size == 0:
-                raise DataError(file, "", "the file is empty", COPY_AGAIN)
+            refuse_empty(file)
             arrays, stated = _READ.get(file.suffix, _no_format)(file)
             of_all = one_level(file, level or PUBLISHED_LEVEL if stated is None else stated, level, of_all)
             yield checked(file, name, Molecule(
@@ -69,9 +68,9 @@ def _read_npz(file: Path) -> tuple[dict[str, np.ndarray], str | None]:
                 raise DataError(file, "", f"no entries {missing} among {content.files}", "is it another layout?")
             theory = str(content["theory"]) if "theory" in content.files else ""
             return {key: content[key] for key in KEYS}, theory if theory in LEVELS else None
+    except DataError:
+        raise
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(file, "", f"numpy cannot read it ({error})", COPY_AGAIN) from error
 
 
@@ -83,9 +82,9 @@ def _read_xyz(file: Path) -> tuple[dict[str, np.ndarray], None]:
             if "Energy" not in atoms.info or forces is None:
                 raise DataError(file, f"frame {k}", "no Energy= in the comment, or no forces", "is it another layout?")
             frames.append((atoms.positions, atoms.info["Energy"], forces, atoms.numbers))
+    except DataError:
+        raise
     except (KeyError, IndexError, ValueError, OSError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(file, f"frame {len(frames)}", f"ASE cannot read it ({error})", COPY_AGAIN) from error
     first = frames[0][3]
     for k, frame in enumerate(frames):

@@ -15,7 +15,7 @@ from ase.io import iread
 from numpy.typing import NDArray
 
 from lib.errors import DataError
-from lib.readers.checks import COPY_AGAIN, checked, find_files
+from lib.readers.checks import COPY_AGAIN, checked, find_files, refuse_empty
 from lib.readers.molecule import Molecule
 from lib.units import BOHR, EV, HARTREE, KILOJOULE
 
@@ -103,8 +103,7 @@ def _value(atoms: Atoms, key: str) -> Any:
 def _frames(file: Path) -> Iterator[Atoms]:
     if file.suffix not in FORMATS:
         raise DataError(file, "", f"the ending {file.suffix!r} is none of {sorted(FORMATS)}", "convert the file")
-    if file.stat().st_size == 0:
-        raise DataError(file, "", "the file is empty", COPY_AGAIN)
+    refuse_empty(file)
     try:
         if FORMATS[file.suffix] == "db":
             for row in connect(file, type="db").select():
