@@ -4,8 +4,8 @@
 """
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -14,10 +14,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lib.errors import look_up
-from lib.mini_suite import ani1, ani1x, iso17, xtb
+from lib.mini_suite import ani1, ani1x, iso17, md22, spice, xtb
 from lib.mini_suite.frames import Frames
 from lib.mini_suite.free_atoms import write_reference_energies
-from lib.mini_suite.sampling import read_molecules
+from lib.mini_suite.sampling import read_lines, read_molecules
 from lib.provenance import available_cores, hardware
 
 SEED = 2023
@@ -26,17 +26,31 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one mini data set is made: its list of SMILES, its sampler and its writer."""
+    """How one mini data set is made: ``draw(pool, seed)`` yields its labelled frames, ``write`` makes its files."""
 
-    molecules: Path
-    sample: Callable[[str, int], Frames]
+    draw: Callable[[Executor, int], list[Frames]]
     write: Callable[..., None]
 
 
+def each_of(
+    molecules: Path, sample: Callable[[str, int], Frames], read: Callable[[Path], list[str]] = read_molecules
+) -> Callable[[Executor, int], list[Frames]]:
+    """Draw ``sample(entry, seed)`` for every entry that ``read`` finds in the list ``molecules``."""
+
+    def draw(pool: Executor, seed: int) -> list[Frames]:
+        entries = read(molecules)
+        seeds = [molecule_seed(seed, k) for k in range(len(entries))]
+        return list(tqdm(pool.map(sample, entries, seeds), total=len(entries), desc=molecules.stem))
+
+    return draw
+
+
 RECIPES = {
-    "ani1": Recipe(ani1.MOLECULES, ani1.sample, ani1.write),
-    "ani1x": Recipe(ani1x.MOLECULES, ani1x.sample, ani1x.write),
-    "iso17": Recipe(iso17.MOLECULES, iso17.sample, iso17.write),
+    "ani1": Recipe(each_of(ani1.MOLECULES, ani1.sample), ani1.write),
+    "ani1x": Recipe(each_of(ani1x.MOLECULES, ani1x.sample), ani1x.write),
+    "iso17": Recipe(each_of(iso17.MOLECULES, iso17.sample), iso17.write),
+    "spice": Recipe(each_of(spice.MOLECULES, spice.sample, read_lines), spice.write),
+    "md22": Recipe(md22.draw, md22.write),
 }
 
 
@@ -59,11 +73,9 @@ def build(name: str, folder: Path, seed: int = SEED, processes: int | None = Non
         ValueError: no such mini data set, or a molecule of the list cannot be sampled; it is named.
     """
     recipe = look_up(RECIPES, name, "mini data set")
-    smiles = read_molecules(recipe.molecules)
-    seeds = [molecule_seed(seed, k) for k in range(len(smiles))]
     os.environ.update(ONE_THREAD)  # inherited by the workers, read when their libraries load
     with ProcessPoolExecutor(processes or available_cores(), mp_context=get_context("spawn")) as pool:
-        sampled: Sequence[Frames] = list(tqdm(pool.map(recipe.sample, smiles, seeds), total=len(smiles), desc=name))
+        sampled = recipe.draw(pool, seed)
     target = folder / name
     target.mkdir(parents=True, exist_ok=True)
     attributes = {

@@ -20,7 +20,7 @@ class Frames:
     Attributes:
         name: SMILES.
         numbers: (N,) atomic numbers.
-        positions: (M, N, 3) Å, on `xtb.POSITION_GRID`.
+        positions: (M, N, 3) Å, on a grid, `xtb.POSITION_GRID` unless its writer has another.
         energy: (M,) Hartree.
         forces: (M, N, 3) Hartree/Å, on `xtb.FORCE_GRID`.
     """
@@ -32,20 +32,42 @@ class Frames:
     forces: NDArray[np.float64]
 
 
-def label_frames(name: str, numbers: NDArray[np.int64], drawn: Sequence[NDArray[np.float64]]) -> Frames:
-    """Round positions, label with GFN2-xTB, leave out what does not converge or `filters.plausible` refuses."""
+def label_frames(
+    name: str,
+    numbers: NDArray[np.int64],
+    drawn: Sequence[NDArray[np.float64]],
+    charge: int = 0,
+    grid: float = xtb.POSITION_GRID,
+    max_energy: float | None = None,
+) -> Frames:
+    """Round positions, label with GFN2-xTB, leave out what does not converge or `filters.plausible` refuses.
+
+    Args:
+        name: SMILES.
+        numbers: (N,) atomic numbers.
+        drawn: (N, 3) Å each.
+        charge: total charge in e.
+        grid: Å, what positions are rounded to.
+        max_energy: kcal/mol above the lowest frame, where `filters.plausible`'s default does not serve.
+    """
     positions, labels = [], []
     for x in drawn:
-        rounded = xtb.on_grid(x - x.mean(0), xtb.POSITION_GRID)
+        rounded = xtb.on_grid(x - x.mean(0), grid)
         try:
-            labels.append(xtb.single_point(numbers, rounded))
+            labels.append(xtb.single_point(numbers, rounded, charge))
         except RuntimeError:
             continue
         positions.append(rounded)
     energy = np.array([label.energy for label in labels])
     forces = xtb.on_grid(np.array([label.forces for label in labels]), xtb.FORCE_GRID)
-    keep = plausible(energy * HARTREE, forces * HARTREE)
+    keep = plausible(energy * HARTREE, forces * HARTREE, max_energy)
     return Frames(name, numbers, np.array(positions)[keep], energy[keep], forces[keep])
+
+
+def joined(parts: Sequence[Frames]) -> Frames:
+    """The frames of one molecule that were labelled in parts, one after the other."""
+    arrays = (np.concatenate([getattr(p, key) for p in parts]) for key in ("positions", "energy", "forces"))
+    return Frames(parts[0].name, parts[0].numbers, *arrays)
 
 
 def create_file(path: Path, attributes: dict[str, str]) -> h5py.File:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import AllChem, rdMolTransforms
+from rdkit.ForceField.rdForceField import ForceField
 from rdkit.Geometry import Point3D
 
 from lib.units import ACCELERATION, BOLTZMANN
@@ -21,14 +22,19 @@ WAVENUMBER = 1e15 * np.sqrt(ACCELERATION) / (2 * np.pi * 2.99792458e10)  # cm⁻
 ROTATABLE = Chem.MolFromSmarts("[!$(*#*)&!D1]-&!@[!$(*#*)&!D1]")
 
 
-def read_molecules(path: Path) -> list[str]:
-    """The SMILES of a ``.smi`` file: the first word of each line that is no comment."""
+def read_lines(path: Path) -> list[str]:
+    """The lines of a ``.smi`` file that are no comments."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def read_molecules(path: Path) -> list[str]:
+    """The SMILES of a ``.smi`` file: the first word of each of its `read_lines`."""
+    return [line.split()[0] for line in read_lines(path)]
 
 
 def embed(smiles: str, rng: np.random.Generator) -> Chem.Mol:
-    """One MMFF94-relaxed conformer of ``smiles`` with hydrogens; two parts (``A.B``) are placed by `place_dimer`.
+    """One MMFF94-relaxed conformer of ``smiles`` with hydrogens; the parts of ``A.B`` are placed by `place_parts`.
 
     Raises:
         ValueError: RDKit cannot embed it, or MMFF94 has no parameters for it.
@@ -39,22 +45,25 @@ def embed(smiles: str, rng: np.random.Generator) -> Chem.Mol:
     if not AllChem.MMFFHasAllMoleculeParams(molecule):
         raise ValueError(f"MMFF94 has no parameters for {smiles!r}: remove it from the list of molecules")
     if "." in smiles:
-        place_dimer(molecule, rng)
+        place_parts(molecule, rng)
     AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000, ignoreInterfragInteractions=False)
     return molecule
 
 
-def place_dimer(molecule: Chem.Mol, rng: np.random.Generator) -> None:
-    """Turn the second fragment at random and put it beside the first, closest atoms 2.5 Å apart."""
-    first, second = (list(atoms) for atoms in Chem.GetMolFrags(molecule))
+def place_parts(molecule: Chem.Mol, rng: np.random.Generator) -> None:
+    """Put each further fragment, turned at random, beside those already placed, closest atoms 2.5 Å apart."""
+    first, *others = (list(atoms) for atoms in Chem.GetMolFrags(molecule))
     x = get_positions(molecule)
     x[first] -= x[first].mean(0)
-    x[second] = (x[second] - x[second].mean(0)) @ random_rotation(rng).T
-    direction = rng.normal(size=3)
-    direction /= np.linalg.norm(direction)
-    gaps = np.linspace(0.0, 20.0, 401)
-    closest = [np.linalg.norm(x[first][:, None] - (x[second] + g * direction)[None], axis=-1).min() for g in gaps]
-    x[second] += gaps[np.flatnonzero(np.array(closest) < 2.5).max(initial=-1) + 1] * direction
+    placed = list(first)
+    for part in others:
+        x[part] = (x[part] - x[part].mean(0)) @ random_rotation(rng).T
+        direction = rng.normal(size=3)
+        direction /= np.linalg.norm(direction)
+        gaps = np.linspace(0.0, 20.0, 401)
+        closest = [np.linalg.norm(x[placed][:, None] - (x[part] + g * direction)[None], axis=-1).min() for g in gaps]
+        x[part] += gaps[np.flatnonzero(np.array(closest) < 2.5).max(initial=-1) + 1] * direction
+        placed += part
     set_positions(molecule, x)
 
 
@@ -138,8 +147,15 @@ def sample_normal_modes(
 def mmff_forces(molecule: Chem.Mol) -> Callable[[Array], Array]:
     """MMFF94 forces (N, 3) in kcal/mol/Å, also between the parts of a dimer, as a function of positions (N, 3) Å."""
     properties = AllChem.MMFFGetMoleculeProperties(molecule)
-    field = AllChem.MMFFGetMoleculeForceField(molecule, properties, ignoreInterfragInteractions=False)
+    return _forces_of(AllChem.MMFFGetMoleculeForceField(molecule, properties, ignoreInterfragInteractions=False))
 
+
+def uff_forces(molecule: Chem.Mol) -> Callable[[Array], Array]:
+    """The same with UFF, for what MMFF94 has no parameters for."""
+    return _forces_of(AllChem.UFFGetMoleculeForceField(molecule, ignoreInterfragInteractions=False))
+
+
+def _forces_of(field: ForceField) -> Callable[[Array], Array]:
     def forces(x: Array) -> Array:
         flat = x.ravel().tolist()
         field.CalcEnergy(flat)
@@ -149,13 +165,20 @@ def mmff_forces(molecule: Chem.Mol) -> Callable[[Array], Array]:
 
 
 def dynamics(
-    molecule: Chem.Mol, temperature: float, rng: np.random.Generator, apart: float = 50.0, step: float = 1.0
+    molecule: Chem.Mol,
+    temperature: float,
+    rng: np.random.Generator,
+    apart: float = 50.0,
+    step: float = 1.0,
+    forces: Callable[[Array], Array] | None = None,
 ) -> Iterator[Array]:
-    """Langevin dynamics (BAOAB, friction 0.02/fs) with MMFF94: frames (N, 3) Å, ``apart`` fs from one to the next.
+    """Langevin dynamics (BAOAB, friction 0.02/fs): frames (N, 3) Å, ``apart`` fs from one to the next.
+
+    Forces, (N, 3) kcal/mol/Å of positions (N, 3) Å, are MMFF94's unless others are given.
 
     Source of the integrator: Leimkuhler, Matthews 2013, https://doi.org/10.1093/amrx/abs010.
     """
-    forces, mass = mmff_forces(molecule), masses(molecule)[:, None]
+    forces, mass = forces or mmff_forces(molecule), masses(molecule)[:, None]
     x = get_positions(molecule)
     thermal = np.sqrt(BOLTZMANN * temperature * ACCELERATION / mass)
     v = thermal * rng.normal(size=x.shape)
