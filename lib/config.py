@@ -9,6 +9,7 @@ from lib import models
 from lib.datasets import DataSet, open_store
 from lib.scaling import BASELINES
 from lib.settings import TrainingSettings
+from lib.splits import ORDERS
 
 FORMAT = 1  # part of every hash: raise it when the same settings come to mean something else
 TASKS = ("denoising", "energy")
@@ -37,6 +38,7 @@ class RunConfig:
         baseline: what is taken off the energies, one of `scaling.BASELINES`; energy only.
         limits: how many conformations, where not all.
         pretrained: the pre-training run whose message-passing layers an energy run starts from.
+        split_order: one of `splits.ORDERS`, of a fine-tuning split.
         strict_split: pre-training leaves out the test conformations of the fine-tuning split of the same seed; without
             it, it sees 95 % of all conformations, as the released code does.
     """
@@ -52,6 +54,7 @@ class RunConfig:
     limits: Limits = field(default_factory=Limits)
     pretrained: "RunConfig | None" = None
     strict_split: bool = True
+    split_order: str = "random"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, before anything runs."""
@@ -68,6 +71,8 @@ class RunConfig:
             )
         if self.sigma is not None and not self.sigma > 0:
             raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
+        if self.split_order not in ORDERS:
+            raise ValueError(f"split_order = {self.split_order!r}: choose from {ORDERS}")
         if len({d.name for d in self.data}) < len(self.data):
             raise ValueError(f"data sets {[d.name for d in self.data]} must have different names")
         if self.task == "energy" and len(self.data) != 1:
@@ -81,9 +86,9 @@ class RunConfig:
             raise ValueError(f"pretrained joins an energy run to a denoising run, not {self.task} to {source.task}")
         if (source.model, source.settings) != (self.model, self.settings):
             raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
-        if source.strict_split and source.seed != self.seed:
+        if source.strict_split and (source.seed, source.split_order) != (self.seed, self.split_order):
             raise ValueError(f"the pre-training of seed {source.seed} has seen test conformations of seed {self.seed}: "
-                             "take the one of the same seed")  # fmt: skip
+                             "take the one of the same seed and split_order")  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
         """The settings as JSON values; data sets by fingerprint."""

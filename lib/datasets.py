@@ -20,12 +20,14 @@ class DataSet:
         reader: a name of `READERS`.
         path: its file or folder.
         level: level of theory, where the files do not state it.
+        options: further keywords of the reader with their values, such as ``("systems", ("DHA",))``.
     """
 
     name: str
     reader: str
     path: str
     level: str | None = None
+    options: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def stem(self) -> str:
@@ -41,17 +43,37 @@ LABELS: dict[str, str] = {
     "spice": "SPICE",
     "md22": "MD22",
 }  # the paper's names of what each reader reads
+MD22_SYSTEMS: dict[str, str] = {
+    "Ac-Ala3-NHMe": "Ac-Ala3-NHMe",
+    "DHA": "DHA",
+    "stachyose": "stachyose",
+    "AT-AT": "AT-AT",
+    "AT-AT-CG-CG": "AT-AT-CG-CG",
+    "buckyball-catcher": "buckyball catcher",
+    "double-walled_nanotube": "double-walled nanotube",
+}  # file name: the paper's name
 NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}"}
 DATASETS: dict[str, DataSet] = {
     f"{suite}/{reader}": DataSet(f"{suite}/{reader}", reader, str(DATA / suite / reader))
     for suite in SUITES
     for reader in LABELS
+} | {  # each system of MD22 is fitted by itself: ``mini/md22/DHA``
+    f"{suite}/md22/{system}": DataSet(
+        f"{suite}/md22/{system}", "md22", str(DATA / suite / "md22"), options=(("systems", (system,)),)
+    )
+    for suite in SUITES
+    for system in MD22_SYSTEMS
 }
 
 
-def label(suite: str, reader: str) -> str:
-    """What tables and figures call a data set: the mini suite never goes by the published name alone."""
-    return NAMES_IN_TABLES[suite].format(LABELS[reader])
+def label(suite: str, data: str) -> str:
+    """What tables and figures call a data set: the mini suite never goes by the published name alone.
+
+    Args:
+        suite: a name of `SUITES`.
+        data: a name of `LABELS`, with or without a system (``md22/DHA``).
+    """
+    return NAMES_IN_TABLES[suite].format(LABELS[data.split("/")[0]])
 
 
 def find(name: str) -> DataSet:
@@ -77,7 +99,7 @@ def open_store(dataset: DataSet) -> ConformationStore:
     target = STORES / f"{dataset.stem}-{_stamp(path, dataset)}"
     if not (target / "header.json").exists():
         options = {} if dataset.level is None else {"level": dataset.level}
-        ConformationStore.write(read(path, **options), target)
+        ConformationStore.write(read(path, **options, **dict(dataset.options)), target)
     return ConformationStore.open(target)
 
 
@@ -86,4 +108,4 @@ def _stamp(path: Path, dataset: DataSet) -> str:
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     code = inspect.getsource(inspect.getmodule(READERS[dataset.reader]))
-    return hashlib.sha256(repr((facts, code, dataset.level, FORMAT)).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((facts, code, dataset.level, dataset.options, FORMAT)).encode()).hexdigest()[:12]

@@ -23,7 +23,9 @@ from lib.runs import Result
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 ARMS = {"no": ("from scratch", GREY), "yes": ("pre-trained", BLUE)}
-ELEMENT_COLOURS = {1: "#FFFFFF", 6: "#4D4D4D", 7: "#56B4E9", 8: "#D55E00"}
+ELEMENT_COLOURS = {1: "#FFFFFF", 6: "#4D4D4D", 7: "#56B4E9", 8: "#D55E00", 9: "#B2DF8A", 15: "#E69F00", 16: "#F0E442",
+                   17: "#009E73", 35: "#CC79A7", 53: "#882255"}  # fmt: skip
+OTHER = "#BBBBBB"  # metals
 
 
 def set_style() -> None:
@@ -51,26 +53,33 @@ def flat_view(positions: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def draw_molecule(
-    ax: Axes, numbers: NDArray[np.integer], flat: NDArray[np.floating], bonds: NDArray[np.integer], fade: float = 1.0
+    ax: Axes,
+    numbers: NDArray[np.integer],
+    flat: NDArray[np.floating],
+    bonds: NDArray[np.integer],
+    fade: float = 1.0,
+    size: float = 1.0,
 ) -> None:
     """Atoms as discs coloured by element and sized by covalent radius; ``flat`` (N, 2) Å, ``bonds`` (K, 2)."""
     for i, j in bonds:
         ax.plot(*flat[[i, j]].T, color="black", linewidth=1.2, alpha=0.6 * fade, zorder=1)
-    colours = [ELEMENT_COLOURS.get(int(z), GREEN) for z in numbers]
-    ax.scatter(*flat.T, s=420 * covalent_radii[numbers], c=colours, edgecolors="black", linewidths=0.8, alpha=fade,
-               zorder=2, clip_on=False)  # fmt: skip
+    colours = [ELEMENT_COLOURS.get(int(z), OTHER) for z in numbers]
+    ax.scatter(*flat.T, s=420 * size * covalent_radii[numbers], c=colours, edgecolors="black", linewidths=0.8,
+               alpha=fade, zorder=2, clip_on=False)  # fmt: skip
     ax.margins(0.12)
     ax.set_aspect("equal")
     ax.axis("off")
 
 
+def element_marker(number: int) -> Line2D:
+    """An element's disc for a legend."""
+    return Line2D([], [], linestyle="", marker="o", markersize=7, markeredgecolor="black",
+                  markerfacecolor=ELEMENT_COLOURS.get(int(number), OTHER), label=chemical_symbols[number])  # fmt: skip
+
+
 def element_legend(ax: Axes, numbers: NDArray[np.integer]) -> None:
     """The colours of the elements, under the drawing."""
-    handles = [
-        Line2D([], [], linestyle="", marker="o", markersize=7, markeredgecolor="black",
-               markerfacecolor=ELEMENT_COLOURS.get(int(z), GREEN), label=chemical_symbols[z])
-        for z in np.unique(numbers)
-    ]  # fmt: skip
+    handles = [element_marker(z) for z in np.unique(numbers)]
     ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False,
               handletextpad=0.1, columnspacing=0.8)  # fmt: skip
 
@@ -122,6 +131,49 @@ def _denoising_curves(ax: Axes, curves: Sequence[Result], model: str) -> None:
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(frameon=False, loc="upper right")
     sns.despine(ax=ax)
+
+
+def distributions(sampled: pd.DataFrame) -> Figure:
+    """Atoms, energy per atom and root-mean-square force of conformations by data set, from `overview.sampled`."""
+    panels = {
+        "atoms": "atoms per conformation",
+        "energy_per_atom": "energy per atom (kcal/mol)",
+        "force": "root-mean-square force (kcal/mol/Å)",
+    }
+    names = list(sampled["dataset"].unique())
+    figure, axes = plt.subplots(1, len(panels), figsize=(9.5, 0.8 + 0.5 * len(names)), sharey=True)
+    for ax, (column, text) in zip(axes, panels.items(), strict=True):
+        shown = sampled.dropna(subset=[column])
+        sns.violinplot(shown, x=column, y="dataset", order=names, color="#9ecae1", inner="quartile", cut=0, ax=ax,
+                       density_norm="width", linewidth=0.8)  # fmt: skip
+        for k, name in enumerate(names):
+            if name not in set(shown["dataset"]):
+                ax.text(0.5, k, "none", transform=ax.get_yaxis_transform(), ha="center", va="center", color=GREY)
+        ax.set(xlabel=text, ylabel="")
+        sns.despine(ax=ax)
+    axes[0].set_xscale("log")
+    axes[0].set_xticks([3, 10, 30, 100, 300], ["3", "10", "30", "100", "300"])
+    axes[0].minorticks_off()
+    return figure
+
+
+def gallery(shown: Sequence[tuple[str, NDArray[np.integer], NDArray[np.floating]]]) -> Figure:
+    """Drawings of conformations, a panel each: title, atomic numbers (N,) and positions (N, 3) Å."""
+    figure, axes = plt.subplots(1, len(shown), figsize=(2.1 * len(shown), 2.8), squeeze=False)
+    for ax, (title, numbers, positions) in zip(axes[0], shown, strict=True):
+        draw_molecule(
+            ax,
+            numbers,
+            positions @ flat_view(positions),
+            bonds_of(numbers, positions),
+            size=min(1.0, 15 / len(numbers)),
+        )
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_title(title, fontsize="small")
+    numbers = np.unique(np.concatenate([z for _, z, _ in shown]))
+    handles = [element_marker(z) for z in numbers]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, handletextpad=0.1)
+    return figure
 
 
 def table2_bars(tables: Sequence[pd.DataFrame]) -> Figure:

@@ -43,7 +43,7 @@ def splits(config: RunConfig) -> Splits:
     out = []
     for dataset in config.data:
         store = open_store(dataset)
-        split = make_split(store, config.seed, FINE_TUNING)
+        split = make_split(store, config.seed, FINE_TUNING, order=config.split_order)
         if config.task == "denoising":
             test = split.parts["test"] if config.strict_split else None
             split = make_split(store, config.seed, PRE_TRAINING, without=test)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.config import Limits, RunConfig
-from lib.datasets import SUITES, find, label
+from lib.datasets import MD22_SYSTEMS, SUITES, find, label
 from lib.errors import look_up
 from lib.models import make_settings
 from lib.settings import TrainingSettings
 
 PRE_TRAINING_DATA = ("ani1", "ani1x")  # always both together (section 3.1)
+SMALL = ("ani1", "ani1x", "iso17", "spice")  # many molecules, up to some fifty atoms
 SIGMA = 0.2  # Å (section 3.6)
 
 
@@ -26,10 +27,11 @@ class Scale:
         suite: a name of `datasets.SUITES`.
         widths: model settings by model name; what is left out has the paper's value.
         pretraining: training settings of denoising.
-        finetuning: training settings of the energy, by data set.
+        finetuning: training settings of the energy, by data set; the systems of MD22 share theirs.
         baseline: what is taken off the energies (`scaling.BASELINES`).
         learning_rates: candidates for the energy; each arm takes the best on validation data. One: no choice.
         seeds: the default seeds.
+        systems: the default systems of MD22.
         limits: of pre-training and of fine-tuning.
         seconds: for one conformation to pass one training step, (denoising, energy) by model on one core; measured.
     """
@@ -41,6 +43,7 @@ class Scale:
     baseline: str
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
+    systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
     pretraining_limits: Limits = field(default_factory=Limits)
     finetuning_limits: Limits = field(default_factory=Limits)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -69,7 +72,14 @@ class Scale:
                          limits=self.pretraining_limits)  # fmt: skip
 
     def finetune(
-        self, model: str, data: str, pretrained: bool, learning_rate: float, seed: int, longer: int = 1
+        self,
+        model: str,
+        data: str,
+        pretrained: bool,
+        learning_rate: float,
+        seed: int,
+        longer: int = 1,
+        split_order: str = "random",
     ) -> RunConfig:
         """Energy of the data set ``data``, from pre-trained layers or from scratch; ``longer`` times the epochs.
 
@@ -77,7 +87,7 @@ class Scale:
             ValueError: unknown model or data set.
         """
         dataset = find(f"{self.suite}/{data}")
-        training = self.finetuning[data]
+        training = self.finetuning[data.split("/")[0]]
         training = replace(
             training,
             learning_rate=learning_rate,
@@ -86,7 +96,7 @@ class Scale:
         )
         source = self.pretrain(model, seed) if pretrained else None
         return RunConfig("energy", (dataset,), model, self.settings(model), training, seed, baseline=self.baseline,
-                         limits=self.finetuning_limits, pretrained=source)  # fmt: skip
+                         limits=self.finetuning_limits, pretrained=source, split_order=split_order)  # fmt: skip
 
 
 SCALES: dict[str, Scale] = {
@@ -94,10 +104,12 @@ SCALES: dict[str, Scale] = {
         suite="mini",
         widths={"egnn": {"hidden_channels": 16, "n_layers": 3}},
         pretraining=TrainingSettings(epochs=6, batch_size=32, learning_rate=5e-3),
-        finetuning=dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=10, batch_size=32, validate_every=5)),
+        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=10, batch_size=32, validate_every=5))
+        | {"md22": TrainingSettings(epochs=2, batch_size=16)},
         baseline="composition",
         learning_rates=(3e-3,),
         seeds=(0, 1),
+        systems=("Ac-Ala3-NHMe",),
         pretraining_limits=Limits(1500, 200),
         finetuning_limits=Limits(300, 100, 200),
         seconds={"egnn": (4e-4, 4e-4)},
@@ -106,7 +118,8 @@ SCALES: dict[str, Scale] = {
         suite="mini",
         widths={"egnn": {"hidden_channels": 64, "n_layers": 4}},
         pretraining=TrainingSettings(epochs=4, batch_size=64, learning_rate=5e-3),
-        finetuning=dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=32, batch_size=32, validate_every=4)),
+        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=32, batch_size=32, validate_every=4))
+        | {"md22": TrainingSettings(epochs=12, batch_size=8, validate_every=2)},
         baseline="composition",
         learning_rates=(1e-3, 3e-3, 1e-2),
         seeds=(0, 1, 2),
@@ -117,7 +130,8 @@ SCALES: dict[str, Scale] = {
         suite="official",
         widths={},
         pretraining=TrainingSettings(epochs=5, warmup=0.7, plateau=0.3),
-        finetuning=dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=10)),
+        finetuning=dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=10))
+        | dict.fromkeys(("iso17", "spice", "md22"), TrainingSettings(epochs=50)),
         baseline="mean",
         learning_rates=(2e-4,),
         seeds=(0,),

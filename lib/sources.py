@@ -127,14 +127,19 @@ def verify(files: Sequence[SourceFile], folder: Path) -> dict[str, str]:
     return out
 
 
-def beside_table1(store: ConformationStore, source: Source) -> list[str]:
-    """One line a number of Table 1: what the store holds, what the paper prints, and whether they differ."""
-    found = {
+def counted(store: ConformationStore) -> dict[str, Any]:
+    """The numbers of Table 1 as ``store`` holds them: molecules, conformations, elements, [fewest, most] atoms."""
+    return {
         "molecules": len(store.names),
         "conformations": len(store),
         "elements": len(np.unique(store.arrays["z"])),
         "atoms": [int(store.n_atoms.min()), int(store.n_atoms.max())],
     }
+
+
+def beside_table1(store: ConformationStore, source: Source) -> list[str]:
+    """One line a number of Table 1: what the store holds, what the paper prints, and whether they differ."""
+    found = counted(store)
     lines = []
     for key, printed in source.table1.items():
         verdict = "as in Table 1" if found[key] == printed else f"Table 1 prints {printed}"

@@ -1,7 +1,8 @@
 """Splits: which conformations train, validate and test, molecule by molecule.
 
 Each molecule's conformations are permuted by a generator seeded from (seed, name of the molecule) and cut by shares in
-per cent, rounded down, the rest to the last part. So a molecule's parts do not depend on the order of files or on
+per cent, rounded down, the rest to the last part. (Cut in the order of the file instead, the test part is the end of a
+trajectory, which no neighbour in time tells of.) So a molecule's parts do not depend on the order of files or on
 what else is in the store. Shares of the paper (section 3.1): 95/5 for pre-training, 80/10/10 for fine-tuning.
 """
 
@@ -17,6 +18,7 @@ from lib.store import ConformationStore
 
 FINE_TUNING = {"train": 80, "validation": 10, "test": 10}
 PRE_TRAINING = {"train": 95, "validation": 5}
+ORDERS = ("random", "file")
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,22 @@ def make_split(
     seed: int,
     shares: dict[str, int],
     without: NDArray[np.int64] | None = None,
+    order: str = "random",
 ) -> Split:
     """Split ``store`` into parts of ``shares`` per cent of each molecule, leaving out the conformations ``without``.
 
+    Args:
+        store: what is split.
+        seed: of the permutation.
+        shares: per cent of each part.
+        without: conformations that belong to no part.
+        order: one of `ORDERS`: ``random``, or ``file``, which permutes nothing.
+
     Raises:
-        ValueError: the shares do not add up to 100.
+        ValueError: the shares do not add up to 100, or an order that is not one.
     """
+    if order not in ORDERS:
+        raise ValueError(f"no order {order!r} of a split: choose from {ORDERS}")
     if sum(shares.values()) != 100 or min(shares.values()) < 0:
         raise ValueError(f"shares {shares} must be per cent that add up to 100")
     free = np.ones(len(store), dtype=bool)
@@ -66,7 +78,8 @@ def make_split(
     for molecule, name in enumerate(store.names):
         first = store.first_conformation[molecule]
         members = first + np.flatnonzero(free[first : first + store.n_conformations[molecule]])
-        members = members[_generator(seed, name).permutation(len(members))]
+        if order == "random":
+            members = members[_generator(seed, name).permutation(len(members))]
         for part, piece in zip(chosen, np.split(members, cuts * len(members) // 100), strict=True):
             chosen[part].append(piece)
     parts = {part: np.sort(np.concatenate(pieces)) for part, pieces in chosen.items()}
