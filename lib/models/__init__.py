@@ -7,13 +7,18 @@ prefixes of the parameters that denoising does not train and fine-tuning draws a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from lib.errors import look_up
 from lib.models.egnn import EGNN, EGNNSettings
 from lib.models.prediction import Prediction
+from lib.models.released import RELEASED, fill, read_state, settings_of
+from lib.models.schnet import SchNet, SchNetSettings
+from lib.models.torchmd_net import TorchMDNet, TorchMDNetSettings
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,9 @@ class Entry:
 
 
 MODELS: dict[str, Entry] = {
+    "schnet": Entry(SchNet, SchNetSettings, "SchNet"),
     "egnn": Entry(EGNN, EGNNSettings, "EGNN"),
+    "torchmd_net": Entry(TorchMDNet, TorchMDNetSettings, "TorchMD-Net"),
 }
 
 
@@ -66,4 +73,25 @@ def build(name: str, settings: Any) -> nn.Module:
     return entry(name).module(settings)
 
 
-__all__ = ["MODELS", "Entry", "Prediction", "build", "entry", "make_settings"]
+def load_released(name: str, config: Mapping[str, Any], state: Mapping[str, Any] | Path | str) -> nn.Module:
+    """Model ``name`` with weights of the released code, in the precision of those weights.
+
+    Args:
+        name: of `RELEASED`.
+        config: the released code's configuration of the model.
+        state: its parameters by name, or a file of them (``.safetensors``, ``.npz``, or torch's, read as weights only).
+
+    Raises:
+        ValueError: unknown model, configuration or values; unknown, missing or misshapen parameters, all listed.
+        DataError: the file cannot be read as weights.
+    """
+    settings = settings_of(name, config, entry(name).settings)
+    if isinstance(state, (Path, str)):
+        state = read_state(Path(state))
+    kinds = {torch.as_tensor(value).dtype for value in state.values()}
+    double = torch.float64 in kinds
+    model = entry(name).module(settings).to(torch.float64 if double else torch.float32)
+    return fill(name, model, state)
+
+
+__all__ = ["MODELS", "RELEASED", "Entry", "Prediction", "build", "entry", "load_released", "make_settings"]

@@ -1,0 +1,47 @@
+"""GradientModel: a model whose noise is minus the gradient of its scalar (section 2.4, for invariant networks).
+
+The noise X̂ - X is matched to -∇E, so the scalar of a pre-trained model has its *maximum* at the clean geometry. Only
+message-passing layers are transferred, never this scalar's head, so the sign does no harm.
+"""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from lib.batches import Batch
+from lib.models.prediction import Prediction
+
+
+class GradientModel(nn.Module):
+    """A module with a `scalar`; the whole gradient is taken, angular part included."""
+
+    not_pretrained = ("energy_head.",)
+
+    @abstractmethod
+    def scalar(self, batch: Batch, pos: Tensor) -> Tensor:
+        """The scalar (n_molecules,) of each molecule at ``pos`` (n_atoms, 3) Å."""
+
+    def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
+        """Energy (n_molecules,) and noise (n_atoms, 3), each only where asked for; noise also under no_grad."""
+        if not noise:
+            return Prediction(energy=self.scalar(batch, batch.pos), noise=None)
+        training = torch.is_grad_enabled()
+        with torch.enable_grad():
+            pos = batch.pos if batch.pos.requires_grad else batch.pos.detach().requires_grad_()
+            scalar = self.scalar(batch, pos)
+            (gradient,) = torch.autograd.grad(scalar.sum(), pos, create_graph=training, materialize_grads=True)
+        if not training:
+            scalar, gradient = scalar.detach(), gradient.detach()
+        return Prediction(energy=scalar if energy else None, noise=-gradient)
+
+
+def pool(h: Tensor, batch: Batch, how: str) -> Tensor:
+    """Features (n_atoms, F) to molecules (n_molecules, F): ``sum``, ``mean`` or ``max``."""
+    if how == "max":
+        index = batch.molecule.unsqueeze(1).expand_as(h)
+        return h.new_zeros(batch.n_molecules, h.shape[1]).scatter_reduce(0, index, h, "amax", include_self=False)
+    total = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)
+    if how == "sum":
+        return total
+    return total / torch.bincount(batch.molecule, minlength=batch.n_molecules).unsqueeze(1).to(h.dtype)

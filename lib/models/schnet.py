@@ -1,0 +1,99 @@
+"""SchNet: continuous-filter convolutions on distances.
+
+Schütt et al. 2018, https://doi.org/10.1063/1.5019779, with the paper's read-out (sections 2.2 and 2.4). Layer t:
+
+    W_ij = C(d_ij) · (A2 ssp(A1 e(d_ij) + a1) + a2),   e Gaussians, C half a cosine, ssp(x) = ln(1 + exp x) - ln 2
+    h_i <- h_i + L ssp(L2 Σ_j W_ij ⊙ (L1 h_j))
+    energy = MLP(Σ_i h_i),   noise = -∇ energy
+
+A filter depends on distance alone, so it is computed once for i→j and j→i. With ``atomwise`` the MLP comes before the
+sum, as in the released code. The function is torch_geometric's ``SchNet``; parameter names are those of its layers.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from lib.batches import Batch
+from lib.elements import ATOM_TYPES
+from lib.models.gradient import GradientModel, pool
+from lib.models.radial import GaussianSmearing, cosine_cutoff, envelope, half_pairs
+
+
+@dataclass(frozen=True)
+class SchNetSettings:
+    """Settings of `SchNet`; the defaults are the paper's."""
+
+    hidden_channels: int = 256
+    num_filters: int = 256
+    num_interactions: int = 5
+    num_gaussians: int = 32
+    cutoff: float = 5.0  # Å
+    pooling: str = "sum"  # or mean, max
+    atomwise: bool = False  # the MLP on atoms, before pooling
+    smooth_cutoff: bool = False  # `radial.envelope` instead of half a cosine
+
+
+class ShiftedSoftplus(nn.Module):
+    """ln(1 + exp x) - ln 2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Elementwise."""
+        return softplus(x) - math.log(2.0)
+
+
+class Interaction(nn.Module):
+    """One layer; ``h`` (A, F), smeared distances (P, G), ``cut`` (P, 1)."""
+
+    def __init__(self, settings: SchNetSettings) -> None:
+        """Weights by Glorot's uniform rule, biases zero, as in torch_geometric."""
+        super().__init__()
+        width, filters = settings.hidden_channels, settings.num_filters
+        self.filter = nn.Sequential(
+            nn.Linear(settings.num_gaussians, filters), ShiftedSoftplus(), nn.Linear(filters, filters)
+        )
+        self.lin1 = nn.Linear(width, filters, bias=False)
+        self.lin2 = nn.Linear(filters, width)
+        self.lin = nn.Linear(width, width)
+        for layer in (self.filter[0], self.filter[2], self.lin1, self.lin2, self.lin):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        self.act = ShiftedSoftplus()
+
+    def forward(self, h: Tensor, smeared: Tensor, cut: Tensor, receiver: Tensor, sender: Tensor) -> Tensor:
+        """What is added to ``h``."""
+        w, x = self.filter(smeared) * cut, self.lin1(h)
+        gathered = torch.zeros_like(x).index_add(0, receiver, w * x.index_select(0, sender))
+        gathered = gathered.index_add(0, sender, w * x.index_select(0, receiver))
+        return self.lin(self.act(self.lin2(gathered)))
+
+
+class SchNet(GradientModel):
+    """The model of the module's docstring: invariant energy, noise equivariant under E(3), continuous at the cutoff."""
+
+    def __init__(self, settings: SchNetSettings) -> None:
+        """Draw initial weights from torch's global generator: seed it first."""
+        super().__init__()
+        self.settings = settings
+        width = settings.hidden_channels
+        self.embedding = nn.Embedding(len(ATOM_TYPES), width)
+        self.distance_expansion = GaussianSmearing(settings.num_gaussians, 0.0, settings.cutoff, trainable=False)
+        self.interactions = nn.ModuleList(Interaction(settings) for _ in range(settings.num_interactions))
+        self.energy_head = nn.Sequential(nn.Linear(width, width // 2), ShiftedSoftplus(), nn.Linear(width // 2, 1))
+
+    def scalar(self, batch: Batch, pos: Tensor) -> Tensor:
+        """Energy (n_molecules,) at ``pos`` (n_atoms, 3) Å."""
+        receiver, sender, _, distance = half_pairs(batch, pos)
+        s = self.settings
+        smeared = self.distance_expansion(distance)
+        cut = envelope(distance, s.cutoff) if s.smooth_cutoff else cosine_cutoff(distance, 0.0, s.cutoff)
+        h = self.embedding(batch.z)
+        for layer in self.interactions:
+            h = h + layer(h, smeared, cut.unsqueeze(1), receiver, sender)
+        if s.atomwise:
+            return pool(self.energy_head(h), batch, s.pooling).squeeze(1)
+        return self.energy_head(pool(h, batch, s.pooling)).squeeze(1)
