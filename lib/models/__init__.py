@@ -18,6 +18,7 @@ from lib.models.egnn import EGNN, EGNNSettings
 from lib.models.prediction import Prediction
 from lib.models.released import RELEASED, fill, read_state, settings_of
 from lib.models.schnet import SchNet, SchNetSettings
+from lib.models.se3_transformer import SE3Transformer, SE3TransformerSettings
 from lib.models.torchmd_net import TorchMDNet, TorchMDNetSettings
 
 
@@ -32,6 +33,7 @@ class Entry:
 
 MODELS: dict[str, Entry] = {
     "schnet": Entry(SchNet, SchNetSettings, "SchNet"),
+    "se3_transformer": Entry(SE3Transformer, SE3TransformerSettings, "SE(3)-Transformer"),
     "egnn": Entry(EGNN, EGNNSettings, "EGNN"),
     "torchmd_net": Entry(TorchMDNet, TorchMDNetSettings, "TorchMD-Net"),
 }

@@ -21,6 +21,7 @@ from torch.nn.functional import linear
 from lib.batches import Batch
 from lib.elements import ATOM_TYPES
 from lib.models.prediction import Prediction
+from lib.models.radial import envelope, half_pairs
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class EGNNSettings:
     normalize: bool = True
     tanh: bool = True
     cutoff: float = 5.0  # Å
+    smooth_cutoff: bool = False  # messages times `radial.envelope`, and a mean over 1 + Σ envelope
 
 
 class EGNNLayer(nn.Module):
@@ -99,7 +101,7 @@ class EGNN(nn.Module):
     def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
         """Energy (n_molecules,) and noise (n_atoms, 3), each only where asked for."""
         receiver, sender = batch.pairs
-        degree = torch.bincount(receiver, minlength=len(batch.z)).clamp(min=1).to(batch.pos.dtype).unsqueeze(1)
+        smooth, degree = self._weights(batch)
         h, x = self.type_embedding(batch.z), batch.pos
         last = self.settings.n_layers - 1
         for t in range(self.settings.n_layers):
@@ -107,11 +109,24 @@ class EGNN(nn.Module):
             delta = x.index_select(0, receiver) - x.index_select(0, sender)
             squared = (delta * delta).sum(1, keepdim=True)
             m = layer.messages(h, squared, receiver, sender)
+            if smooth is not None:
+                m = m * smooth
             if noise or t < last:
                 x = layer.move(m, x, delta, squared, receiver, degree)
             if energy or t < last:
                 h = layer.update(h, m, receiver)
         return Prediction(energy=self._read_out(h, batch) if energy else None, noise=x - batch.pos if noise else None)
+
+    def _weights(self, batch: Batch) -> tuple[Tensor | None, Tensor]:
+        """What messages (2P, 1) are multiplied by, if anything, and what sums over neighbours (A, 1) are divided by."""
+        receiver = batch.pairs[0]
+        if not self.settings.smooth_cutoff:
+            degree = torch.bincount(receiver, minlength=len(batch.z)).clamp(min=1).to(batch.pos.dtype)
+            return None, degree.unsqueeze(1)
+        _, _, _, distance = half_pairs(batch, batch.pos)
+        half = envelope(distance, self.settings.cutoff).unsqueeze(1)
+        smooth = torch.cat([half, half])
+        return smooth, 1 + smooth.new_zeros(len(batch.z), 1).index_add(0, receiver, smooth)
 
     def _read_out(self, h: Tensor, batch: Batch) -> Tensor:
         pooled = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)

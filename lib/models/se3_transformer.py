@@ -1,0 +1,303 @@
+"""SE(3)-Transformer: attention over features of several degrees.
+
+Fuchs, Worrall, Fischer, Welling 2020, https://arxiv.org/abs/2006.10503, with the paper's read-out (2.4). An atom
+has C channels of each degree d = 0 … 3, (2d+1) components each. From a neighbour's degree d to degree k goes the kernel
+
+    W^{kd}(r) = Σ_J R^{kd}_J(|r|) B^{kd}_J(r̂),   B^{kd}_J(r̂) = Σ_m Q^{kd}_{Jm} Y_{Jm}(r̂),   J = |k-d| … k+d
+
+with R a small network of the distance. A layer: keys and values by kernels, queries by linear maps, softmax of their
+products over neighbours, the weighted values joined with the atom's own features by a linear map, then a nonlinearity
+on the norms. A last convolution (mean over neighbours, and the atom itself) gives 32 scalars:
+
+    energy = MLP(Σ_i h_i),   noise = -∇ energy, through angles and distances
+
+The bases Q are e3nn's Wigner 3j symbols, whose signs are fixed, so weights are portable (the released ones come from a
+numerical null space). Neighbour features are contracted with the basis before the radial weights, keys and values share
+that, and radial networks are computed once a pair; the kernel of a pair is never formed.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm, one_hot
+
+from lib.batches import Batch
+from lib.elements import ATOM_TYPES
+from lib.models.gradient import GradientModel, pool
+from lib.models.radial import envelope, half_pairs
+
+Features = dict[int, Tensor]  # by degree d: (A, channels, 2d+1)
+Channels = dict[int, int]  # by degree
+TINY = 1e-8  # added to squared norms
+
+
+@dataclass(frozen=True)
+class SE3TransformerSettings:
+    """Settings of `SE3Transformer`; the defaults are the released ones, with the paper's sum over atoms."""
+
+    n_layers: int = 3
+    channels: int = 8
+    degrees: int = 4
+    n_heads: int = 2
+    div: int = 4  # keys and values have channels / div channels
+    radial_channels: int = 32
+    out_channels: int = 32
+    cutoff: float = 5.0  # Å
+    pooling: str = "sum"  # or mean, max
+    smooth_cutoff: bool = False  # messages times `radial.envelope`
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if self.channels % self.div or (self.channels // self.div) % self.n_heads:
+            raise ValueError(f"channels / div = {self.channels} / {self.div} must be a multiple of n_heads = "
+                             f"{self.n_heads}")  # fmt: skip
+
+
+def count(k: int, d: int) -> int:
+    """Number of bases between degrees ``k`` and ``d``."""
+    return 2 * min(k, d) + 1
+
+
+@cache
+def bases(d: int, degrees: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Q from degree ``d`` to every degree k: spherical harmonics in rows; columns by k, then J, then components."""
+    from e3nn.o3 import wigner_3j
+
+    columns = []
+    for k in range(degrees):
+        q = torch.zeros((2 * degrees - 1) ** 2, count(k, d), 2 * k + 1, 2 * d + 1, dtype=torch.float64)
+        for f, j in enumerate(range(abs(k - d), k + d + 1)):
+            q[j * j : (j + 1) ** 2, f] = wigner_3j(k, d, j, dtype=torch.float64).permute(2, 0, 1)
+        columns.append(q.flatten(1))
+    return torch.cat(columns, 1).to(device=device, dtype=dtype)
+
+
+def angular_bases(unit: Tensor, degrees: int) -> list[Tensor]:
+    """The bases of half pairs at directions ``unit`` (P, 3), by the degree d of what is sent.
+
+    Returns:
+        For each d (P, Σ_k bases (2k+1), 2d+1), rows by k, then J, then component.
+    """
+    from e3nn.o3 import spherical_harmonics
+
+    y = spherical_harmonics(list(range(2 * degrees - 1)), unit, normalize=False, normalization="integral")
+    out = []
+    for d in range(degrees):
+        parts = (y @ bases(d, degrees, y.dtype, y.device)).split(
+            [count(k, d) * (2 * k + 1) * (2 * d + 1) for k in range(degrees)], 1
+        )
+        out.append(torch.cat([part.reshape(len(unit), -1, 2 * d + 1) for part in parts], 1))
+    return out
+
+
+def contract(features: Features, angular: list[Tensor], pairs: Tensor) -> dict[tuple[int, int], Tensor]:
+    """The senders' features contracted with the bases, by (k, d): (2, P, 2k+1, bases x channels).
+
+    Turning a pair round changes the sign of the bases with odd J.
+    """
+    out = {}
+    half = pairs.shape[1] // 2
+    for d, f in features.items():
+        sent = f.index_select(0, pairs[1]).view(2, half, f.shape[1], 2 * d + 1)
+        t = angular[d].unsqueeze(0) @ sent.transpose(2, 3)  # (2, P, Σ_k bases (2k+1), C)
+        for k, rows in enumerate(t.split([count(k, d) * (2 * k + 1) for k in range(len(angular))], 2)):
+            signs = [[1.0] * count(k, d), [(-1.0) ** j for j in range(abs(k - d), k + d + 1)]]
+            split = rows.reshape(2, half, count(k, d), 2 * k + 1, f.shape[1])
+            out[k, d] = (split * rows.new_tensor(signs).view(2, 1, -1, 1, 1)).transpose(2, 3).flatten(3)
+    return out
+
+
+class RadialNetworks(nn.Module):
+    """Many small networks of the distance side by side: Linear, LayerNorm, ReLU, twice, then Linear."""
+
+    def __init__(self, outputs: list[int], width: int) -> None:
+        """One network for each of ``outputs``, its number of outputs."""
+        super().__init__()
+        n, bound = len(outputs), width**-0.5
+        self.weight1 = nn.Parameter(torch.empty(n, 1, width).uniform_(-1, 1))
+        self.bias1 = nn.Parameter(torch.empty(n, 1, width).uniform_(-1, 1))
+        self.weight2 = nn.Parameter(torch.empty(n, width, width).uniform_(-bound, bound))
+        self.bias2 = nn.Parameter(torch.empty(n, 1, width).uniform_(-bound, bound))
+        self.norm1, self.norm2 = nn.Parameter(torch.ones(n, 1, width)), nn.Parameter(torch.ones(n, 1, width))
+        self.shift1, self.shift2 = nn.Parameter(torch.zeros(n, 1, width)), nn.Parameter(torch.zeros(n, 1, width))
+        self.last = nn.ModuleList(nn.Linear(width, m) for m in outputs)
+        for layer in self.last:
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+
+    def forward(self, distance: Tensor) -> list[Tensor]:
+        """(P, outputs) of each network at ``distance`` (P,) Å."""
+        hidden = distance.view(1, -1, 1) * self.weight1 + self.bias1
+        hidden = self._normed(hidden, self.norm1, self.shift1)
+        hidden = self._normed(torch.baddbmm(self.bias2, hidden, self.weight2), self.norm2, self.shift2)
+        return [layer(h) for layer, h in zip(self.last, hidden.unbind(0), strict=True)]
+
+    @staticmethod
+    def _normed(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return torch.relu(torch.addcmul(bias, layer_norm(x, x.shape[-1:]), weight))
+
+
+class Kernels(nn.Module):
+    """Σ_d W^{kd}(r) f_d: what neighbours send, for several receivers of the same features (keys and values)."""
+
+    def __init__(self, channels: Channels, receivers: tuple[Channels, ...], width: int) -> None:
+        """Channels by degree of the features that come in, and of each output."""
+        super().__init__()
+        self.receivers = receivers
+        self.paths = [(r, k, d) for r, into in enumerate(receivers) for k in into for d in channels]
+        self.radial = RadialNetworks([receivers[r][k] * channels[d] * count(k, d) for r, k, d in self.paths], width)
+
+    def forward(self, contracted: dict[tuple[int, int], Tensor], distance: Tensor) -> list[Features]:
+        """For each receiver (2P, channels, 2k+1) by degree k, from `contract` and ``distance`` (P,)."""
+        weights: dict[tuple[int, int], list[Tensor]] = {}
+        for (r, k, d), weight in zip(self.paths, self.radial(distance), strict=True):
+            weights.setdefault((k, d), []).append(weight.view(len(distance), -1, self.receivers[r][k]))
+        total: Features = {}
+        for (k, d), parts in weights.items():
+            message = contracted[k, d] @ torch.cat(parts, 2).unsqueeze(0)
+            total[k] = message if k not in total else total[k] + message
+        out: list[Features] = [{} for _ in self.receivers]
+        for k, message in total.items():
+            takers = [r for r, into in enumerate(self.receivers) if k in into]
+            for r, part in zip(takers, message.split([self.receivers[r][k] for r in takers], 3), strict=True):
+                out[r][k] = part.flatten(0, 1).transpose(1, 2)
+        return out
+
+
+class Mix(nn.Module):
+    """A linear map of the channels of each degree, without bias."""
+
+    def __init__(self, channels: Channels, into: Channels) -> None:
+        """Channels by degree before and after."""
+        super().__init__()
+        self.weights = nn.ParameterDict(
+            {str(d): torch.randn(n, channels[d]) * channels[d] ** -0.5 for d, n in into.items()}
+        )
+
+    def forward(self, features: Features) -> Features:
+        """(A, channels, 2d+1) by degree."""
+        return {int(d): weight @ features[int(d)] for d, weight in self.weights.items()}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """For all layers: ``index`` (2, 2P), ``distance`` (P,), ``angular`` (`angular_bases`), ``smooth`` (2P,) or None."""
+
+    index: Tensor
+    distance: Tensor
+    angular: list[Tensor]
+    smooth: Tensor | None
+
+
+class Attention(nn.Module):
+    """Attention to neighbours, joined with the atom's own features."""
+
+    def __init__(self, channels: Channels, settings: SE3TransformerSettings) -> None:
+        """Channels by degree of the features that come in."""
+        super().__init__()
+        self.heads, few = settings.n_heads, settings.channels // settings.div
+        value = dict.fromkeys(range(settings.degrees), few)
+        key = dict.fromkeys(channels, few)
+        self.scale = sum(n * (2 * d + 1) for d, n in key.items()) ** -0.5
+        self.kernels = Kernels(channels, (value, key), settings.radial_channels)
+        self.query = Mix(channels, key)
+        joined = {d: n + channels.get(d, 0) for d, n in value.items()}
+        self.project = Mix(joined, dict.fromkeys(value, settings.channels))
+
+    def forward(self, features: Features, pairs: Pairs) -> Features:
+        """The new features (A, channels, 2d+1) by degree."""
+        receiver = pairs.index[0]
+        values, keys = self.kernels(contract(features, pairs.angular, pairs.index), pairs.distance)
+        queries = self.query(features)
+        product = sum(
+            (keys[d] * queries[d].index_select(0, receiver)).unflatten(1, (self.heads, -1)).sum((2, 3)) for d in keys
+        )
+        attention = softmax(product * self.scale, receiver, len(features[0]), pairs.smooth)
+        joined = {}
+        for d, value in values.items():
+            weighted = (value.unflatten(1, (self.heads, -1)) * attention[:, :, None, None]).flatten(1, 2)
+            gathered = value.new_zeros(len(features[0]), *value.shape[1:]).index_add(0, receiver, weighted)
+            joined[d] = torch.cat([gathered, features[d]], 1) if d in features else gathered
+        return self.project(joined)
+
+
+def softmax(logits: Tensor, receiver: Tensor, atoms: int, smooth: Tensor | None) -> Tensor:
+    """Weights (2P, heads) that add up to 1 over each atom's neighbours; with ``smooth`` (2P,) times it, twice.
+
+    Once within the sum, once outside it: so a neighbour comes and goes continuously, an only one too.
+    """
+    index = receiver.unsqueeze(1).expand_as(logits)
+    largest = logits.new_zeros(atoms, logits.shape[1]).scatter_reduce(
+        0, index, logits.detach(), "amax", include_self=False
+    )
+    weight = torch.exp(logits - largest.index_select(0, receiver))
+    if smooth is not None:
+        weight = weight * smooth.unsqueeze(1)
+    total = logits.new_zeros(atoms, logits.shape[1]).index_add(0, receiver, weight) + TINY**2
+    weight = weight / total.index_select(0, receiver)
+    return weight if smooth is None else weight * smooth.unsqueeze(1)
+
+
+class NormNonlinearity(nn.Module):
+    """Each feature's norm through LayerNorm (over channels) and ReLU, its direction kept."""
+
+    def __init__(self, degrees: int, channels: int) -> None:
+        """The same number of channels in each degree."""
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(degrees))
+
+    def forward(self, features: Features) -> Features:
+        """(A, channels, 2d+1) by degree."""
+        out = {}
+        for d, f in features.items():
+            norm = ((f * f).sum(2) + TINY).sqrt()
+            out[d] = f * (torch.relu(self.norms[d](norm)) / norm).unsqueeze(2)
+        return out
+
+
+class SE3Transformer(GradientModel):
+    """The model of the module's docstring: invariant energy and equivariant noise under SE(3)."""
+
+    def __init__(self, settings: SE3TransformerSettings) -> None:
+        """Draw initial weights from torch's global generator: seed it first."""
+        super().__init__()
+        self.settings = s = settings
+        self.attention, self.norm = nn.ModuleList(), nn.ModuleList()
+        channels: Channels = {0: len(ATOM_TYPES)}
+        for _ in range(s.n_layers):
+            self.attention.append(Attention(channels, s))
+            self.norm.append(NormNonlinearity(s.degrees, s.channels))
+            channels = dict.fromkeys(range(s.degrees), s.channels)
+        self.convolution = Kernels(channels, ({0: s.out_channels},), s.radial_channels)
+        self.itself = Mix(channels, {0: s.out_channels})
+        width = s.out_channels
+        self.energy_head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+
+    def scalar(self, batch: Batch, pos: Tensor) -> Tensor:
+        """Energy (n_molecules,) at ``pos`` (n_atoms, 3) Å."""
+        s = self.settings
+        _, _, delta, distance = half_pairs(batch, pos)
+        smooth = envelope(distance, s.cutoff) if s.smooth_cutoff else None
+        pairs = Pairs(
+            index=batch.pairs,
+            distance=distance,
+            angular=angular_bases(delta / distance.unsqueeze(1), s.degrees),
+            smooth=None if smooth is None else torch.cat([smooth, smooth]),
+        )
+        features: Features = {0: one_hot(batch.z, len(ATOM_TYPES)).to(pos.dtype).unsqueeze(2)}
+        for attention, norm in zip(self.attention, self.norm, strict=True):
+            features = norm(attention(features, pairs))
+        return self.energy_head(pool(self._scalars(features, pairs), batch, s.pooling)).squeeze(1)
+
+    def _scalars(self, features: Features, pairs: Pairs) -> Tensor:
+        """The last convolution (A, out_channels): the neighbours' mean, and the atom itself."""
+        receiver, atoms = pairs.index[0], len(features[0])
+        message = self.convolution(contract(features, pairs.angular, pairs.index), pairs.distance)[0][0].squeeze(2)
+        if pairs.smooth is None:
+            neighbours = torch.bincount(receiver, minlength=atoms).clamp(min=1).to(message.dtype)
+        else:
+            message = message * pairs.smooth.unsqueeze(1)
+            neighbours = 1 + message.new_zeros(atoms).index_add(0, receiver, pairs.smooth)
+        gathered = message.new_zeros(atoms, message.shape[1]).index_add(0, receiver, message)
+        return gathered / neighbours.unsqueeze(1) + self.itself(features)[0].squeeze(2)
