@@ -102,7 +102,12 @@ class Scale:
 SCALES: dict[str, Scale] = {
     "smoke": Scale(
         suite="mini",
-        widths={"egnn": {"hidden_channels": 16, "n_layers": 3}},
+        widths={
+            "schnet": {"hidden_channels": 16, "num_filters": 16, "num_interactions": 3},
+            "se3_transformer": {"n_layers": 2, "degrees": 2, "radial_channels": 16, "out_channels": 16},
+            "egnn": {"hidden_channels": 16, "n_layers": 3},
+            "torchmd_net": {"hidden_channels": 16, "num_layers": 2, "num_rbf": 16, "num_heads": 4},
+        },
         pretraining=TrainingSettings(epochs=6, batch_size=32, learning_rate=5e-3),
         finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=10, batch_size=32, validate_every=5))
         | {"md22": TrainingSettings(epochs=2, batch_size=16)},
@@ -116,7 +121,12 @@ SCALES: dict[str, Scale] = {
     ),
     "laptop": Scale(
         suite="mini",
-        widths={"egnn": {"hidden_channels": 64, "n_layers": 4}},
+        widths={
+            "schnet": {"hidden_channels": 64, "num_filters": 64, "num_interactions": 4},
+            "se3_transformer": {"n_layers": 2, "degrees": 3},
+            "egnn": {"hidden_channels": 64, "n_layers": 4},
+            "torchmd_net": {"hidden_channels": 64, "num_layers": 4, "num_heads": 4},
+        },
         pretraining=TrainingSettings(epochs=4, batch_size=64, learning_rate=5e-3),
         finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=32, batch_size=32, validate_every=4))
         | {"md22": TrainingSettings(epochs=12, batch_size=8, validate_every=2)},

@@ -80,6 +80,7 @@ def fit(
         enable_progress_bar=execution.progress,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        inference_mode=False,  # the noise of some models is a gradient, in validation too
     )
     trainer.fit(task, training, validation)
     if not checkpoints.best_model_path:

@@ -24,16 +24,25 @@ from lib.models.torchmd_net import TorchMDNet, TorchMDNetSettings
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of `MODELS`: the module, its settings, and the name that tables print."""
+    """One line of `MODELS`: the module, its settings, the name that tables print, and what its function is like.
+
+    Attributes:
+        symmetry: the group under which the energy is invariant and the noise equivariant: E(3), or SE(3), which has no
+            reflections.
+        continuous: whether the energy is continuous where an atom crosses the cutoff with ``smooth_cutoff`` off; with
+            it on, every model's is.
+    """
 
     module: type[nn.Module]
     settings: type
     label: str
+    symmetry: str = "E(3)"
+    continuous: bool = False
 
 
 MODELS: dict[str, Entry] = {
-    "schnet": Entry(SchNet, SchNetSettings, "SchNet"),
-    "se3_transformer": Entry(SE3Transformer, SE3TransformerSettings, "SE(3)-Transformer"),
+    "schnet": Entry(SchNet, SchNetSettings, "SchNet", continuous=True),
+    "se3_transformer": Entry(SE3Transformer, SE3TransformerSettings, "SE(3)-Transformer", symmetry="SE(3)"),
     "egnn": Entry(EGNN, EGNNSettings, "EGNN"),
     "torchmd_net": Entry(TorchMDNet, TorchMDNetSettings, "TorchMD-Net"),
 }

@@ -65,12 +65,17 @@ class EGNNLayer(nn.Module):
         m = nn.functional.silu(second(nn.functional.silu(inner)))
         return m * self.att_mlp(m) if self.settings.attention else m
 
-    def move(self, m: Tensor, x: Tensor, delta: Tensor, squared: Tensor, receiver: Tensor, degree: Tensor) -> Tensor:
+    def move(
+        self, m: Tensor, x: Tensor, delta: Tensor, squared: Tensor, receiver: Tensor, smooth: Tensor | None,
+        degree: Tensor,
+    ) -> Tensor:  # fmt: skip
         """The coordinates (A, 3) after this layer."""
         if self.settings.normalize:
             delta = delta / (squared.sqrt().detach() + 1e-8)
         weight = self.coord_mlp(m)
         shift = delta * (torch.tanh(weight) if self.settings.tanh else weight)
+        if smooth is not None:
+            shift = shift * smooth
         return x + torch.zeros_like(x).index_add(0, receiver, shift) / degree
 
     def update(self, h: Tensor, m: Tensor, receiver: Tensor) -> Tensor:
@@ -112,7 +117,7 @@ class EGNN(nn.Module):
             if smooth is not None:
                 m = m * smooth
             if noise or t < last:
-                x = layer.move(m, x, delta, squared, receiver, degree)
+                x = layer.move(m, x, delta, squared, receiver, smooth, degree)
             if energy or t < last:
                 h = layer.update(h, m, receiver)
         return Prediction(energy=self._read_out(h, batch) if energy else None, noise=x - batch.pos if noise else None)

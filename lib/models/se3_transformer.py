@@ -88,7 +88,8 @@ def angular_bases(unit: Tensor, degrees: int) -> list[Tensor]:
         parts = (y @ bases(d, degrees, y.dtype, y.device)).split(
             [count(k, d) * (2 * k + 1) * (2 * d + 1) for k in range(degrees)], 1
         )
-        out.append(torch.cat([part.reshape(len(unit), -1, 2 * d + 1) for part in parts], 1))
+        shaped = [part.reshape(len(unit), count(k, d) * (2 * k + 1), 2 * d + 1) for k, part in enumerate(parts)]
+        out.append(torch.cat(shaped, 1))
     return out
 
 
@@ -152,7 +153,7 @@ class Kernels(nn.Module):
         """For each receiver (2P, channels, 2k+1) by degree k, from `contract` and ``distance`` (P,)."""
         weights: dict[tuple[int, int], list[Tensor]] = {}
         for (r, k, d), weight in zip(self.paths, self.radial(distance), strict=True):
-            weights.setdefault((k, d), []).append(weight.view(len(distance), -1, self.receivers[r][k]))
+            weights.setdefault((k, d), []).append(weight.view(*contracted[k, d].shape[1::2], self.receivers[r][k]))
         total: Features = {}
         for (k, d), parts in weights.items():
             message = contracted[k, d] @ torch.cat(parts, 2).unsqueeze(0)
@@ -210,16 +211,18 @@ class Attention(nn.Module):
         receiver = pairs.index[0]
         values, keys = self.kernels(contract(features, pairs.angular, pairs.index), pairs.distance)
         queries = self.query(features)
-        product = sum(
-            (keys[d] * queries[d].index_select(0, receiver)).unflatten(1, (self.heads, -1)).sum((2, 3)) for d in keys
-        )
+        product = sum(self._by_head(keys[d] * queries[d].index_select(0, receiver)).sum((2, 3)) for d in keys)
         attention = softmax(product * self.scale, receiver, len(features[0]), pairs.smooth)
         joined = {}
         for d, value in values.items():
-            weighted = (value.unflatten(1, (self.heads, -1)) * attention[:, :, None, None]).flatten(1, 2)
+            weighted = (self._by_head(value) * attention[:, :, None, None]).flatten(1, 2)
             gathered = value.new_zeros(len(features[0]), *value.shape[1:]).index_add(0, receiver, weighted)
             joined[d] = torch.cat([gathered, features[d]], 1) if d in features else gathered
         return self.project(joined)
+
+    def _by_head(self, edges: Tensor) -> Tensor:
+        """(2P, channels, 2d+1) to (2P, heads, channels / heads, 2d+1)."""
+        return edges.unflatten(1, (self.heads, edges.shape[1] // self.heads))
 
 
 def softmax(logits: Tensor, receiver: Tensor, atoms: int, smooth: Tensor | None) -> Tensor:
