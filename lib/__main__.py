@@ -76,6 +76,15 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     data.add_argument("--seconds", type=float, default=10.0, help="how long each kind of batch is drawn")
     data.add_argument("--json", type=Path, help="write the numbers here too")
     data.set_defaults(function=_bench_data)
+    models = actions.add_parser("models", help="training steps and inference beside textbook versions, one thread")
+    models.add_argument("--scales", nargs="+", default=["paper", "laptop"], help="whose widths")
+    models.add_argument("--models", nargs="+", help="default: all")
+    models.add_argument("--batch-size", type=int, default=64)
+    models.add_argument("--seconds", type=float, default=20.0, help="for each model and task")
+    models.add_argument("--device", default="cpu", help="cpu or cuda")
+    models.add_argument("--sizes", nargs="*", type=int, help="atoms, of inference with forces")
+    models.add_argument("--json", type=Path, help="write the numbers here too")
+    models.set_defaults(function=_bench_models)
 
 
 def _list_data(_: argparse.Namespace) -> None:
@@ -163,8 +172,22 @@ def _list_runs(_: argparse.Namespace) -> None:
         sys.stdout.write(f"{result.key} {config['task']} {config['model']} seed {config['seed']}: {metrics}\n")
 
 
+def _bench_models(options: argparse.Namespace) -> None:
+    from lib.bench.models import SIZES, bench_models, tables
+    from lib.models import MODELS, entry
+
+    names = options.models or list(MODELS)
+    for name in names:
+        entry(name)
+    sizes = SIZES if options.sizes is None else options.sizes
+    found = bench_models(options.scales, names, options.batch_size, options.seconds, options.device, sizes)
+    sys.stdout.write(tables(found) + "\n")
+    if options.json is not None:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
 def _bench_data(options: argparse.Namespace) -> None:
-    from lib.bench import bench_data
+    from lib.bench.data import bench_data
     from lib.provenance import provenance
 
     found = bench_data(options.conformations, options.seconds)

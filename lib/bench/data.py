@@ -1,7 +1,4 @@
-"""Benchmarks that anyone can run: ``python -m lib bench data`` prints a table and writes it as JSON where asked to.
-
-``data``: a generated file in ANI-1's layout is converted, opened, and drawn from in shuffled batches, on one core.
-"""
+"""Conversion and loading: a generated file in ANI-1's layout is converted, opened, and drawn from in random batches."""
 
 import tempfile
 import time

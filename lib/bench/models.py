@@ -1,0 +1,205 @@
+"""Models: training steps of both tasks, inference with forces, and how cost grows with size, on one thread.
+
+Ours and the `textbook` version take turns within one run, on the same batch of conformations with 18 atoms from the
+mini suite. A step is neighbour pairs, forward, backward and AdamW. Floating-point operations are those of matrix
+products, forward and backward; the machine's rate is that of a square product of 2048.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lib import models
+from lib.batches import Batch
+from lib.bench.textbook import AS_LIBRARY, TEXTBOOK
+from lib.datasets import find, open_store
+from lib.provenance import hardware
+from lib.runs import one_thread
+from lib.scales import SIGMA, get_scale
+
+ATOMS = 18
+SPACING = 2.2  # Å between the atoms of the growing clusters
+SIZES = (20, 60, 200, 600, 2000)
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def bench_models(
+    scales: Sequence[str] = ("paper", "laptop"),
+    names: Sequence[str] = tuple(models.MODELS),
+    batch_size: int = 64,
+    seconds: float = 20.0,
+    device: str = "cpu",
+    sizes: Sequence[int] = SIZES,
+) -> dict[str, Any]:
+    """Rates of all models at the widths of ``scales``.
+
+    Args:
+        scales: whose widths.
+        names: of `models.MODELS`.
+        batch_size: molecules in a batch.
+        seconds: how long each pair of models takes turns at each task.
+        device: ``cpu`` (one thread) or ``cuda``.
+        sizes: atoms of the clusters on which inference with forces is timed.
+    """
+    with one_thread():
+        arrays = _conformations(batch_size)
+        steps, growth = [], []
+        rate = matrix_rate(device)
+        for scale in scales:
+            for name in names:
+                for energy in (False, True):
+                    steps.append({"widths": scale, "model": models.MODELS[name].label}
+                                 | _steps(name, scale, arrays, energy, seconds, device, rate))  # fmt: skip
+                growth += [{"widths": scale, "model": models.MODELS[name].label, "atoms": n}
+                           | _inference(name, scale, n, seconds / 10, device) for n in sizes]  # fmt: skip
+    about = {"hardware": hardware(), "device": device, "torch": torch.__version__, "matrix rate (GFLOP/s)": rate / 1e9,
+             "molecules in a batch": batch_size, "atoms": ATOMS}  # fmt: skip
+    return {"about": about, "steps": steps, "inference with forces": growth}
+
+
+def tables(found: dict[str, Any]) -> str:
+    """The numbers of `bench_models` for reading."""
+    steps = pd.DataFrame(found["steps"])
+    growth = pd.DataFrame(found["inference with forces"])
+    parts = ["; ".join(f"{key}: {value}" for key, value in found["about"].items()), steps.round(2).to_string()]
+    if len(growth):
+        wide = growth.pivot(index=["widths", "model"], columns="atoms", values="milliseconds")
+        parts.append("inference with forces, milliseconds by number of atoms\n" + wide.round(1).to_string())
+    return "\n\n".join(parts)
+
+
+def matrix_rate(device: str) -> float:
+    """Floating-point operations per second of a float32 product of two 2048 x 2048 matrices."""
+    a = torch.randn(2048, 2048, device=device)
+    return 2 * 2048**3 / min(_timed(lambda: a @ a, device) for _ in range(5))
+
+
+def _timed(work: Callable[[], Any], device: str) -> float:
+    if device != "cpu":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def _conformations(count: int) -> Arrays:
+    """Types, noised positions and molecule numbers of ``count`` conformations of `ATOMS` atoms of mini ANI-1x."""
+    store = open_store(find("mini/ani1x"))
+    fitting = np.flatnonzero(store.n_atoms[store.molecule_of(np.arange(len(store)))] == ATOMS)
+    rng = np.random.default_rng(0)
+    found = store.gather(np.sort(rng.choice(fitting, count, replace=count > len(fitting))))
+    noise = SIGMA * rng.normal(size=found.positions.shape)
+    return found.types, (found.positions + noise).astype(np.float32), found.molecule
+
+
+def _pair(name: str, scale: str) -> tuple[nn.Module, nn.Module]:
+    """Ours and the textbook version with the same weights and the same function."""
+    torch.manual_seed(0)
+    settings = replace(get_scale(scale).settings(name), **AS_LIBRARY.get(name, {}))
+    ours = models.build(name, settings)
+    return ours, TEXTBOOK[name][1](ours)
+
+
+def _steps(
+    name: str, scale: str, arrays: Arrays, energy: bool, seconds: float, device: str, rate: float
+) -> dict[str, Any]:
+    ours, other = (model.to(device) for model in _pair(name, scale))
+    works = [_step(model, ours.settings.cutoff, arrays, energy, device) for model in (ours, other)]
+    difference = _difference(ours, other, arrays, energy, device)
+    with FlopCounterMode(display=False) as counter:
+        works[0]()
+    times: list[list[float]] = [[], []]
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until or len(times[0]) < 3:
+        for work, taken in zip(works, times, strict=True):
+            taken.append(_timed(work, device))
+    mine, theirs = (statistics.median(taken) for taken in times)
+    molecules = int(arrays[2][-1]) + 1
+    flops = counter.get_total_flops()
+    return {
+        "task": "energy" if energy else "denoising",
+        "conformations/s": molecules / mine,
+        "beside": TEXTBOOK[name][0],
+        "its conformations/s": molecules / theirs,
+        "ratio": theirs / mine,
+        "largest difference": difference,
+        "MFLOP/conformation": flops / molecules / 1e6,
+        "share of matrix rate": flops / mine / rate,
+        "peak memory (MiB)": _peak_memory(works[0], device),
+    }
+
+
+def _step(model: nn.Module, cutoff: float, arrays: Arrays, energy: bool, device: str) -> Callable[[], None]:
+    """One training step, neighbour pairs included."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    z, pos, molecule = (torch.as_tensor(a, device=device) for a in arrays)
+    target = torch.randn_like(pos)
+
+    def work() -> None:
+        batch = Batch.from_arrays(z, pos, molecule, cutoff)
+        found = model(batch, energy=energy, noise=not energy)
+        loss = found.energy.square().mean() if energy else (found.noise - target).square().sum() / batch.n_molecules
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return work
+
+
+def _difference(ours: nn.Module, other: nn.Module, arrays: Arrays, energy: bool, device: str) -> float:
+    """Largest difference of the two answers over the largest answer, before any step."""
+    batch = Batch.from_arrays(*arrays, ours.settings.cutoff).to(device)
+    with torch.no_grad():
+        first, second = (m(batch, energy=energy, noise=not energy) for m in (ours, other))
+    a, b = (first.energy, second.energy) if energy else (first.noise, second.noise)
+    return float((a - b).abs().max() / b.abs().max())
+
+
+def _peak_memory(work: Callable[[], None], device: str) -> float:
+    """MiB allocated for tensors at once during one step, beyond what was there before."""
+    if device != "cpu":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        work()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        work()
+    held, peak = 0, 0
+    for event in sorted(profile.profiler.kineto_results.events(), key=lambda e: e.start_ns()):
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak / 2**20
+
+
+def _inference(name: str, scale: str, atoms: int, seconds: float, device: str) -> dict[str, float]:
+    """Milliseconds for the energy of one cluster and its forces, minus the gradient."""
+    torch.manual_seed(0)
+    settings = get_scale(scale).settings(name)
+    model = models.build(name, settings).to(device)
+    side = int(np.ceil(atoms ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3), -1).reshape(-1, 3)[:atoms]
+    rng = np.random.default_rng(0)
+    pos = torch.tensor(SPACING * grid + 0.2 * rng.normal(size=grid.shape), dtype=torch.float32, device=device)
+    z = torch.as_tensor(rng.choice([3, 10, 17, 21], atoms), device=device)
+
+    def work() -> None:
+        batch = Batch.from_arrays(z, pos, torch.zeros_like(z), settings.cutoff)
+        batch = replace(batch, pos=pos.clone().requires_grad_())
+        torch.autograd.grad(model(batch, noise=False).energy.sum(), batch.pos)
+
+    taken = [_timed(work, device)]
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until or len(taken) < 3:
+        taken.append(_timed(work, device))
+    return {"milliseconds": 1e3 * statistics.median(taken[1:])}

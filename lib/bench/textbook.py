@@ -1,0 +1,182 @@
+"""What the models are measured against: the same functions and weights, as they are usually written, and libraries.
+
+Each takes one of our models and answers as it does. EGNN: edge inputs concatenated for every directed pair.
+SE(3)-Transformer: the full kernel matrix formed on every directed pair. SchNet: torch_geometric's. TorchMD-Net:
+torchmd-net's, with its own neighbour search.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lib.batches import Batch
+from lib.models.egnn import EGNN
+from lib.models.gradient import GradientModel
+from lib.models.prediction import Prediction
+from lib.models.schnet import SchNet
+from lib.models.se3_transformer import Kernels, SE3Transformer, bases, count, softmax
+from lib.models.torchmd_net import TorchMDNet
+
+
+class TextbookEGNN(nn.Module):
+    """Satorras' formula with [h_i, h_j, d²] for every directed pair."""
+
+    def __init__(self, ours: EGNN) -> None:
+        """Share the weights of ``ours``."""
+        super().__init__()
+        self.ours = ours
+
+    def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
+        """As `EGNN`."""
+        s, (receiver, sender) = self.ours.settings, batch.pairs
+        h, x = self.ours.type_embedding(batch.z), batch.pos
+        for t in range(s.n_layers):
+            layer = self.ours.get_submodule(f"gcl_{t}")
+            delta = x[receiver] - x[sender]
+            squared = (delta**2).sum(1, keepdim=True)
+            m = layer.edge_mlp(torch.cat([h[receiver], h[sender], squared], dim=1))
+            m = m * layer.att_mlp(m) if s.attention else m
+            if s.normalize:
+                delta = delta / (squared.sqrt().detach() + 1e-8)
+            weight = layer.coord_mlp(m)
+            shift = delta * (torch.tanh(weight) if s.tanh else weight)
+            degree = torch.bincount(receiver, minlength=len(h)).clamp(min=1).unsqueeze(1)
+            x = x + torch.zeros_like(x).index_add(0, receiver, shift) / degree
+            out = layer.node_mlp(torch.cat([h, torch.zeros_like(h).index_add(0, receiver, m)], dim=1))
+            h = h + out if s.residual else out
+        pooled = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)
+        found = self.ours.energy_head(pooled).squeeze(1) if energy else None
+        return Prediction(found, x - batch.pos if noise else None)
+
+
+class LibrarySchNet(GradientModel):
+    """torch_geometric's SchNet on our pairs; ``ours`` must read out atom by atom."""
+
+    def __init__(self, ours: SchNet) -> None:
+        """Copy the weights of ``ours``."""
+        super().__init__()
+        from torch_geometric.nn.models import SchNet as PyGSchNet
+
+        s = ours.settings
+        self.pairs = torch.empty(2, 0)
+        self.net = PyGSchNet(s.hidden_channels, s.num_filters, s.num_interactions, s.num_gaussians, s.cutoff,
+                             interaction_graph=self._graph)  # fmt: skip
+        own = ours.state_dict()
+        state = {"embedding.weight": torch.cat([own["embedding.weight"], self.net.embedding.weight[28:].detach()])}
+        for name in self.net.state_dict():
+            mapped = name.replace(".mlp.", ".filter.").replace(".conv.nn.", ".filter.").replace(".conv.", ".")
+            mapped = {"lin1": "energy_head.0", "lin2": "energy_head.2"}.get(name.split(".")[0]) or mapped
+            mapped = f"{mapped}.{name.split('.')[1]}" if name.startswith("lin") else mapped
+            state.setdefault(name, own.get(mapped))
+        self.net.load_state_dict(state)
+
+    def _graph(self, pos: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        return self.pairs, (pos[self.pairs[0]] - pos[self.pairs[1]]).norm(dim=1)
+
+    def scalar(self, batch: Batch, pos: Tensor) -> Tensor:
+        """As `SchNet`."""
+        self.pairs = batch.pairs
+        return self.net(batch.z, pos, batch.molecule).squeeze(1)
+
+
+class LibraryTorchMDNet(nn.Module):
+    """torchmd-net's equivariant transformer with its own neighbour search, our heads on top."""
+
+    def __init__(self, ours: TorchMDNet) -> None:
+        """Copy the weights of ``ours``."""
+        super().__init__()
+        from torchmdnet.models.torchmd_et import TorchMD_ET
+
+        s = ours.settings
+        self.ours = ours
+        self.net = TorchMD_ET(
+            s.hidden_channels, s.num_layers, s.num_rbf, s.rbf_type, s.trainable_rbf, s.activation, s.attn_activation,
+            s.neighbor_embedding, s.num_heads, s.distance_influence, s.cutoff_lower, s.cutoff, max_z=28,
+            max_num_neighbors=128,
+        )  # fmt: skip
+        own = ours.state_dict()
+        names = {k: "type_embedding.weight" if k == "embedding.weight" else k for k in self.net.state_dict()}
+        self.net.load_state_dict({k: own[v] for k, v in names.items() if v in own}, strict=False)
+
+    def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
+        """As `TorchMDNet`."""
+        x, v, *_ = self.net(batch.z, batch.pos, batch.molecule)
+        pooled = x.new_zeros(batch.n_molecules, x.shape[1]).index_add(0, batch.molecule, x)
+        found = self.ours.energy_head(pooled).squeeze(1) if energy else None
+        if not noise:
+            return Prediction(found, None)
+        for block in self.ours.force_head:
+            x, v = block(x, v)
+        return Prediction(found, v.squeeze(2))
+
+
+class TextbookSE3Transformer(GradientModel):
+    """Every kernel W^{kd}(r) formed in full, (channels (2k+1)) x (channels (2d+1)), on each directed pair."""
+
+    def __init__(self, ours: SE3Transformer) -> None:
+        """Share the weights of ``ours``."""
+        super().__init__()
+        self.ours = ours
+
+    def _send(
+        self, kernels: Kernels, features: dict[int, Tensor], basis: Callable[[int, int], Tensor], distance: Tensor,
+        sender: Tensor,
+    ) -> list[dict[int, Tensor]]:  # fmt: skip
+        out: list[dict[int, Tensor]] = [{} for _ in kernels.receivers]
+        for (r, k, d), radial in zip(kernels.paths, kernels.radial(distance), strict=True):
+            few, many = kernels.receivers[r][k], features[d].shape[1]
+            radial = radial.view(-1, count(k, d), many, few)
+            kernel = torch.einsum("pfio,pfmn->pomin", radial, basis(k, d)).reshape(len(distance), few * (2 * k + 1), -1)
+            message = kernel @ features[d][sender].reshape(len(sender), -1, 1)
+            message = message.view(-1, few, 2 * k + 1)
+            out[r][k] = message + out[r][k] if k in out[r] else message
+        return out
+
+    def scalar(self, batch: Batch, pos: Tensor) -> Tensor:
+        """As `SE3Transformer`."""
+        from e3nn.o3 import spherical_harmonics
+
+        ours, s, (receiver, sender) = self.ours, self.ours.settings, batch.pairs
+        delta = pos[receiver] - pos[sender]
+        distance = delta.norm(dim=1)
+        y = spherical_harmonics(list(range(2 * s.degrees - 1)), delta / distance.unsqueeze(1), False, "integral")
+        table = {}
+        for d in range(s.degrees):
+            widths = [count(k, d) * (2 * k + 1) * (2 * d + 1) for k in range(s.degrees)]
+            for k, part in enumerate((y @ bases(d, s.degrees, y.dtype, y.device)).split(widths, 1)):
+                table[k, d] = part.view(-1, count(k, d), 2 * k + 1, 2 * d + 1)
+
+        def basis(k: int, d: int) -> Tensor:
+            return table[k, d]
+
+        features = {0: nn.functional.one_hot(batch.z, 28).to(pos.dtype).unsqueeze(2)}
+        for attention, norm in zip(ours.attention, ours.norm, strict=True):
+            values, keys = self._send(attention.kernels, features, basis, distance, sender)
+            queries = attention.query(features)
+            product = sum(
+                (keys[d] * queries[d][receiver]).unflatten(1, (s.n_heads, keys[d].shape[1] // s.n_heads)).sum((2, 3))
+                for d in keys
+            )
+            weight = softmax(product * attention.scale, receiver, len(pos), None)
+            joined = {}
+            for d, value in values.items():
+                by_head = value.unflatten(1, (s.n_heads, value.shape[1] // s.n_heads)) * weight[:, :, None, None]
+                gathered = value.new_zeros(len(pos), *value.shape[1:]).index_add(0, receiver, by_head.flatten(1, 2))
+                joined[d] = torch.cat([gathered, features[d]], 1) if d in features else gathered
+            features = norm(attention.project(joined))
+        message = self._send(ours.convolution, features, basis, distance, sender)[0][0].squeeze(2)
+        degree = torch.bincount(receiver, minlength=len(pos)).clamp(min=1).unsqueeze(1)
+        gathered = message.new_zeros(len(pos), message.shape[1]).index_add(0, receiver, message) / degree
+        h = gathered + ours.itself(features)[0].squeeze(2)
+        pooled = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)
+        return ours.energy_head(pooled).squeeze(1)
+
+
+TEXTBOOK: dict[str, tuple[str, Callable[[nn.Module], nn.Module]]] = {
+    "schnet": ("torch_geometric's SchNet", LibrarySchNet),
+    "se3_transformer": ("full kernel on each pair", TextbookSE3Transformer),
+    "egnn": ("concatenated edge inputs", TextbookEGNN),
+    "torchmd_net": ("torchmd-net's ET, its own neighbour search", LibraryTorchMDNet),
+}
+AS_LIBRARY: dict[str, dict[str, bool]] = {"schnet": {"atomwise": True}}  # settings under which both are one function
