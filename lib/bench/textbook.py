@@ -8,14 +8,16 @@ torchmd-net's, with its own neighbour search.
 from collections.abc import Callable
 
 import torch
+from e3nn.o3 import spherical_harmonics
 from torch import Tensor, nn
+from torch.nn.functional import layer_norm
 
 from lib.batches import Batch
 from lib.models.egnn import EGNN
 from lib.models.gradient import GradientModel
 from lib.models.prediction import Prediction
 from lib.models.schnet import SchNet
-from lib.models.se3_transformer import Kernels, SE3Transformer, bases, count, softmax
+from lib.models.se3_transformer import Features, Kernels, RadialNetworks, SE3Transformer, bases, count, softmax
 from lib.models.torchmd_net import TorchMDNet
 
 
@@ -112,63 +114,71 @@ class LibraryTorchMDNet(nn.Module):
 
 
 class TextbookSE3Transformer(GradientModel):
-    """Every kernel W^{kd}(r) formed in full, (channels (2k+1)) x (channels (2d+1)), on each directed pair."""
+    """For each two degrees, on each directed pair: a radial network, then the full kernel matrix, then a product."""
 
     def __init__(self, ours: SE3Transformer) -> None:
         """Share the weights of ``ours``."""
         super().__init__()
         self.ours = ours
 
+    @staticmethod
+    def _radial(networks: RadialNetworks, path: int, distance: Tensor) -> Tensor:
+        hidden = distance.unsqueeze(1)
+        n = networks
+        for weight, bias, norm, shift in (
+            (n.weight1, n.bias1, n.norm1, n.shift1),
+            (n.weight2, n.bias2, n.norm2, n.shift2),
+        ):
+            hidden = hidden @ weight[path] + bias[path]
+            hidden = torch.relu(layer_norm(hidden, hidden.shape[-1:], norm[path, 0], shift[path, 0]))
+        return networks.last[path](hidden)
+
     def _send(
-        self, kernels: Kernels, features: dict[int, Tensor], basis: Callable[[int, int], Tensor], distance: Tensor,
+        self,
+        kernels: Kernels,
+        features: Features,
+        basis: dict[tuple[int, int], Tensor],
+        distance: Tensor,
         sender: Tensor,
-    ) -> list[dict[int, Tensor]]:  # fmt: skip
-        out: list[dict[int, Tensor]] = [{} for _ in kernels.receivers]
-        for (r, k, d), radial in zip(kernels.paths, kernels.radial(distance), strict=True):
-            few, many = kernels.receivers[r][k], features[d].shape[1]
-            radial = radial.view(-1, count(k, d), many, few)
-            kernel = torch.einsum("pfio,pfmn->pomin", radial, basis(k, d)).reshape(len(distance), few * (2 * k + 1), -1)
-            message = kernel @ features[d][sender].reshape(len(sender), -1, 1)
-            message = message.view(-1, few, 2 * k + 1)
+    ) -> list:
+        out: list[Features] = [{} for _ in kernels.receivers]
+        for path, (r, k, d) in enumerate(kernels.paths):
+            few, many = kernels.receivers[r][k], features[d].shape[2]
+            radial = self._radial(kernels.radial, path, distance).view(-1, 1, 1, many, count(k, d), few)
+            full = (radial * basis[k, d].unsqueeze(3).unsqueeze(5)).sum(4)  # pair, m, n, in, out
+            full = full.permute(0, 1, 4, 2, 3).reshape(len(distance), (2 * k + 1) * few, (2 * d + 1) * many)
+            message = (full @ features[d][sender].reshape(len(sender), -1, 1)).view(-1, 2 * k + 1, few)
             out[r][k] = message + out[r][k] if k in out[r] else message
         return out
 
     def scalar(self, batch: Batch, pos: Tensor) -> Tensor:
         """As `SE3Transformer`."""
-        from e3nn.o3 import spherical_harmonics
-
         ours, s, (receiver, sender) = self.ours, self.ours.settings, batch.pairs
         delta = pos[receiver] - pos[sender]
         distance = delta.norm(dim=1)
         y = spherical_harmonics(list(range(2 * s.degrees - 1)), delta / distance.unsqueeze(1), False, "integral")
-        table = {}
-        for d in range(s.degrees):
-            widths = [count(k, d) * (2 * k + 1) * (2 * d + 1) for k in range(s.degrees)]
-            for k, part in enumerate((y @ bases(d, s.degrees, y.dtype, y.device)).split(widths, 1)):
-                table[k, d] = part.view(-1, count(k, d), 2 * k + 1, 2 * d + 1)
-
-        def basis(k: int, d: int) -> Tensor:
-            return table[k, d]
-
-        features = {0: nn.functional.one_hot(batch.z, 28).to(pos.dtype).unsqueeze(2)}
+        basis = {
+            (k, d): (y @ bases(k, d, s.degrees, y.dtype, y.device)[0]).view(-1, 2 * k + 1, 2 * d + 1, count(k, d))
+            for k in range(s.degrees)
+            for d in range(s.degrees)
+        }
+        features = {0: nn.functional.one_hot(batch.z, 28).to(pos.dtype).unsqueeze(1)}
         for attention, norm in zip(ours.attention, ours.norm, strict=True):
             values, keys = self._send(attention.kernels, features, basis, distance, sender)
             queries = attention.query(features)
-            product = sum(
-                (keys[d] * queries[d][receiver]).unflatten(1, (s.n_heads, keys[d].shape[1] // s.n_heads)).sum((2, 3))
-                for d in keys
-            )
+            heads = {d: (s.n_heads, value.shape[2] // s.n_heads) for d, value in values.items()}
+            product = sum((keys[d] * queries[d][receiver]).unflatten(2, heads[d]).sum((1, 3)) for d in keys)
             weight = softmax(product * attention.scale, receiver, len(pos), None)
             joined = {}
             for d, value in values.items():
-                by_head = value.unflatten(1, (s.n_heads, value.shape[1] // s.n_heads)) * weight[:, :, None, None]
-                gathered = value.new_zeros(len(pos), *value.shape[1:]).index_add(0, receiver, by_head.flatten(1, 2))
-                joined[d] = torch.cat([gathered, features[d]], 1) if d in features else gathered
+                weighted = (value.unflatten(2, heads[d]) * weight[:, None, :, None]).flatten(2)
+                gathered = value.new_zeros(len(pos), *value.shape[1:]).index_add(0, receiver, weighted)
+                joined[d] = torch.cat([gathered, features[d]], 2) if d in features else gathered
             features = norm(attention.project(joined))
-        message = self._send(ours.convolution, features, basis, distance, sender)[0][0].squeeze(2)
+        message = self._send(ours.convolution, features, basis, distance, sender)[0][0].squeeze(1)
         degree = torch.bincount(receiver, minlength=len(pos)).clamp(min=1).unsqueeze(1)
         gathered = message.new_zeros(len(pos), message.shape[1]).index_add(0, receiver, message) / degree
-        h = gathered + ours.itself(features)[0].squeeze(2)
+        h = gathered + ours.itself(features)[0].squeeze(1)
         pooled = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)
         return ours.energy_head(pooled).squeeze(1)
 

@@ -12,8 +12,8 @@ on the norms. A last convolution (mean over neighbours, and the atom itself) giv
     energy = MLP(Σ_i h_i),   noise = -∇ energy, through angles and distances
 
 The bases Q are e3nn's Wigner 3j symbols, whose signs are fixed, so weights are portable (the released ones come from a
-numerical null space). Neighbour features are contracted with the basis before the radial weights, keys and values share
-that, and radial networks are computed once a pair; the kernel of a pair is never formed.
+numerical null space). Radial networks and spherical harmonics are computed once a pair; neighbour features meet the
+radial weights first and the bases, which all layers share, after: the kernel of a pair is never formed.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from lib.elements import ATOM_TYPES
 from lib.models.gradient import GradientModel, pool
 from lib.models.radial import envelope, half_pairs
 
-Features = dict[int, Tensor]  # by degree d: (A, channels, 2d+1)
+Features = dict[int, Tensor]  # by degree d: (A, 2d+1, channels)
 Channels = dict[int, int]  # by degree
 TINY = 1e-8  # added to squared norms
 
@@ -61,53 +61,39 @@ def count(k: int, d: int) -> int:
 
 
 @cache
-def bases(d: int, degrees: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Q from degree ``d`` to every degree k: spherical harmonics in rows; columns by k, then J, then components."""
-    from e3nn.o3 import wigner_3j
-
-    columns = []
-    for k in range(degrees):
-        q = torch.zeros((2 * degrees - 1) ** 2, count(k, d), 2 * k + 1, 2 * d + 1, dtype=torch.float64)
-        for f, j in enumerate(range(abs(k - d), k + d + 1)):
-            q[j * j : (j + 1) ** 2, f] = wigner_3j(k, d, j, dtype=torch.float64).permute(2, 0, 1)
-        columns.append(q.flatten(1))
-    return torch.cat(columns, 1).to(device=device, dtype=dtype)
-
-
-def angular_bases(unit: Tensor, degrees: int) -> list[Tensor]:
-    """The bases of half pairs at directions ``unit`` (P, 3), by the degree d of what is sent.
+def bases(k: int, d: int, degrees: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Q^{kd} and its sign when a pair is turned round.
 
     Returns:
-        For each d (P, Σ_k bases (2k+1), 2d+1), rows by k, then J, then component.
+        (2, degrees², (2k+1) (2d+1) count): spherical harmonics up to degree 2 (``degrees`` - 1) in rows, columns by
+        component of k, component of d, and J; then the same times (-1)^J.
+    """
+    from e3nn.o3 import wigner_3j
+
+    q = torch.zeros((2 * degrees - 1) ** 2, 2 * k + 1, 2 * d + 1, count(k, d), dtype=torch.float64)
+    orders = range(abs(k - d), k + d + 1)
+    for f, j in enumerate(orders):
+        q[j * j : (j + 1) ** 2, :, :, f] = wigner_3j(k, d, j, dtype=torch.float64).permute(2, 0, 1)
+    turned = q * torch.tensor([(-1.0) ** j for j in orders], dtype=torch.float64)
+    return torch.stack([q, turned]).flatten(2).to(device=device, dtype=dtype)
+
+
+def angular_bases(unit: Tensor, degrees: int) -> dict[tuple[int, int], Tensor]:
+    """The bases of half pairs at directions ``unit`` (P, 3) and of the pairs turned round, for all layers.
+
+    Returns:
+        By (k, d): (2P, 2k+1, (2d+1) count), each pair followed by the same pair turned round.
     """
     from e3nn.o3 import spherical_harmonics
 
     y = spherical_harmonics(list(range(2 * degrees - 1)), unit, normalize=False, normalization="integral")
-    out = []
-    for d in range(degrees):
-        parts = (y @ bases(d, degrees, y.dtype, y.device)).split(
-            [count(k, d) * (2 * k + 1) * (2 * d + 1) for k in range(degrees)], 1
+    return {
+        (k, d): (y @ bases(k, d, degrees, y.dtype, y.device).transpose(0, 1).flatten(1)).view(
+            2 * len(unit), 2 * k + 1, (2 * d + 1) * count(k, d)
         )
-        shaped = [part.reshape(len(unit), count(k, d) * (2 * k + 1), 2 * d + 1) for k, part in enumerate(parts)]
-        out.append(torch.cat(shaped, 1))
-    return out
-
-
-def contract(features: Features, angular: list[Tensor], pairs: Tensor) -> dict[tuple[int, int], Tensor]:
-    """The senders' features contracted with the bases, by (k, d): (2, P, 2k+1, bases x channels).
-
-    Turning a pair round changes the sign of the bases with odd J.
-    """
-    out = {}
-    half = pairs.shape[1] // 2
-    for d, f in features.items():
-        sent = f.index_select(0, pairs[1]).view(2, half, f.shape[1], 2 * d + 1)
-        t = angular[d].unsqueeze(0) @ sent.transpose(2, 3)  # (2, P, Σ_k bases (2k+1), C)
-        for k, rows in enumerate(t.split([count(k, d) * (2 * k + 1) for k in range(len(angular))], 2)):
-            signs = [[1.0] * count(k, d), [(-1.0) ** j for j in range(abs(k - d), k + d + 1)]]
-            split = rows.reshape(2, half, count(k, d), 2 * k + 1, f.shape[1])
-            out[k, d] = (split * rows.new_tensor(signs).view(2, 1, -1, 1, 1)).transpose(2, 3).flatten(3)
-    return out
+        for k in range(degrees)
+        for d in range(degrees)
+    }
 
 
 class RadialNetworks(nn.Module):
@@ -145,24 +131,29 @@ class Kernels(nn.Module):
     def __init__(self, channels: Channels, receivers: tuple[Channels, ...], width: int) -> None:
         """Channels by degree of the features that come in, and of each output."""
         super().__init__()
-        self.receivers = receivers
+        self.channels, self.receivers = channels, receivers
         self.paths = [(r, k, d) for r, into in enumerate(receivers) for k in into for d in channels]
         self.radial = RadialNetworks([receivers[r][k] * channels[d] * count(k, d) for r, k, d in self.paths], width)
 
-    def forward(self, contracted: dict[tuple[int, int], Tensor], distance: Tensor) -> list[Features]:
-        """For each receiver (2P, channels, 2k+1) by degree k, from `contract` and ``distance`` (P,)."""
+    def forward(self, features: Features, pairs: "Pairs") -> list[Features]:
+        """For each receiver what is sent along each pair, (2P, 2k+1, channels) by degree k."""
         weights: dict[tuple[int, int], list[Tensor]] = {}
-        for (r, k, d), weight in zip(self.paths, self.radial(distance), strict=True):
-            weights.setdefault((k, d), []).append(weight.view(*contracted[k, d].shape[1::2], self.receivers[r][k]))
+        for (r, k, d), weight in zip(self.paths, self.radial(pairs.distance), strict=True):
+            c = self.channels[d]
+            weights.setdefault((k, d), []).append(weight.view(len(weight), c, count(k, d), self.receivers[r][k]))
+        half = len(pairs.distance)
+        sent = {d: f.index_select(0, pairs.sender).view(half, 2 * (2 * d + 1), f.shape[2]) for d, f in features.items()}
         total: Features = {}
         for (k, d), parts in weights.items():
-            message = contracted[k, d] @ torch.cat(parts, 2).unsqueeze(0)
-            total[k] = message if k not in total else total[k] + message
+            mixed = torch.bmm(sent[d], torch.cat(parts, 3).flatten(2))  # (P, 2 (2d+1), count x outputs)
+            mixed = mixed.view(2 * half, (2 * d + 1) * count(k, d), sum(part.shape[3] for part in parts))
+            basis = pairs.angular[k, d]
+            total[k] = torch.baddbmm(total[k], basis, mixed) if k in total else torch.bmm(basis, mixed)
         out: list[Features] = [{} for _ in self.receivers]
         for k, message in total.items():
             takers = [r for r, into in enumerate(self.receivers) if k in into]
-            for r, part in zip(takers, message.split([self.receivers[r][k] for r in takers], 3), strict=True):
-                out[r][k] = part.flatten(0, 1).transpose(1, 2)
+            for r, part in zip(takers, message.split([self.receivers[r][k] for r in takers], 2), strict=True):
+                out[r][k] = part
         return out
 
 
@@ -173,21 +164,25 @@ class Mix(nn.Module):
         """Channels by degree before and after."""
         super().__init__()
         self.weights = nn.ParameterDict(
-            {str(d): torch.randn(n, channels[d]) * channels[d] ** -0.5 for d, n in into.items()}
+            {str(d): torch.randn(channels[d], n) * channels[d] ** -0.5 for d, n in into.items()}
         )
 
     def forward(self, features: Features) -> Features:
-        """(A, channels, 2d+1) by degree."""
-        return {int(d): weight @ features[int(d)] for d, weight in self.weights.items()}
+        """(A, 2d+1, channels) by degree."""
+        return {int(d): features[int(d)] @ weight for d, weight in self.weights.items()}
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """For all layers: ``index`` (2, 2P), ``distance`` (P,), ``angular`` (`angular_bases`), ``smooth`` (2P,) or None."""
+    """Directed pairs for all layers, each followed by the same turned round.
 
-    index: Tensor
+    ``receiver``, ``sender`` (2P,), ``distance`` (P,) Å, ``angular`` (`angular_bases`), ``smooth`` (2P,) or None.
+    """
+
+    receiver: Tensor
+    sender: Tensor
     distance: Tensor
-    angular: list[Tensor]
+    angular: dict[tuple[int, int], Tensor]
     smooth: Tensor | None
 
 
@@ -207,22 +202,22 @@ class Attention(nn.Module):
         self.project = Mix(joined, dict.fromkeys(value, settings.channels))
 
     def forward(self, features: Features, pairs: Pairs) -> Features:
-        """The new features (A, channels, 2d+1) by degree."""
-        receiver = pairs.index[0]
-        values, keys = self.kernels(contract(features, pairs.angular, pairs.index), pairs.distance)
+        """The new features (A, 2d+1, channels) by degree."""
+        receiver = pairs.receiver
+        values, keys = self.kernels(features, pairs)
         queries = self.query(features)
-        product = sum(self._by_head(keys[d] * queries[d].index_select(0, receiver)).sum((2, 3)) for d in keys)
+        product = sum(self._by_head(keys[d] * queries[d].index_select(0, receiver)).sum((1, 3)) for d in keys)
         attention = softmax(product * self.scale, receiver, len(features[0]), pairs.smooth)
         joined = {}
         for d, value in values.items():
-            weighted = (self._by_head(value) * attention[:, :, None, None]).flatten(1, 2)
+            weighted = (self._by_head(value) * attention[:, None, :, None]).flatten(2)
             gathered = value.new_zeros(len(features[0]), *value.shape[1:]).index_add(0, receiver, weighted)
-            joined[d] = torch.cat([gathered, features[d]], 1) if d in features else gathered
+            joined[d] = torch.cat([gathered, features[d]], 2) if d in features else gathered
         return self.project(joined)
 
     def _by_head(self, edges: Tensor) -> Tensor:
-        """(2P, channels, 2d+1) to (2P, heads, channels / heads, 2d+1)."""
-        return edges.unflatten(1, (self.heads, edges.shape[1] // self.heads))
+        """(2P, 2d+1, channels) to (2P, 2d+1, heads, channels / heads)."""
+        return edges.unflatten(2, (self.heads, edges.shape[2] // self.heads))
 
 
 def softmax(logits: Tensor, receiver: Tensor, atoms: int, smooth: Tensor | None) -> Tensor:
@@ -251,11 +246,11 @@ class NormNonlinearity(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(degrees))
 
     def forward(self, features: Features) -> Features:
-        """(A, channels, 2d+1) by degree."""
+        """(A, 2d+1, channels) by degree."""
         out = {}
         for d, f in features.items():
-            norm = ((f * f).sum(2) + TINY).sqrt()
-            out[d] = f * (torch.relu(self.norms[d](norm)) / norm).unsqueeze(2)
+            norm = ((f * f).sum(1) + TINY).sqrt()
+            out[d] = f * (torch.relu(self.norms[d](norm)) / norm).unsqueeze(1)
         return out
 
 
@@ -280,27 +275,27 @@ class SE3Transformer(GradientModel):
     def scalar(self, batch: Batch, pos: Tensor) -> Tensor:
         """Energy (n_molecules,) at ``pos`` (n_atoms, 3) Å."""
         s = self.settings
-        _, _, delta, distance = half_pairs(batch, pos)
-        smooth = envelope(distance, s.cutoff) if s.smooth_cutoff else None
+        receiver, sender, delta, distance = half_pairs(batch, pos)
         pairs = Pairs(
-            index=batch.pairs,
+            receiver=torch.stack([receiver, sender], 1).flatten(),
+            sender=torch.stack([sender, receiver], 1).flatten(),
             distance=distance,
             angular=angular_bases(delta / distance.unsqueeze(1), s.degrees),
-            smooth=None if smooth is None else torch.cat([smooth, smooth]),
+            smooth=envelope(distance, s.cutoff).repeat_interleave(2) if s.smooth_cutoff else None,
         )
-        features: Features = {0: one_hot(batch.z, len(ATOM_TYPES)).to(pos.dtype).unsqueeze(2)}
+        features: Features = {0: one_hot(batch.z, len(ATOM_TYPES)).to(pos.dtype).unsqueeze(1)}
         for attention, norm in zip(self.attention, self.norm, strict=True):
             features = norm(attention(features, pairs))
         return self.energy_head(pool(self._scalars(features, pairs), batch, s.pooling)).squeeze(1)
 
     def _scalars(self, features: Features, pairs: Pairs) -> Tensor:
         """The last convolution (A, out_channels): the neighbours' mean, and the atom itself."""
-        receiver, atoms = pairs.index[0], len(features[0])
-        message = self.convolution(contract(features, pairs.angular, pairs.index), pairs.distance)[0][0].squeeze(2)
+        receiver, atoms = pairs.receiver, len(features[0])
+        message = self.convolution(features, pairs)[0][0].squeeze(1)
         if pairs.smooth is None:
             neighbours = torch.bincount(receiver, minlength=atoms).clamp(min=1).to(message.dtype)
         else:
             message = message * pairs.smooth.unsqueeze(1)
             neighbours = 1 + message.new_zeros(atoms).index_add(0, receiver, pairs.smooth)
         gathered = message.new_zeros(atoms, message.shape[1]).index_add(0, receiver, message)
-        return gathered / neighbours.unsqueeze(1) + self.itself(features)[0].squeeze(2)
+        return gathered / neighbours.unsqueeze(1) + self.itself(features)[0].squeeze(1)
