@@ -7,6 +7,7 @@ what else is in the store. Shares of the paper (section 3.1): 95/5 for pre-train
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,32 @@ def make_split(
         for part, piece in zip(chosen, np.split(members, cuts * len(members) // 100), strict=True):
             chosen[part].append(piece)
     parts = {part: np.sort(np.concatenate(pieces)) for part, pieces in chosen.items()}
+    return Split(parts, _hash(store, parts))
+
+
+def split_by_rows(store: ConformationStore, chosen: Mapping[str, tuple[str, NDArray[np.int64] | None]]) -> Split:
+    """A published split, told by the rows of the official files (ISO17: ``readers.iso17.published_ids``).
+
+    Args:
+        store: of a data set whose reader keeps row numbers.
+        chosen: for each part the beginning of its molecules' names, and its rows, or None for all of them.
+
+    Raises:
+        ValueError: the store keeps no row numbers, or a row is not there.
+    """
+    if "rows" not in store.arrays:
+        raise ValueError(f"{store.path} keeps no row numbers: its data set has no published split by rows")
+    rows, everything = np.asarray(store.arrays["rows"]), np.arange(len(store))
+    named = {prefix: np.array([name.startswith(prefix) for name in store.names]) for prefix, _ in chosen.values()}
+    parts = {}
+    for part, (prefix, wanted) in chosen.items():
+        index = everything[named[prefix][store.molecule_of(everything)]]
+        if wanted is not None:
+            missing = np.setdiff1d(wanted, rows[index])
+            if len(missing):
+                raise ValueError(f"{part}: row {missing[0]} of {prefix!r} is not in {store.path}")
+            index = index[np.isin(rows[index], wanted)]
+        parts[part] = index
     return Split(parts, _hash(store, parts))
 
 

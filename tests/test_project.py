@@ -12,6 +12,7 @@ import yaml
 from conftest import make_molecule, sample, write_ani1
 
 from lib.__main__ import main
+from lib.models import MODELS
 from lib.paths import ROOT
 from lib.scales import SCALES
 
@@ -137,6 +138,22 @@ def test_bench_data_runs(tmp_path, capsys):
     assert numbers["conformations"] == 20000
     assert all(numbers[f"batches {kind} pairs (conformations/s)"] > 0 for kind in ("with", "without"))
     assert "torch_geometric" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_bench_models_compares_equal_functions(tmp_path, capsys):
+    """Ours and the textbook version, or the library's, answer alike; every number is there."""
+    options = ["--scales", "smoke", "--batch-size", "3", "--seconds", "0", "--sizes", "20"]
+    assert main(["bench", "models", *options, "--json", str(tmp_path / "b.json")]) == 0
+    found = json.loads((tmp_path / "b.json").read_text())
+    assert len(found["steps"]) == 2 * len(MODELS)
+    for step in found["steps"]:
+        assert step["largest difference"] < 1e-5, step
+        assert step["conformations/s"] > 0
+        assert step["MFLOP/conformation"] > 0
+        assert step["peak memory (MiB)"] > 0
+    assert len(found["inference with forces"]) == len(MODELS)
+    assert "concatenated edge inputs" in capsys.readouterr().out
 
 
 def test_paper_scale_without_its_data_says_what_to_do(capsys):

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from lib.datasets import DataSet
 from lib.errors import DataError
 from lib.jobs import select, splits
 from lib.loading import ConformationBatches
-from lib.models import make_settings
+from lib.models import MODELS, make_settings
 from lib.paths import RUNS
 from lib.runs import run, run_all, stored
 from lib.scales import SCALES, get_scale
@@ -197,10 +198,35 @@ def test_unknown_scale_and_data_set():
 @pytest.mark.parametrize("name", list(SCALES))
 def test_every_shipped_setting_makes_a_config(name):
     scale = SCALES[name]
-    for data_set in scale.finetuning:
-        config = scale.finetune("egnn", data_set, True, scale.learning_rates[0], scale.seeds[0])
+    for data_set, model in product(scale.finetuning, MODELS):
+        config = scale.finetune(model, data_set, True, scale.learning_rates[0], scale.seeds[0])
         assert config.pretrained.sigma == 0.2
         assert len(config.pretrained.data) == 2
+    for system in scale.systems:
+        assert scale.finetune("egnn", f"md22/{system}", False, 1e-3, 0).data[0].options == (("systems", (system,)),)
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+def test_every_model_pretrains_and_fine_tunes(model, data):
+    """Through the same jobs, the smoke scale's settings."""
+    settings = get_scale("smoke").settings(model)
+    source = RunConfig("denoising", data, model, settings, TRAINING, seed=0, sigma=0.2, limits=Limits(24, 4))
+    tuned = RunConfig("energy", data[:1], model, settings, TRAINING, 0, baseline="mean", pretrained=source,
+                      limits=Limits(16, 4, 4))  # fmt: skip
+    assert run(source).metrics["validation_denoising_error"] > 0
+    assert np.isfinite(run(tuned).metrics["test_rmse"])
+
+
+def test_a_split_order_is_kept_apart(data):
+    """Another order is another run, and a pre-training that saw the other order's test part is refused."""
+    config = RunConfig("energy", data[:1], "egnn", SETTINGS, TRAINING, 0, baseline="mean")
+    ordered = replace(config, split_order="file")
+    assert config.key() != ordered.key()
+    source = RunConfig("denoising", data, "egnn", SETTINGS, TRAINING, seed=0, sigma=0.2)
+    with pytest.raises(ValueError, match="split_order"):
+        replace(ordered, pretrained=source)
+    with pytest.raises(ValueError, match="choose from"):
+        replace(config, split_order="time")
 
 
 def test_paper_scale_is_the_papers():

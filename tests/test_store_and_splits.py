@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from conftest import make_molecule
 
+from lib.datasets import find, open_store
 from lib.errors import DataError
 from lib.paths import DATA
-from lib.splits import FINE_TUNING, PRE_TRAINING, Split, make_split, subsample
+from lib.readers import iso17
+from lib.splits import FINE_TUNING, PRE_TRAINING, Split, make_split, split_by_rows, subsample
 from lib.store import ConformationStore
 from lib.units import HARTREE
 
@@ -149,3 +151,37 @@ def test_subsamples_are_nested():
 def test_shares_must_add_up(store):
     with pytest.raises(ValueError, match="add up to 100"):
         make_split(store, 0, {"train": 80, "test": 10})
+
+
+def test_a_split_in_the_order_of_the_file(store):
+    """Each molecule's first 80 % train and its last conformations test, whatever the seed."""
+    split = make_split(store, 0, FINE_TUNING, order="file")
+    assert split.hash == make_split(store, 9, FINE_TUNING, order="file").hash
+    for molecule, first in enumerate(store.first_conformation):
+        of_molecule = {part: index[store.molecule_of(index) == molecule] - first for part, index in split.parts.items()}
+        n = store.n_conformations[molecule]
+        np.testing.assert_array_equal(np.concatenate(list(of_molecule.values())), np.arange(n))
+        assert of_molecule["test"][-1] == n - 1
+        assert len(of_molecule["train"]) == n * 80 // 100
+    with pytest.raises(ValueError, match="choose from"):
+        make_split(store, 0, FINE_TUNING, order="time")
+
+
+def test_published_split_by_rows():
+    """ISO17's ids divide reference.db; the other two databases are parts of their own."""
+    mini = find("mini/iso17")
+    store, ids = open_store(mini), iso17.published_ids(mini.path)
+    chosen = {part: ("reference/", rows) for part, rows in ids.items()}
+    split = split_by_rows(store, chosen | {"unknown": ("test_other/", None), "within": ("test_within/", None)})
+    assert {part: len(split.parts[part]) for part in ids} == {part: len(rows) for part, rows in ids.items()}
+    together = np.concatenate(list(split.parts.values()))
+    assert len(np.unique(together)) == len(together) == len(store)
+    train = split.parts["train"]
+    np.testing.assert_array_equal(np.sort(store.arrays["rows"][train]), np.sort(ids["train"]))
+    with pytest.raises(ValueError, match="row 99999"):
+        split_by_rows(store, {"train": ("reference/", np.array([99999]))})
+
+
+def test_no_published_split_without_rows(store):
+    with pytest.raises(ValueError, match="no row numbers"):
+        split_by_rows(store, {"train": ("reference/", None)})

@@ -60,8 +60,9 @@ class EGNNLayer(nn.Module):
         width = h.shape[1]
         at_receiver = linear(h, first.weight[:, :width], first.bias)
         at_sender = linear(h, first.weight[:, width : 2 * width])
-        inner = at_receiver.index_select(0, receiver) + at_sender.index_select(0, sender)
-        inner = torch.addcmul(inner, squared, first.weight[:, 2 * width])
+        inner = at_receiver.index_select(0, receiver)
+        inner += at_sender.index_select(0, sender)  # in place: large new arrays cost as much as the sums
+        inner = inner.addcmul_(squared, first.weight[:, 2 * width])
         m = nn.functional.silu(second(nn.functional.silu(inner)))
         return m * self.att_mlp(m) if self.settings.attention else m
 

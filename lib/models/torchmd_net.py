@@ -74,11 +74,6 @@ class Pairs:
     smooth: Tensor | None
 
 
-def both_ways(per_pair: Tensor) -> Tensor:
-    """(P+1, …) of half pairs and an atom with itself to (2P, …) of directed pairs."""
-    return torch.cat([per_pair[:-1], per_pair[:-1]])
-
-
 class NeighbourEmbedding(nn.Module):
     """Atom types of the neighbours, weighted by distance, joined with the atom's own (the source's equation 3)."""
 
@@ -143,39 +138,49 @@ class Attention(nn.Module):
         o1, o2, o3 = self.o_proj(y).split(width, dim=1)
         return (u1 * u2).sum(1) * o2 + o3, u3 * o1.unsqueeze(1) + w
 
-    def _weight(self, product: Tensor, cut: Tensor) -> Tensor:
-        """Attention (E, F), equal within a head, from the product (E, F) of query, key and filter."""
-        per_head = product.view(-1, self.heads, product.shape[1] // self.heads).sum(2)
-        per_head = self.attn_act(per_head) * cut.unsqueeze(1)
-        return per_head.repeat_interleave(product.shape[1] // self.heads, dim=1)
+    def _attention(self, product: Tensor, cut: Tensor) -> Tensor:
+        """Attention (…, heads, 1) from the product (…, F) of query, key and filter, and C (…)."""
+        per_head = product.unflatten(-1, (self.heads, product.shape[-1] // self.heads)).sum(-1, keepdim=True)
+        return self.attn_act(per_head) * cut[..., None, None]
+
+    def _weighted(self, attention: Tensor, values: Tensor) -> Tensor:
+        """Values (…, F) times the attention of their head."""
+        return (values.unflatten(-1, (self.heads, values.shape[-1] // self.heads)) * attention).flatten(-2)
 
     def _with_itself(
         self, q: Tensor, k: Tensor, s: Tensor, carried: Tensor, dk: Tensor | None, dv: tuple, pairs: Pairs
     ) -> tuple[Tensor, Tensor]:
         """The terms j = i: no direction, and one filter for all atoms."""
         product = q * k if dk is None else q * k * dk[-1]
-        weight = self._weight(product, pairs.cut[-1:])
-        return (weight * s, carried) if dv[0] is None else (weight * s * dv[0][-1], carried * dv[1][-1])
+        attention = self._attention(product, pairs.cut[-1:])
+        if dv[0] is None:
+            return self._weighted(attention, s), carried
+        return self._weighted(attention, s * dv[0][-1]), carried * dv[1][-1]
 
     def _with_others(
         self, y: Tensor, w: Tensor, q: Tensor, k: Tensor, s: Tensor, s2: Tensor, carried: Tensor,
         dk: Tensor | None, dv: tuple, pairs: Pairs,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """The terms of neighbours, added to ``y`` (A, F) and ``w`` (A, 3, F)."""
-        receiver, sender = pairs.receiver, pairs.sender
-        product = q.index_select(0, receiver) * k.index_select(0, sender)
+        """The terms of neighbours, added to ``y`` (A, F) and ``w`` (A, 3, F); both directions share the filters."""
+
+        def gathered(atoms: Tensor, index: Tensor) -> Tensor:
+            return atoms.index_select(0, index).unflatten(0, (2, len(index) // 2))  # (2, P, …)
+
+        product = gathered(q, pairs.receiver) * gathered(k, pairs.sender)
+        scalar, along, vector = (gathered(t, pairs.sender) for t in (s, s2, carried))
         if dk is not None:
-            product = product * both_ways(dk)
-        scalar, along, carried = (t.index_select(0, sender) for t in (s, s2, carried))
+            product = product * dk[:-1]
         if dv[0] is not None:
-            scalar, along = scalar * both_ways(dv[0]), along * both_ways(dv[2])
-            carried = carried * both_ways(dv[1]).unsqueeze(1)
-        weight = self._weight(product, both_ways(pairs.cut))
-        vector = carried + along.unsqueeze(1) * pairs.unit.unsqueeze(2)
+            scalar, along, vector = scalar * dv[0][:-1], along * dv[2][:-1], vector * dv[1][:-1].unsqueeze(1)
+        scalar = self._weighted(self._attention(product, pairs.cut[:-1]), scalar)
+        vector = torch.addcmul(
+            vector, along.unsqueeze(2), pairs.unit.unflatten(0, (2, len(pairs.unit) // 2))[..., None]
+        )
         if pairs.smooth is not None:
-            smooth = both_ways(pairs.smooth)
-            scalar, vector = scalar * smooth.unsqueeze(1), vector * smooth.view(-1, 1, 1)
-        return y.index_add(0, receiver, weight * scalar), w.index_add(0, receiver, vector)
+            scalar = scalar * pairs.smooth[:-1].unsqueeze(1)
+            vector = vector * pairs.smooth[:-1].view(-1, 1, 1)
+        y = y.index_add(0, pairs.receiver, scalar.flatten(0, 1))
+        return y, w.index_add(0, pairs.receiver, vector.flatten(0, 1))
 
 
 class GatedBlock(nn.Module):
