@@ -6,10 +6,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from rdkit import Chem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
+from lib import overview
+from lib.datasets import find, open_store
 from lib.elements import atom_types
 from lib.levels import FORMATION, LARGEST_RESIDUAL, reference_energies
 from lib.mini_suite import ani1, ani1x, assemblies, iso17, md22, sampling, spice, xtb
@@ -354,3 +357,63 @@ def test_complexes_are_built_with_their_atoms():
     assert np.bincount(numbers)[[1, 6]].tolist() == [12, 102]
     assert np.linalg.norm(positions[:102, :2], axis=1).std() < 1e-6
     assert CalcMolFormula(Chem.MolFromSmiles(assemblies.CATCHER)) == "C60H28"
+
+
+def test_md22_has_the_seven_systems():
+    """By name, with the published numbers of atoms, enough frames, one temperature each, energies in float64."""
+    least = {"Ac-Ala3-NHMe": 2000, "DHA": 1500, "stachyose": 1000, "AT-AT": 1500, "AT-AT-CG-CG": 700,
+             "buckyball-catcher": 800, "double-walled_nanotube": 500}  # fmt: skip
+    molecules = {m.name: m for m in READERS["md22"](MINI / "md22")}
+    published = pd.read_csv(DATA / "paper" / "md22.csv").set_index("system")
+    assert set(molecules) == set(least) == set(published.index) == set(md22.SYSTEMS)
+    for name, molecule in molecules.items():
+        assert len(molecule.energy) >= least[name]
+        assert len(molecule.z) == published.loc[name, "atoms"]
+        assert len(np.unique(molecule.positions[:, 0, 0])) > 0.99 * len(molecule.energy)  # frames are not repeated
+        with np.load(MINI / "md22" / f"md22_{name}.npz") as file:
+            assert float(file["temperature"]) == md22.SYSTEMS[name].temperature
+            assert (file["E"].dtype, file["R"].dtype, file["F"].dtype) == (np.float64, np.float32, np.float32)
+
+
+@pytest.mark.parametrize(("name", "parts"), [("AT-AT", 4), ("AT-AT-CG-CG", 8), ("buckyball-catcher", 2),
+                                             ("double-walled_nanotube", 2), ("DHA", 1)])  # fmt: skip
+def test_md22_complexes_are_bound(name, parts):
+    """As many parts at the end as at the start, none of them ever far from the others."""
+    store = open_store(find(f"mini/md22/{name}"))
+    ends = store.gather(np.array([0, len(store) - 1])).positions.reshape(2, -1, 3)
+    assert [overview.parts_of(store.arrays["z"], x).max() + 1 for x in ends] == [parts, parts]
+    found = overview.contacts(store, 40)
+    assert len(found) == (parts if parts > 1 else 0)
+    assert parts == 1 or found["largest"].max() <= md22.FARTHEST
+
+
+def test_a_part_that_leaves_is_refused(monkeypatch):
+    """Two waters that start 30 Å apart are not bound."""
+
+    def apart(seed):
+        molecule = sampling.embed("O.O", np.random.default_rng(seed))
+        x = sampling.get_positions(molecule)
+        second = list(Chem.GetMolFrags(molecule)[1])
+        x[second] += 30.0
+        sampling.set_positions(molecule, x)
+        return molecule
+
+    monkeypatch.setitem(md22.SYSTEMS, "waters", md22.System("waters", 6, 3, 300.0, apart))
+    with pytest.raises(ValueError, match="a part is"):
+        md22.trajectory("waters", 0)
+
+
+def test_labels_are_kept_and_found_again(monkeypatch, tmp_path):
+    """A run that was stopped goes on: a block that was labelled is read, not computed."""
+    monkeypatch.setattr(md22, "CACHE", tmp_path)
+    monkeypatch.setitem(md22.SYSTEMS, "water", md22.System("water", 3, 4, 300.0, md22.from_smiles("O")))
+    z, x = md22.trajectory("water", 0)
+    first = md22.label_block("water", z, x)
+    monkeypatch.setattr(md22, "label_frames", None)
+    again = md22.label_block("water", z, x)
+    np.testing.assert_array_equal(first.energy, again.energy)
+    np.testing.assert_array_equal(first.forces, again.forces)
+    md22.write([first], tmp_path, {"about": "a test"})
+    (molecule,) = READERS["md22"](tmp_path / "md22_water.npz")
+    np.testing.assert_allclose(molecule.energy, first.energy * HARTREE)
+    np.testing.assert_allclose(molecule.forces, first.forces * HARTREE, atol=md22.FORCE_GRID)

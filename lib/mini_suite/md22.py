@@ -49,7 +49,8 @@ class System:
     forces: Callable[[Chem.Mol], Callable[[Array], Array]] = sampling.mmff_forces
 
 
-def _molecule(smiles: str) -> Callable[[int], Chem.Mol]:
+def from_smiles(smiles: str) -> Callable[[int], Chem.Mol]:
+    """A start by `sampling.embed`."""
     return lambda seed: sampling.embed(smiles, np.random.default_rng(seed))
 
 
@@ -64,9 +65,9 @@ TETRASACCHARIDE = (
     "[C@H](O)[C@@H](O)[C@H]2O)[C@H](O)[C@@H](O)[C@H]1O"
 )
 ALL = (
-    System("Ac-Ala3-NHMe", 42, 2000, 500.0, _molecule(PEPTIDE)),
-    System("DHA", 56, 1500, 500.0, _molecule(FATTY_ACID)),
-    System("stachyose", 87, 1000, 500.0, _molecule(TETRASACCHARIDE)),
+    System("Ac-Ala3-NHMe", 42, 2000, 500.0, from_smiles(PEPTIDE)),
+    System("DHA", 56, 1500, 500.0, from_smiles(FATTY_ACID)),
+    System("stachyose", 87, 1000, 500.0, from_smiles(TETRASACCHARIDE)),
     System("AT-AT", 60, 1500, 250.0, _stack("AT", "AT")),
     System("AT-AT-CG-CG", 118, 700, 250.0, _stack("AT", "AT", "CG", "CG")),
     System("buckyball-catcher", 148, 800, 300.0, assemblies.buckyball_catcher, sampling.uff_forces),
