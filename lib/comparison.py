@@ -14,7 +14,9 @@ from lib.jobs import select, splits
 from lib.models import MODELS
 from lib.runs import Result, run_all, stored
 from lib.scales import PRE_TRAINING_DATA, Scale, get_scale
+from lib.splits import ORDERS
 
+YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
 CONTROL = 3  # times the steps, the control for faster optimisation
 CONTROL_DATA = ("ani1x",)  # where the control runs
 Cell = tuple[str, str, bool]  # model, data set, pre-trained
@@ -99,16 +101,28 @@ def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int], control: Seq
     scale's measured seconds: an estimate.
     """
     longer = [scale.finetune(*cell, _known_rate(scale, cell, seeds), s, CONTROL) for cell in control for s in seeds]
-    rows = []
-    for name, configs in {
+    parts = {
         "pre-training": pretrainings(scale, cells, seeds),
         "energy, each learning rate and seed": candidates(scale, cells, seeds),
         f"energy, {CONTROL} times the steps": longer,
-    }.items():
-        todo = [c for c in configs if stored(c) is None]
-        minutes = round(sum(_seconds(scale, c) for c in todo) / 60, 1)
-        rows.append({"runs": name, "number": len(configs), "stored": len(configs) - len(todo), MINUTES: minutes})
-    return pd.DataFrame(rows)
+    }
+    return pd.DataFrame([_todo(scale, name, configs) for name, configs in parts.items()])
+
+
+def _todo(scale: Scale, name: str, configs: Sequence[RunConfig]) -> dict[str, str | int | float]:
+    """One row of `plan`."""
+    todo = [c for c in configs if stored(c) is None]
+    minutes = round(sum(_seconds(scale, c) for c in todo) / 60, 1)
+    return {"runs": name, "number": len(configs), "stored": len(configs) - len(todo), MINUTES: minutes}
+
+
+def yardsticks(scale: Scale, model: str, systems: Sequence[str], learning_rate: float, seed: int) -> list[RunConfig]:
+    """``model`` from scratch on each of MD22's ``systems``, on a random split and on one in the file's order."""
+    return [
+        scale.finetune(model, f"md22/{system}", False, learning_rate, seed, split_order=order)
+        for system in systems
+        for order in ORDERS
+    ]
 
 
 def _known_rate(scale: Scale, cell: Cell, seeds: Sequence[int]) -> float:
@@ -122,8 +136,9 @@ def _known_rate(scale: Scale, cell: Cell, seeds: Sequence[int]) -> float:
 def plan_scale(name: str) -> pd.DataFrame:
     """`plan` of everything that the notebooks run at the scale called ``name``."""
     scale = get_scale(name)
-    models = list(MODELS)
-    return plan(scale, grid(models, PRE_TRAINING_DATA), scale.seeds, grid(models, CONTROL_DATA))
+    table = plan(scale, grid(scale.models, PRE_TRAINING_DATA), scale.seeds, grid(scale.models, CONTROL_DATA))
+    alone = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, scale.seeds[0])
+    return pd.concat([table, pd.DataFrame([_todo(scale, "energy, systems of MD22 beside a ridge", alone)])])
 
 
 def _seconds(scale: Scale, config: RunConfig) -> float:

@@ -31,6 +31,7 @@ class Scale:
         baseline: what is taken off the energies (`scaling.BASELINES`).
         learning_rates: candidates for the energy; each arm takes the best on validation data. One: no choice.
         seeds: the default seeds.
+        models: the default models.
         systems: the default systems of MD22.
         limits: of pre-training and of fine-tuning.
         seconds: for one conformation to pass one training step, (denoising, energy) by model on one core; measured.
@@ -43,6 +44,7 @@ class Scale:
     baseline: str
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
+    models: tuple[str, ...] = ("egnn",)
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
     pretraining_limits: Limits = field(default_factory=Limits)
     finetuning_limits: Limits = field(default_factory=Limits)
