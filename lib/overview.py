@@ -81,7 +81,7 @@ def sampled(suite: str, datasets: Sequence[str], count: int, seed: int = 0) -> p
         if "forces" in store.arrays:
             squared = (store.gather_forces(index).astype(np.float64) ** 2).sum(1)
             force = np.sqrt(np.add.reduceat(squared, np.cumsum(atoms) - atoms) / atoms)
-        parts.append(pd.DataFrame({"dataset": LABELS[data], "atoms": atoms, "force": force,
+        parts.append(pd.DataFrame({"dataset": label(suite, data), "atoms": atoms, "force": force,
                                    "energy_per_atom": store.relative_energy(index) / atoms}))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
@@ -93,7 +93,7 @@ def element_shares(suite: str, datasets: Sequence[str]) -> pd.DataFrame:
         store = open_store(find(f"{suite}/{data}"))
         weight = np.repeat(store.n_conformations, store.n_atoms)
         counts = np.bincount(store.arrays["z"], weights=weight, minlength=54)
-        shares[LABELS[data]] = pd.Series(100 * counts / counts.sum())
+        shares[label(suite, data)] = pd.Series(100 * counts / counts.sum())
     table = pd.DataFrame(shares).T
     return table.loc[:, (table > 0).any()]
 
@@ -117,7 +117,7 @@ def contacts(store: ConformationStore, count: int = MAX_DISTANCES) -> pd.DataFra
     for k in range(part.max() + 1 if part.max() else 0):
         inside, others = part == k, part != k
         closest = [np.linalg.norm(x[inside][:, None] - x[others][None], axis=-1).min() for x in frames]
-        rows.append({"part": k, "atoms": int(inside.sum()), "smallest": min(closest),
+        rows.append({"atoms": int(inside.sum()), "smallest": min(closest),
                      "median": float(np.median(closest)), "largest": max(closest)})  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -140,7 +140,9 @@ def learnability(suite: str, configs: Sequence[RunConfig], results: Sequence[Res
         split = make_split(store, config.seed, FINE_TUNING, order=config.split_order)
         rows.append({
             "system": config.data[0].name.removeprefix(f"{suite}/md22/"), "split": config.split_order,
-            "train": len(split.parts["train"]), "standard deviation": store.relative_energy(split.parts["test"]).std(),
+            "standard deviation": store.relative_energy(split.parts["test"]).std(),
+            "frames of the ridge": len(split.parts["train"]) + len(split.parts["validation"]),
+            "frames of the network": result.about["conformations"]["train"],
             "ridge": ridge_r2(store, split), MODELS[config.model].label: result.metrics["test_r2"],
         })  # fmt: skip
     return pd.DataFrame(rows)

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from lib.splits import Split
 from lib.store import ConformationStore
 
-EDGES = np.linspace(0.5, 8.5, 65)  # Å
+EDGES = np.arange(0.7, 4.0, 0.05)  # Å; fine bins of near pairs tell most
 SMEARING = 1.0  # bins
 PENALTIES = np.logspace(-1, 5, 13)
 
@@ -27,7 +27,7 @@ def distance_histograms(z: NDArray[np.integer], positions: NDArray[np.floating])
         positions: (M, N, 3) Å.
 
     Returns:
-        (M, pairs of elements x 64 bins).
+        (M, pairs of elements x bins).
     """
     i, j = np.triu_indices(len(z), 1)
     kinds = np.unique(np.sort(np.stack([z[i], z[j]], 1), 1), axis=0, return_inverse=True)[1].ravel()

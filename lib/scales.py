@@ -33,7 +33,8 @@ class Scale:
         seeds: the default seeds.
         models: the default models.
         systems: the default systems of MD22.
-        limits: of pre-training and of fine-tuning.
+        pretraining_limits: how many conformations of each data set.
+        finetuning_limits: the same by data set; one that is left out is used whole.
         seconds: for one conformation to pass one training step, (denoising, energy) by model on one core; measured.
     """
 
@@ -47,7 +48,7 @@ class Scale:
     models: tuple[str, ...] = ("egnn",)
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
     pretraining_limits: Limits = field(default_factory=Limits)
-    finetuning_limits: Limits = field(default_factory=Limits)
+    finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -88,8 +89,8 @@ class Scale:
         Raises:
             ValueError: unknown model or data set.
         """
-        dataset = find(f"{self.suite}/{data}")
-        training = self.finetuning[data.split("/")[0]]
+        dataset, kind = find(f"{self.suite}/{data}"), data.split("/")[0]
+        training = self.finetuning[kind]
         training = replace(
             training,
             learning_rate=learning_rate,
@@ -97,8 +98,9 @@ class Scale:
             validate_every=longer * training.validate_every,
         )
         source = self.pretrain(model, seed) if pretrained else None
+        limits = self.finetuning_limits.get(kind, Limits())
         return RunConfig("energy", (dataset,), model, self.settings(model), training, seed, baseline=self.baseline,
-                         limits=self.finetuning_limits, pretrained=source, split_order=split_order)  # fmt: skip
+                         limits=limits, pretrained=source, split_order=split_order)  # fmt: skip
 
 
 SCALES: dict[str, Scale] = {
@@ -118,7 +120,7 @@ SCALES: dict[str, Scale] = {
         seeds=(0, 1),
         systems=("Ac-Ala3-NHMe",),
         pretraining_limits=Limits(1500, 200),
-        finetuning_limits=Limits(300, 100, 200),
+        finetuning_limits=dict.fromkeys((*SMALL, "md22"), Limits(300, 100, 200)),
         seconds={"egnn": (4e-4, 4e-4)},
     ),
     "laptop": Scale(
@@ -135,7 +137,7 @@ SCALES: dict[str, Scale] = {
         baseline="composition",
         learning_rates=(1e-3, 3e-3, 1e-2),
         seeds=(0, 1, 2),
-        finetuning_limits=Limits(train=1000),
+        finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000)),
         seconds={"egnn": (1.2e-3, 1.6e-3)},
     ),
     "paper": Scale(

@@ -26,12 +26,12 @@ def test_table1_counts_the_mini_suite():
 def test_sampled_quantities(store):
     drawn = overview.sampled("mini", SMALL, 50)
     assert len(drawn) == 100
-    assert drawn.loc[drawn["dataset"] == "ANI-1", "force"].isna().all()
-    assert (drawn.loc[drawn["dataset"] == "ISO17", "force"] > 0).all()
+    assert drawn.loc[drawn["dataset"] == "mini ANI-1 (GFN2-xTB)", "force"].isna().all()
+    assert (drawn.loc[drawn["dataset"] == "mini ISO17 (GFN2-xTB)", "force"] > 0).all()
     assert (drawn["energy_per_atom"] < 0).all()
     shares = overview.element_shares("mini", SMALL)
     np.testing.assert_allclose(shares.sum(axis=1), 100)
-    assert shares.loc["ISO17", 6] == pytest.approx(100 * 7 / 19)
+    assert shares.loc["mini ISO17 (GFN2-xTB)", 6] == pytest.approx(100 * 7 / 19)
 
 
 def test_contacts_of_two_parts(tmp_path):
