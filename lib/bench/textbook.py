@@ -35,9 +35,9 @@ class TextbookEGNN(nn.Module):
         h, x = self.ours.type_embedding(batch.z), batch.pos
         for t in range(s.n_layers):
             layer = self.ours.get_submodule(f"gcl_{t}")
-            delta = x[receiver] - x[sender]
+            delta = x.index_select(0, receiver) - x.index_select(0, sender)
             squared = (delta**2).sum(1, keepdim=True)
-            m = layer.edge_mlp(torch.cat([h[receiver], h[sender], squared], dim=1))
+            m = layer.edge_mlp(torch.cat([h.index_select(0, receiver), h.index_select(0, sender), squared], dim=1))
             m = m * layer.att_mlp(m) if s.attention else m
             if s.normalize:
                 delta = delta / (squared.sqrt().detach() + 1e-8)

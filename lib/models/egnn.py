@@ -13,15 +13,19 @@ same function as on concatenated edge inputs, for fewer operations. Parameter na
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, silu
 
 from lib.batches import Batch
 from lib.elements import ATOM_TYPES
+from lib.models.chunked import Arguments, ChunkedFunction, apply_chunked, chunks
 from lib.models.prediction import Prediction
 from lib.models.radial import envelope, half_pairs
+
+silu_backward = torch.ops.aten.silu_backward
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,90 @@ class EGNNSettings:
     tanh: bool = True
     cutoff: float = 5.0  # Å
     smooth_cutoff: bool = False  # messages times `radial.envelope`, and a mean over 1 + Σ envelope
+
+
+class EdgeMessages(ChunkedFunction):
+    """What one layer computes on pairs: the messages, summed over neighbours, and what moves the coordinates.
+
+    Arguments: W1 on atoms as receivers and as senders (A, F), squared distances (2P, 1), receiver and sender (2P,),
+    the envelope (2P, 1) or None, the column of W1 for the squared distance, W2 and b2, w_a and its bias or None, W_x
+    with its bias and w_x or None. Returns Σ_j m_ij (A, F) and w_x SiLU(W_x m_ij) (2P, 1), empty without W_x.
+    """
+
+    @staticmethod
+    def plain(*arguments: Tensor | None) -> tuple[Tensor, ...]:
+        """The chain of operations."""
+        at_receiver, at_sender, squared, receiver, sender, smooth, w_d, w2, b2, w_a, b_a, w_x, b_x, out_x = arguments
+        inner = at_receiver.index_select(0, receiver) + at_sender.index_select(0, sender) + squared * w_d
+        m = silu(linear(silu(inner), w2, b2))
+        if w_a is not None:
+            m = m * torch.sigmoid(linear(m, w_a, b_a))
+        if smooth is not None:
+            m = m * smooth
+        gathered = torch.zeros_like(at_receiver).index_add(0, receiver, m)
+        return gathered, m[:0, :1] if w_x is None else linear(silu(linear(m, w_x, b_x)), out_x)
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Tensor | None) -> tuple[Tensor, ...]:
+        """`plain` in chunks; keeps what comes before each SiLU."""
+        at_receiver, at_sender, squared, receiver, sender, smooth, w_d, w2, b2, w_a, b_a, w_x, b_x, out_x = arguments
+        pairs, width = len(receiver), at_receiver.shape[1]
+        before1, before2 = at_receiver.new_empty(2, pairs, width)
+        before3 = at_receiver.new_empty(pairs if w_x is not None else 0, width)
+        weight = at_receiver.new_empty(len(before3), 1)
+        gathered = torch.zeros_like(at_receiver)
+        for c in chunks(pairs, width):
+            torch.index_select(at_receiver, 0, receiver[c], out=before1[c])
+            before1[c].add_(at_sender.index_select(0, sender[c])).addcmul_(squared[c], w_d)
+            torch.addmm(b2, silu(before1[c]), w2.t(), out=before2[c])
+            m = silu(before2[c])
+            if w_a is not None:
+                m *= torch.sigmoid(linear(m, w_a, b_a))
+            if smooth is not None:
+                m *= smooth[c]
+            gathered.index_add_(0, receiver[c], m)
+            if w_x is not None:
+                torch.addmm(b_x, m, w_x.t(), out=before3[c])
+                torch.mm(silu(before3[c]), out_x.t(), out=weight[c])
+        ctx.n_arguments = len(arguments)
+        ctx.save_for_backward(*arguments, before1, before2, before3)
+        return gathered, weight
+
+    @staticmethod
+    def first_order(arguments: Arguments, kept: Arguments, gradients: Arguments) -> list[Tensor | None]:
+        """Gradients of the tensor arguments, in chunks."""
+        at_receiver, _, squared, receiver, sender, smooth, w_d, w2, _, w_a, b_a, w_x, _, out_x = arguments
+        (before1, before2, before3), (of_gathered, of_weight) = kept, gradients
+        out = [None if a is None or not a.is_floating_point() else torch.zeros_like(a) for a in arguments]
+        g_receiver, g_sender, g_squared, _, _, g_smooth, g_wd, g_w2, g_b2, g_wa, g_ba, g_wx, g_bx, g_out = out
+        for c in chunks(len(receiver), at_receiver.shape[1]):
+            silu1, silu2 = silu(before1[c]), silu(before2[c])
+            gate = None if w_a is None else torch.sigmoid(linear(silu2, w_a, b_a))
+            gated = silu2 if gate is None else silu2 * gate
+            of_m = of_gathered.index_select(0, receiver[c])
+            if w_x is not None:
+                g_out.addmm_(of_weight[c].t(), silu(before3[c]))
+                of3 = silu_backward(of_weight[c] * out_x, before3[c])
+                g_wx.addmm_(of3.t(), gated if smooth is None else gated * smooth[c])
+                g_bx += of3.sum(0)
+                of_m.addmm_(of3, w_x)
+            if smooth is not None:
+                g_smooth[c] = (of_m * gated).sum(1, keepdim=True)
+                of_m *= smooth[c]
+            if gate is not None:
+                of_gate = (of_m * silu2).sum(1, keepdim=True) * gate * (1 - gate)
+                g_wa.addmm_(of_gate.t(), silu2)
+                g_ba += of_gate.sum(0)
+                of_m = (of_m * gate).addmm_(of_gate, w_a)
+            of2 = silu_backward(of_m, before2[c])
+            g_w2.addmm_(of2.t(), silu1)
+            g_b2 += of2.sum(0)
+            of1 = silu_backward(of2 @ w2, before1[c])
+            g_receiver.index_add_(0, receiver[c], of1)
+            g_sender.index_add_(0, sender[c], of1)
+            torch.mv(of1, w_d, out=g_squared[c, 0])
+            g_wd += squared[c, 0] @ of1
+        return out
 
 
 class EGNNLayer(nn.Module):
@@ -54,34 +142,35 @@ class EGNNLayer(nn.Module):
         if settings.attention:
             self.att_mlp = nn.Sequential(nn.Linear(width, 1), nn.Sigmoid())
 
-    def messages(self, h: Tensor, squared: Tensor, receiver: Tensor, sender: Tensor) -> Tensor:
-        """m_ij (2P, F) from ``h`` (A, F) and ``squared`` distances (2P, 1)."""
-        first, second = self.edge_mlp[0], self.edge_mlp[2]
-        width = h.shape[1]
-        at_receiver = linear(h, first.weight[:, :width], first.bias)
-        at_sender = linear(h, first.weight[:, width : 2 * width])
-        inner = at_receiver.index_select(0, receiver)
-        inner += at_sender.index_select(0, sender)  # in place: large new arrays cost as much as the sums
-        inner = inner.addcmul_(squared, first.weight[:, 2 * width])
-        m = nn.functional.silu(second(nn.functional.silu(inner)))
-        return m * self.att_mlp(m) if self.settings.attention else m
+    def messages(
+        self, h: Tensor, squared: Tensor, receiver: Tensor, sender: Tensor, smooth: Tensor | None, moves: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Σ_j m_ij (A, F) from ``h`` (A, F) and ``squared`` distances (2P, 1), and where it ``moves`` w_x SiLU(…)."""
+        first, second, width = self.edge_mlp[0], self.edge_mlp[2], h.shape[1]
+        gate = self.att_mlp[0] if self.settings.attention else None
+        inner, outer = (self.coord_mlp[0], self.coord_mlp[2]) if moves else (None, None)
+        return apply_chunked(
+            EdgeMessages,
+            linear(h, first.weight[:, :width], first.bias), linear(h, first.weight[:, width : 2 * width]),
+            squared, receiver, sender, smooth, first.weight[:, 2 * width], second.weight, second.bias,
+            *((None, None) if gate is None else (gate.weight, gate.bias)),
+            *((None, None, None) if inner is None else (inner.weight, inner.bias, outer.weight)),
+        )  # fmt: skip
 
     def move(
-        self, m: Tensor, x: Tensor, delta: Tensor, squared: Tensor, receiver: Tensor, smooth: Tensor | None,
+        self, weight: Tensor, x: Tensor, delta: Tensor, squared: Tensor, receiver: Tensor, smooth: Tensor | None,
         degree: Tensor,
     ) -> Tensor:  # fmt: skip
-        """The coordinates (A, 3) after this layer."""
+        """The coordinates (A, 3) after this layer, from the ``weight`` (2P, 1) of each pair."""
         if self.settings.normalize:
             delta = delta / (squared.sqrt().detach() + 1e-8)
-        weight = self.coord_mlp(m)
         shift = delta * (torch.tanh(weight) if self.settings.tanh else weight)
         if smooth is not None:
             shift = shift * smooth
         return x + torch.zeros_like(x).index_add(0, receiver, shift) / degree
 
-    def update(self, h: Tensor, m: Tensor, receiver: Tensor) -> Tensor:
+    def update(self, h: Tensor, gathered: Tensor) -> Tensor:
         """The atom features (A, F) after this layer."""
-        gathered = torch.zeros_like(h).index_add(0, receiver, m)
         out = self.node_mlp(torch.cat([h, gathered], dim=1))
         return h + out if self.settings.residual else out
 
@@ -114,13 +203,11 @@ class EGNN(nn.Module):
             layer = self.get_submodule(f"gcl_{t}")
             delta = x.index_select(0, receiver) - x.index_select(0, sender)
             squared = (delta * delta).sum(1, keepdim=True)
-            m = layer.messages(h, squared, receiver, sender)
-            if smooth is not None:
-                m = m * smooth
+            gathered, weight = layer.messages(h, squared, receiver, sender, smooth, moves=noise or t < last)
             if noise or t < last:
-                x = layer.move(m, x, delta, squared, receiver, smooth, degree)
+                x = layer.move(weight, x, delta, squared, receiver, smooth, degree)
             if energy or t < last:
-                h = layer.update(h, m, receiver)
+                h = layer.update(h, gathered)
         return Prediction(energy=self._read_out(h, batch) if energy else None, noise=x - batch.pos if noise else None)
 
     def _weights(self, batch: Batch) -> tuple[Tensor | None, Tensor]:

@@ -12,15 +12,19 @@ sum, as in the released code. The function is torch_geometric's ``SchNet``; para
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import linear, softplus
 
 from lib.batches import Batch
 from lib.elements import ATOM_TYPES
+from lib.models.chunked import Arguments, ChunkedFunction, apply_chunked, chunks
 from lib.models.gradient import GradientModel, pool
 from lib.models.radial import GaussianSmearing, cosine_cutoff, envelope, half_pairs
+
+LN2 = math.log(2.0)
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,67 @@ class SchNetSettings:
     smooth_cutoff: bool = False  # `radial.envelope` instead of half a cosine
 
 
+def shifted_softplus(x: Tensor) -> Tensor:
+    """ln(1 + exp x) - ln 2."""
+    return softplus(x) - LN2
+
+
 class ShiftedSoftplus(nn.Module):
     """ln(1 + exp x) - ln 2."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Elementwise."""
-        return softplus(x) - math.log(2.0)
+        return shifted_softplus(x)
+
+
+class Convolution(ChunkedFunction):
+    """Σ_j W_ij ⊙ x_j.
+
+    Arguments: x (A, F), smeared distances (P, G) and C (P, 1), which get no gradient, receiver and sender (P,), A1 and
+    a1, A2 and a2. Returns (A, F).
+    """
+
+    @staticmethod
+    def plain(*arguments: Tensor | None) -> tuple[Tensor, ...]:
+        """The chain of operations, with gradients for all."""
+        x, smeared, cut, receiver, sender, w1, b1, w2, b2 = arguments
+        w = linear(shifted_softplus(linear(smeared, w1, b1)), w2, b2) * cut
+        out = torch.zeros_like(x).index_add(0, receiver, w * x.index_select(0, sender))
+        return (out.index_add(0, sender, w * x.index_select(0, receiver)),)
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Tensor | None) -> tuple[Tensor, ...]:
+        """`plain` in chunks; keeps the filters and what their last linear map takes."""
+        x, smeared, cut, receiver, sender, w1, b1, w2, b2 = arguments
+        out = torch.zeros_like(x)
+        hidden, filters = x.new_empty(2, len(receiver), len(w1))
+        for c in chunks(len(receiver), x.shape[1]):
+            torch.sub(softplus(linear(smeared[c], w1, b1)), LN2, out=hidden[c])
+            w = torch.mm(hidden[c], w2.t(), out=filters[c]).add_(b2).mul_(cut[c])
+            out.index_add_(0, receiver[c], x.index_select(0, sender[c]).mul_(w))
+            out.index_add_(0, sender[c], x.index_select(0, receiver[c]).mul_(w))
+        ctx.n_arguments = len(arguments)
+        ctx.save_for_backward(*arguments, hidden, filters)
+        return (out,)
+
+    @staticmethod
+    def first_order(arguments: Arguments, kept: Arguments, gradients: Arguments) -> list[Tensor | None]:
+        """Gradients of x and of the weights, in chunks."""
+        x, smeared, cut, receiver, sender, _, _, w2, _ = arguments
+        (hidden, filters), (gradient,) = kept, gradients
+        g_x, g_w1, g_b1, g_w2, g_b2 = (torch.zeros_like(a) for a in (x, *arguments[5:]))
+        for c in chunks(len(receiver), x.shape[1]):
+            to, of = gradient.index_select(0, receiver[c]), gradient.index_select(0, sender[c])
+            of_w = to * x.index_select(0, sender[c])
+            of_w.addcmul_(of, x.index_select(0, receiver[c])).mul_(cut[c])
+            g_x.index_add_(0, sender[c], to.mul_(filters[c]))
+            g_x.index_add_(0, receiver[c], of.mul_(filters[c]))
+            g_w2.addmm_(of_w.t(), hidden[c])
+            g_b2 += of_w.sum(0)
+            of1 = (of_w @ w2).mul_(1 - 0.5 * torch.exp(-hidden[c]))  # ssp'(x) = 1 - exp(-ssp(x)) / 2
+            g_w1.addmm_(of1.t(), smeared[c])
+            g_b1 += of1.sum(0)
+        return [g_x, None, None, None, None, g_w1, g_b1, g_w2, g_b2]
 
 
 class Interaction(nn.Module):
@@ -66,9 +125,11 @@ class Interaction(nn.Module):
 
     def forward(self, h: Tensor, smeared: Tensor, cut: Tensor, receiver: Tensor, sender: Tensor) -> Tensor:
         """What is added to ``h``."""
-        w, x = self.filter(smeared) * cut, self.lin1(h)
-        gathered = torch.zeros_like(x).index_add(0, receiver, w * x.index_select(0, sender))
-        gathered = gathered.index_add(0, sender, w * x.index_select(0, receiver))
+        first, second = self.filter[0], self.filter[2]
+        arguments = self.lin1(h), smeared, cut, receiver, sender, first.weight, first.bias, second.weight, second.bias
+        # where the geometry needs a gradient, there will be a second one: no gain from the first in chunks
+        plain = smeared.requires_grad
+        (gathered,) = Convolution.plain(*arguments) if plain else apply_chunked(Convolution, *arguments)
         return self.lin(self.act(self.lin2(gathered)))
 
 

@@ -13,7 +13,9 @@ Written for speed: what depends on distance alone is computed once a pair and on
 those of the released code. No neighbour is dropped, whatever their number.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 from lib.batches import Batch
 from lib.elements import ATOM_TYPES
 from lib.errors import look_up
+from lib.models.chunked import Arguments, ChunkedFunction, apply_chunked, chunks
 from lib.models.prediction import Prediction
 from lib.models.radial import SMEARINGS, cosine_cutoff, envelope, half_pairs
 from lib.models.schnet import ShiftedSoftplus
@@ -74,6 +77,90 @@ class Pairs:
     smooth: Tensor | None
 
 
+class VectorMessages(ChunkedFunction):
+    """w_i = Σ_j s1_ij ⊙ v_j + s2_ij ⊙ r̂_ij over neighbours.
+
+    Arguments: (V x)_1 ⊙ v (3, A, F) and (V x)_2 (A, F) on atoms, their filters (P, F) or None, r̂ (2P, 3), receiver and
+    sender (2P,), the envelope (P, 1) or None. Returns (3, A, F).
+    """
+
+    @staticmethod
+    def plain(*arguments: Tensor | None) -> tuple[Tensor, ...]:
+        """The chain of operations."""
+        carried, s2, filter1, filter2, unit, receiver, sender, smooth = arguments
+        half = len(receiver) // 2
+        along = s2.index_select(0, sender).unflatten(0, (2, half))
+        vector = carried.index_select(1, sender).unflatten(1, (2, half))
+        if filter1 is not None:
+            along, vector = along * filter2, vector * filter1
+        vector = vector + along * unit.t().unflatten(1, (2, half)).unsqueeze(3)
+        if smooth is not None:
+            vector = vector * smooth
+        return (torch.zeros_like(carried).index_add(1, receiver, vector.flatten(1, 2)),)
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Tensor | None) -> tuple[Tensor, ...]:
+        """`plain` in chunks; keeps nothing but its arguments."""
+        carried, s2, filter1, filter2, unit, receiver, sender, smooth = arguments
+        out = torch.zeros_like(carried)
+        for c, into, of, r in VectorMessages._chunks(unit, receiver, sender, s2.shape[1]):
+            along = s2.index_select(0, of).unflatten(0, (2, -1))
+            if filter2 is not None:
+                along *= filter2[c]
+            for k in range(3):
+                vector = carried[k].index_select(0, of).view_as(along)
+                if filter1 is not None:
+                    vector *= filter1[c]
+                vector.addcmul_(along, r[..., k, None])
+                if smooth is not None:
+                    vector *= smooth[c]
+                out[k].index_add_(0, into, vector.flatten(0, 1))
+        ctx.n_arguments = len(arguments)
+        ctx.save_for_backward(*arguments)
+        return (out,)
+
+    @staticmethod
+    def first_order(arguments: Arguments, kept: Arguments, gradients: Arguments) -> list[Tensor | None]:
+        """Gradients of the tensor arguments, in chunks."""
+        carried, s2, filter1, filter2, unit, receiver, sender, smooth = arguments
+        found = [None if a is None or not a.is_floating_point() else torch.zeros_like(a) for a in arguments]
+        g_carried, g_s2, g_filter1, g_filter2, g_unit, _, _, g_smooth = found
+        g_unit = g_unit.unflatten(0, (2, -1))
+        for c, into, of, r in VectorMessages._chunks(unit, receiver, sender, s2.shape[1]):
+            at_sender = s2.index_select(0, of).unflatten(0, (2, -1))
+            along = at_sender if filter2 is None else at_sender * filter2[c]
+            g_along = torch.zeros_like(along)
+            for k in range(3):
+                gradient = gradients[0][k].index_select(0, into).view_as(along)
+                vector = carried[k].index_select(0, of).view_as(along)
+                if smooth is not None:
+                    filtered = vector if filter1 is None else vector * filter1[c]
+                    whole = filtered + along * r[..., k, None]
+                    g_smooth[c] += (gradient * whole).sum(2, keepdim=True).sum(0)
+                    gradient *= smooth[c]
+                g_along.addcmul_(gradient, r[..., k, None])
+                g_unit[:, c, k] = (gradient * along).sum(2)
+                if filter1 is not None:
+                    vector *= gradient
+                    g_filter1[c] += vector[0]
+                    g_filter1[c] += vector[1]
+                    gradient *= filter1[c]
+                g_carried[k].index_add_(0, of, gradient.flatten(0, 1))
+            if filter2 is not None:
+                at_sender *= g_along
+                torch.add(at_sender[0], at_sender[1], out=g_filter2[c])
+                g_along *= filter2[c]
+            g_s2.index_add_(0, of, g_along.flatten(0, 1))
+        return found
+
+    @staticmethod
+    def _chunks(unit: Tensor, receiver: Tensor, sender: Tensor, width: int) -> Iterator[tuple]:
+        """Slices of half pairs, with receivers and senders (2n,) and r̂ (2, n, 3) of both directions."""
+        receiver, sender, unit = (t.unflatten(0, (2, -1)) for t in (receiver, sender, unit))
+        for c in chunks(receiver.shape[1], 2 * width):
+            yield c, receiver[:, c].flatten(), sender[:, c].flatten(), unit[:, c]
+
+
 class NeighbourEmbedding(nn.Module):
     """Atom types of the neighbours, weighted by distance, joined with the atom's own (the source's equation 3)."""
 
@@ -118,25 +205,25 @@ class Attention(nn.Module):
             if "proj" in name:
                 (nn.init.xavier_uniform_ if parameter.dim() == 2 else nn.init.zeros_)(parameter)
 
-    def forward(self, x: Tensor, v: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """What is added to ``x`` (A, F) and ``v`` (A, 3, F)."""
+    def forward(self, x: Tensor, v: Tensor, pairs: Pairs, vectors: bool = True) -> tuple[Tensor, Tensor | None]:
+        """What is added to ``x`` (A, F) and, where ``vectors`` are wanted, to ``v`` (A, 3, F)."""
         atoms, width = x.shape
         head = width // self.heads
         x = self.layernorm(x)
         q, k = self.q_proj(x), self.k_proj(x)
         # within each head the value's three parts lie side by side: (heads, 3, head)
         s, s1, s2 = (p.reshape(atoms, width) for p in self.v_proj(x).view(atoms, self.heads, 3, head).unbind(2))
-        carried = s1.unsqueeze(1) * v
+        carried = s1 * v.transpose(0, 1).contiguous()
         dk = None if self.dk_proj is None else self.act(self.dk_proj(pairs.smeared))
         dv = (None, None, None)
         if self.dv_proj is not None:
             filters = self.act(self.dv_proj(pairs.smeared))
             dv = tuple(p.reshape(-1, width) for p in filters.view(-1, self.heads, 3, head).unbind(2))
-        y, w = self._with_itself(q, k, s, carried, dk, dv, pairs)
-        y, w = self._with_others(y, w, q, k, s, s2, carried, dk, dv, pairs)
+        y = self._scalars(q, k, s, dk, dv[0], pairs)
         u1, u2, u3 = self.vec_proj(v).split(width, dim=-1)
         o1, o2, o3 = self.o_proj(y).split(width, dim=1)
-        return (u1 * u2).sum(1) * o2 + o3, u3 * o1.unsqueeze(1) + w
+        dx = (u1 * u2).sum(1) * o2 + o3
+        return dx, u3 * o1.unsqueeze(1) + self._vectors(carried, s2, dv[1], dv[2], pairs) if vectors else None
 
     def _attention(self, product: Tensor, cut: Tensor) -> Tensor:
         """Attention (…, heads, 1) from the product (…, F) of query, key and filter, and C (…)."""
@@ -147,40 +234,42 @@ class Attention(nn.Module):
         """Values (…, F) times the attention of their head."""
         return (values.unflatten(-1, (self.heads, values.shape[-1] // self.heads)) * attention).flatten(-2)
 
-    def _with_itself(
-        self, q: Tensor, k: Tensor, s: Tensor, carried: Tensor, dk: Tensor | None, dv: tuple, pairs: Pairs
-    ) -> tuple[Tensor, Tensor]:
-        """The terms j = i: no direction, and one filter for all atoms."""
-        product = q * k if dk is None else q * k * dk[-1]
-        attention = self._attention(product, pairs.cut[-1:])
-        if dv[0] is None:
-            return self._weighted(attention, s), carried
-        return self._weighted(attention, s * dv[0][-1]), carried * dv[1][-1]
-
-    def _with_others(
-        self, y: Tensor, w: Tensor, q: Tensor, k: Tensor, s: Tensor, s2: Tensor, carried: Tensor,
-        dk: Tensor | None, dv: tuple, pairs: Pairs,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """The terms of neighbours, added to ``y`` (A, F) and ``w`` (A, 3, F); both directions share the filters."""
+    def _scalars(
+        self, q: Tensor, k: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, pairs: Pairs
+    ) -> Tensor:  # fmt: skip
+        """The scalars y (A, F): the terms j = i, which have one filter for all atoms, then those of neighbours."""
+        product, own = q * k, s
+        if dk is not None:
+            product = product * dk[-1]
+        if dv is not None:
+            own = own * dv[-1]
+        y = self._weighted(self._attention(product, pairs.cut[-1:]), own)
 
         def gathered(atoms: Tensor, index: Tensor) -> Tensor:
-            return atoms.index_select(0, index).unflatten(0, (2, len(index) // 2))  # (2, P, …)
+            return atoms.index_select(0, index).unflatten(0, (2, len(index) // 2))  # (2, P, F)
 
-        product = gathered(q, pairs.receiver) * gathered(k, pairs.sender)
-        scalar, along, vector = (gathered(t, pairs.sender) for t in (s, s2, carried))
+        product, others = gathered(q, pairs.receiver) * gathered(k, pairs.sender), gathered(s, pairs.sender)
         if dk is not None:
             product = product * dk[:-1]
-        if dv[0] is not None:
-            scalar, along, vector = scalar * dv[0][:-1], along * dv[2][:-1], vector * dv[1][:-1].unsqueeze(1)
-        scalar = self._weighted(self._attention(product, pairs.cut[:-1]), scalar)
-        vector = torch.addcmul(
-            vector, along.unsqueeze(2), pairs.unit.unflatten(0, (2, len(pairs.unit) // 2))[..., None]
-        )
+        if dv is not None:
+            others = others * dv[:-1]
+        others = self._weighted(self._attention(product, pairs.cut[:-1]), others)
         if pairs.smooth is not None:
-            scalar = scalar * pairs.smooth[:-1].unsqueeze(1)
-            vector = vector * pairs.smooth[:-1].view(-1, 1, 1)
-        y = y.index_add(0, pairs.receiver, scalar.flatten(0, 1))
-        return y, w.index_add(0, pairs.receiver, vector.flatten(0, 1))
+            others = others * pairs.smooth[:-1].unsqueeze(1)
+        return y.index_add(0, pairs.receiver, others.flatten(0, 1))
+
+    @staticmethod
+    def _vectors(
+        carried: Tensor, s2: Tensor, filter1: Tensor | None, filter2: Tensor | None, pairs: Pairs
+    ) -> Tensor:  # fmt: skip
+        """The vectors w (A, 3, F); the terms j = i have no direction."""
+        own = carried if filter1 is None else carried * filter1[-1]
+        filters = (None, None) if filter1 is None else (filter1[:-1], filter2[:-1])
+        smooth = None if pairs.smooth is None else pairs.smooth[:-1].unsqueeze(1)
+        (others,) = apply_chunked(
+            VectorMessages, carried, s2, *filters, pairs.unit, pairs.receiver, pairs.sender, smooth
+        )  # fmt: skip
+        return (own + others).transpose(0, 1)
 
 
 class GatedBlock(nn.Module):
@@ -254,9 +343,10 @@ class TorchMDNet(nn.Module):
         if self.neighbor_embedding is not None:
             x = self.neighbor_embedding(batch.z, x, pairs)
         v = x.new_zeros(len(x), 3, x.shape[1])
+        last = self.attention_layers[-1]
         for layer in self.attention_layers:
-            dx, dv = layer(x, v, pairs)
-            x, v = x + dx, v + dv
+            dx, dv = layer(x, v, pairs, vectors=noise or layer is not last)
+            x, v = x + dx, v if dv is None else v + dv
         x = self.out_norm(x)
         found = self._energy(x, batch) if energy else None
         if not noise:
