@@ -83,6 +83,7 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     models.add_argument("--seconds", type=float, default=20.0, help="for each model and task")
     models.add_argument("--device", default="cpu", help="cpu or cuda")
     models.add_argument("--sizes", nargs="*", type=int, help="atoms, of inference with forces")
+    models.add_argument("--compile", action="store_true", help="fuse our layers with torch.compile")
     models.add_argument("--json", type=Path, help="write the numbers here too")
     models.set_defaults(function=_bench_models)
 
@@ -180,7 +181,8 @@ def _bench_models(options: argparse.Namespace) -> None:
     for name in names:
         entry(name)
     sizes = SIZES if options.sizes is None else options.sizes
-    found = bench_models(options.scales, names, options.batch_size, options.seconds, options.device, sizes)
+    found = bench_models(options.scales, names, options.batch_size, options.seconds, options.device, sizes,
+                         options.compile)  # fmt: skip
     sys.stdout.write(tables(found) + "\n")
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -62,11 +62,14 @@ def select(config: RunConfig, found: Splits) -> dict[str, list[Selection]]:
     return out
 
 
-def _initial_model(config: RunConfig) -> nn.Module:
+def _initial_model(config: RunConfig, execution: Execution) -> nn.Module:
     """The model with initial weights drawn from the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return models.build(config.model, config.settings)
+        model = models.build(config.model, config.settings)
+    if execution.compiled:
+        models.compile_layers(config.model, model, noise=config.task == "denoising")
+    return model
 
 
 def _loader(config: RunConfig, data: ConformationBatches, shuffle: bool) -> DataLoader:
@@ -87,7 +90,7 @@ def _facts(
 
 def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weights | None = None) -> Outcome:
     """Pre-train: metrics are the validation denoising error and the part of the noise that is rigid motion."""
-    model = _initial_model(config)
+    model = _initial_model(config, execution)
     found = splits(config)
     data = {k: ConformationBatches(v, config.settings.cutoff, config.sigma) for k, v in select(config, found).items()}
     task = DenoisingTask(model, config.training, config.sigma)
@@ -116,7 +119,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
 
     R² is the share of the variance about the baseline (`scaling`) that the model explains: 0 for the baseline alone.
     """
-    model = _initial_model(config)
+    model = _initial_model(config, execution)
     if weights is not None:
         transfer(model, config.model, weights)
     found = splits(config)

@@ -21,12 +21,14 @@ from lib.tasks import Task
 class Execution:
     """How a fit runs, which is no part of its settings: progress bar, TensorBoard beside the CSV log, accelerator.
 
-    The same settings give the same bits on the CPU (one thread) and, on a GPU, the same numbers up to rounding.
+    The same settings give the same bits on the CPU (one thread) and, on a GPU or with ``compiled`` layers
+    (`models.compile_layers`), the same numbers up to rounding.
     """
 
     progress: bool = True
     tensorboard: bool = False
     accelerator: str = "auto"  # a GPU where torch sees CUDA, else the CPU; or a name that Lightning knows
+    compiled: bool = False
 
     def resolve(self) -> str:
         """The accelerator for Lightning; never Apple's MPS by itself, which lacks float64."""

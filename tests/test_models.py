@@ -1,6 +1,7 @@
 """One contract for every model: symmetries, batch independence, odd geometries, both precisions; released weights."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -352,3 +353,25 @@ def test_paper_settings_are_the_defaults():
 def test_unknown_model_or_setting(name, settings, word):
     with pytest.raises(ValueError, match=word):
         models.build(name, settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "small"), [("se3_transformer", {"n_layers": 1, "degrees": 2}), ("torchmd_net", {"num_layers": 1})]
+)
+def test_compiled_layers_give_the_same_energies(name, small):
+    """torch.compile needs a C++ compiler: left out where there is none."""
+    if shutil.which("g++") is None and shutil.which("clang++") is None:
+        pytest.skip("no C++ compiler")
+    model = build(name, torch.float32, **small)
+    z, pos, molecule = molecules()
+    before = answer(model, torch.float32, z, pos, molecule)
+    models.compile_layers(name, model, noise=False)
+    batch = Batch.from_arrays(z, pos, molecule).to("cpu", torch.float32)
+    torch.testing.assert_close(model(batch, noise=False).energy, before.energy, rtol=1e-4, atol=1e-4)
+    torch._dynamo.reset()
+
+
+def test_nothing_is_compiled_where_the_noise_is_a_gradient():
+    model = build("schnet", torch.float32)
+    models.compile_layers("schnet", model, noise=True)
+    assert all(layer._compiled_call_impl is None for layer in model.interactions)

@@ -38,6 +38,7 @@ def bench_models(
     seconds: float = 20.0,
     device: str = "cpu",
     sizes: Sequence[int] = SIZES,
+    compiled: bool = False,
 ) -> dict[str, Any]:
     """Rates of all models at the widths of ``scales``.
 
@@ -48,6 +49,7 @@ def bench_models(
         seconds: how long each pair of models takes turns at each task.
         device: ``cpu`` (one thread) or ``cuda``.
         sizes: atoms of the clusters on which inference with forces is timed.
+        compiled: `models.compile_layers` for ours in training steps.
     """
     with one_thread():
         arrays = _conformations(batch_size)
@@ -57,11 +59,11 @@ def bench_models(
             for name in names:
                 for energy in (False, True):
                     steps.append({"widths": scale, "model": models.MODELS[name].label}
-                                 | _steps(name, scale, arrays, energy, seconds, device, rate))  # fmt: skip
+                                 | _steps(name, scale, arrays, energy, seconds, device, rate, compiled))  # fmt: skip
                 growth += [{"widths": scale, "model": models.MODELS[name].label, "atoms": n}
                            | _inference(name, scale, n, seconds / 10, device) for n in sizes]  # fmt: skip
     about = {"hardware": hardware(), "device": device, "torch": torch.__version__, "matrix rate (GFLOP/s)": rate / 1e9,
-             "molecules in a batch": batch_size, "atoms": ATOMS}  # fmt: skip
+             "molecules in a batch": batch_size, "atoms": ATOMS, "compiled": compiled}  # fmt: skip
     return {"about": about, "steps": steps, "inference with forces": growth}
 
 
@@ -111,12 +113,15 @@ def _pair(name: str, scale: str) -> tuple[nn.Module, nn.Module]:
 
 
 def _steps(
-    name: str, scale: str, arrays: Arrays, energy: bool, seconds: float, device: str, rate: float
+    name: str, scale: str, arrays: Arrays, energy: bool, seconds: float, device: str, rate: float, compiled: bool
 ) -> dict[str, Any]:
     ours, other = (model.to(device) for model in _pair(name, scale))
     works = [_step(model, ours.settings.cutoff, arrays, energy, device) for model in (ours, other)]
     difference = _difference(ours, other, arrays, energy, device)
     with FlopCounterMode(display=False) as counter:
+        works[0]()
+    if compiled:
+        models.compile_layers(name, ours, noise=not energy)
         works[0]()
     times: list[list[float]] = [[], []]
     until = time.perf_counter() + seconds

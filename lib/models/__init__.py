@@ -15,6 +15,7 @@ from torch import nn
 
 from lib.errors import look_up
 from lib.models.egnn import EGNN, EGNNSettings
+from lib.models.gradient import GradientModel
 from lib.models.prediction import Prediction
 from lib.models.released import RELEASED, fill, read_state, settings_of
 from lib.models.schnet import SchNet, SchNetSettings
@@ -31,6 +32,7 @@ class Entry:
             reflections.
         continuous: whether the energy is continuous where an atom crosses the cutoff with ``smooth_cutoff`` off; with
             it on, every model's is.
+        layers: its modules, or lists of them, that `compile_layers` compiles.
     """
 
     module: type[nn.Module]
@@ -38,14 +40,16 @@ class Entry:
     label: str
     symmetry: str = "E(3)"
     continuous: bool = False
+    layers: tuple[str, ...] = ()
 
 
 MODELS: dict[str, Entry] = {
-    "schnet": Entry(SchNet, SchNetSettings, "SchNet", continuous=True),
-    "se3_transformer": Entry(SE3Transformer, SE3TransformerSettings, "SE(3)-Transformer", symmetry="SE(3)"),
+    "schnet": Entry(SchNet, SchNetSettings, "SchNet", continuous=True, layers=("interactions",)),
+    "se3_transformer": Entry(SE3Transformer, SE3TransformerSettings, "SE(3)-Transformer", symmetry="SE(3)",
+                             layers=("attention", "convolution")),
     "egnn": Entry(EGNN, EGNNSettings, "EGNN"),
-    "torchmd_net": Entry(TorchMDNet, TorchMDNetSettings, "TorchMD-Net"),
-}
+    "torchmd_net": Entry(TorchMDNet, TorchMDNetSettings, "TorchMD-Net", layers=("attention_layers",)),
+}  # fmt: skip
 
 
 def entry(name: str) -> Entry:
@@ -84,6 +88,20 @@ def build(name: str, settings: Any) -> nn.Module:
     return entry(name).module(settings)
 
 
+def compile_layers(name: str, model: nn.Module, noise: bool) -> None:
+    """Fuse the operations of ``model``'s layers with torch.compile, in place; needs a C++ compiler on a CPU.
+
+    Nothing is compiled where the ``noise`` is a gradient: torch.compile has no second derivatives.
+    """
+    if noise and isinstance(model, GradientModel):
+        return
+    torch._dynamo.config.recompile_limit = 64  # counted over all layers of a class, with and without gradients
+    for prefix in entry(name).layers:
+        found = model.get_submodule(prefix)
+        for layer in found if isinstance(found, nn.ModuleList) else [found]:
+            layer.compile(dynamic=True)
+
+
 def load_released(name: str, config: Mapping[str, Any], state: Mapping[str, Any] | Path | str) -> nn.Module:
     """Model ``name`` with weights of the released code, in the precision of those weights.
 
@@ -105,4 +123,14 @@ def load_released(name: str, config: Mapping[str, Any], state: Mapping[str, Any]
     return fill(name, model, state)
 
 
-__all__ = ["MODELS", "RELEASED", "Entry", "Prediction", "build", "entry", "load_released", "make_settings"]
+__all__ = [
+    "MODELS",
+    "RELEASED",
+    "Entry",
+    "Prediction",
+    "build",
+    "compile_layers",
+    "entry",
+    "load_released",
+    "make_settings",
+]

@@ -78,21 +78,27 @@ def bases(k: int, d: int, degrees: int, dtype: torch.dtype, device: torch.device
     return torch.stack([q, turned]).flatten(2).to(device=device, dtype=dtype)
 
 
-def angular_bases(unit: Tensor, degrees: int) -> dict[tuple[int, int], Tensor]:
+@cache
+def bases_from_all(k: int, degrees: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """`bases` from every degree d to ``k``, side by side: (degrees², 2 (2k+1) Σ_d (2d+1) count)."""
+    found = [bases(k, d, degrees, dtype, device).unflatten(2, (2 * k + 1, -1)) for d in range(degrees)]
+    return torch.cat(found, 3).transpose(0, 1).flatten(1).contiguous()
+
+
+def angular_bases(unit: Tensor, degrees: int) -> dict[int, Tensor]:
     """The bases of half pairs at directions ``unit`` (P, 3) and of the pairs turned round, for all layers.
 
     Returns:
-        By (k, d): (2P, 2k+1, (2d+1) count), each pair followed by the same pair turned round.
+        By degree k: (2P, 2k+1, Σ_d (2d+1) count), each pair followed by the same pair turned round.
     """
     from e3nn.o3 import spherical_harmonics
 
     y = spherical_harmonics(list(range(2 * degrees - 1)), unit, normalize=False, normalization="integral")
     return {
-        (k, d): (y @ bases(k, d, degrees, y.dtype, y.device).transpose(0, 1).flatten(1)).view(
-            2 * len(unit), 2 * k + 1, (2 * d + 1) * count(k, d)
+        k: (y @ bases_from_all(k, degrees, y.dtype, y.device)).view(
+            2 * len(unit), 2 * k + 1, sum((2 * d + 1) * count(k, d) for d in range(degrees))
         )
         for k in range(degrees)
-        for d in range(degrees)
     }
 
 
@@ -143,12 +149,15 @@ class Kernels(nn.Module):
             weights.setdefault((k, d), []).append(weight.view(len(weight), c, count(k, d), self.receivers[r][k]))
         half = len(pairs.distance)
         sent = {d: f.index_select(0, pairs.sender).view(half, 2 * (2 * d + 1), f.shape[2]) for d, f in features.items()}
-        total: Features = {}
+        mixed: dict[int, list[Tensor]] = {}
         for (k, d), parts in weights.items():
-            mixed = torch.bmm(sent[d], torch.cat(parts, 3).flatten(2))  # (P, 2 (2d+1), count x outputs)
-            mixed = mixed.view(2 * half, (2 * d + 1) * count(k, d), sum(part.shape[3] for part in parts))
-            basis = pairs.angular[k, d]
-            total[k] = torch.baddbmm(total[k], basis, mixed) if k in total else torch.bmm(basis, mixed)
+            product = torch.bmm(sent[d], torch.cat(parts, 3).flatten(2))  # (P, 2 (2d+1), count x outputs)
+            outputs = sum(part.shape[3] for part in parts)
+            mixed.setdefault(k, []).append(product.view(2 * half, (2 * d + 1) * count(k, d), outputs))
+        total: Features = {}
+        for k, by_degree in mixed.items():  # d = 0, 1, …, as the bases lie
+            joined = torch.cat(by_degree, 1)
+            total[k] = torch.bmm(pairs.angular[k][:, :, : joined.shape[1]], joined)
         out: list[Features] = [{} for _ in self.receivers]
         for k, message in total.items():
             takers = [r for r, into in enumerate(self.receivers) if k in into]
@@ -182,7 +191,7 @@ class Pairs:
     receiver: Tensor
     sender: Tensor
     distance: Tensor
-    angular: dict[tuple[int, int], Tensor]
+    angular: dict[int, Tensor]
     smooth: Tensor | None
 
 
