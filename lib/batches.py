@@ -29,6 +29,8 @@ class Batch:
         energy: (B,) target, float64 kcal/mol, where there is one.
         noise: (A, 3) Å, what was added to the clean coordinates, where something was.
         index: (B,) conformation numbers in the data set, where known.
+        share: of the step's conformations that are in this batch, times the number of batches among which these are
+            shared: 1 where they are not. The loss, a mean over the batch, counts that many times.
     """
 
     z: Tensor
@@ -39,6 +41,7 @@ class Batch:
     energy: Tensor | None = None
     noise: Tensor | None = None
     index: Tensor | None = None
+    share: float = 1.0
 
     @staticmethod
     def from_arrays(z: Array, pos: Array, molecule: Array, cutoff: float = 5.0, **targets: Array) -> "Batch":

@@ -1,6 +1,5 @@
 """Jobs: what a run of each task does, from its config to weights, history, predictions and metrics in a folder."""
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -72,9 +71,10 @@ def _initial_model(config: RunConfig, execution: Execution) -> nn.Module:
     return model
 
 
-def _loader(config: RunConfig, data: ConformationBatches, shuffle: bool) -> DataLoader:
-    size = config.training.batch_size if shuffle else 4 * config.training.batch_size
-    return make_loader(data, size, config.seed, shuffle)
+def _loader(config: RunConfig, data: ConformationBatches, pieces: int | None = None) -> DataLoader:
+    """Of training, in ``pieces``, or without them of validation and test."""
+    size = 4 * config.training.batch_size if pieces is None else config.training.batch_size
+    return make_loader(data, size, config.seed, shuffle=pieces is not None, pieces=pieces or 1)
 
 
 def _facts(
@@ -94,9 +94,9 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     found = splits(config)
     data = {k: ConformationBatches(v, config.settings.cutoff, config.sigma) for k, v in select(config, found).items()}
     task = DenoisingTask(model, config.training, config.sigma)
-    validation = _loader(config, data["validation"], shuffle=False)
-    fitted = fit(task, _loader(config, data["train"], shuffle=True), validation, folder, execution)
-    _write_history(fitted.log, folder)
+    validation = _loader(config, data["validation"])
+    fitted = fit(task, _loader(config, data["train"], execution.accumulate), validation, folder, execution)
+    (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
     save_weights(folder / "weights.safetensors", config.model, model, task="denoising", sigma=config.sigma)
     metrics = {
         "validation_denoising_error": fitted.best_metric,
@@ -126,9 +126,9 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     data = {k: ConformationBatches(v, config.settings.cutoff) for k, v in select(config, found).items()}
     scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
     task = EnergyTask(model, config.training, scaling)
-    loaders = {part: _loader(config, data[part], shuffle=part == "train") for part in data}
+    loaders = {k: _loader(config, v, execution.accumulate if k == "train" else None) for k, v in data.items()}
     fitted = fit(task, loaders["train"], loaders["validation"], folder, execution)
-    _write_history(fitted.log, folder)
+    (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
     store = found[0][0]
     target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level}
     save_weights(folder / "weights.safetensors", config.model, model, task="energy", target=target)
@@ -153,16 +153,6 @@ def _predict(task: EnergyTask, loader: DataLoader) -> dict[str, NDArray]:
         rows = [(b.index, b.energy, task.predict(b), task.baseline(b)) for b in loader]
     names = ("index", "energy", "prediction", "baseline")
     return {name: torch.cat(column).numpy() for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-
-
-def _write_history(log: Path, folder: Path) -> None:
-    """Keep the validation rows of Lightning's log as ``history.json``, epochs counted from 1."""
-    with open(log, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if any(v for k, v in row.items() if k.startswith("validation_"))]
-    columns = [k for k in rows[0] if k.startswith("validation_")]
-    history = {"epoch": [int(row["epoch"]) + 1 for row in rows]}
-    history |= {column: [float(row[column]) for row in rows] for column in columns}
-    (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
 
 
 JOBS: dict[str, Callable[..., Outcome]] = {"denoising": denoise, "energy": energy}

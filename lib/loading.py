@@ -1,18 +1,21 @@
 """Loading: shuffled batches of conformations from one or several stores, with noise or with energies.
 
-What is drawn depends on (seed, epoch) alone: the order of training conformations and their noise are new each epoch,
-validation noise is the same in all. Gathering is vectorised; one item of the data loader is one whole batch.
+The order of training conformations comes from (seed, epoch) alone, a conformation's noise from (seed, epoch,
+conformation): neither from batch, worker or process. Validation noise is the same in all epochs. Several processes, and
+the pieces of an accumulated step, share the conformations of each step among them. Gathering is vectorised; one item of
+the data loader is one whole batch.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lib.batches import Batch
-from lib.noising import gaussian_noise
+from lib.noising import conformation_noise
 from lib.store import ConformationStore
 
 ORDER, TRAINING_NOISE, FIXED_NOISE = 10, 11, 12  # streams of random numbers, apart from one another
@@ -20,10 +23,11 @@ ORDER, TRAINING_NOISE, FIXED_NOISE = 10, 11, 12  # streams of random numbers, ap
 
 @dataclass(frozen=True)
 class Request:
-    """One batch to load: conformation numbers ``index`` (B,) and the seeds of its noise."""
+    """One batch to load: conformation numbers ``index`` (B,), the key of its noise, and its `Batch.share`."""
 
     index: NDArray[np.int64]
-    noise_seed: tuple[int, ...]
+    noise_key: tuple[int, int]
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,25 +73,34 @@ class ConformationBatches(Dataset):
         molecule = np.repeat(np.arange(len(index)), np.concatenate([p.n_atoms for p in parts]))
         if self.sigma is None:
             energy = np.concatenate([store.relative_energy(chosen) for store, chosen in picked])
-            return Batch.from_arrays(types, positions, molecule, self.cutoff, energy=energy, index=index)
-        noise = gaussian_noise(len(types), self.sigma, np.random.default_rng(request.noise_seed))
-        return Batch.from_arrays(types, positions + noise, molecule, self.cutoff, noise=noise, index=index)
+            batch = Batch.from_arrays(types, positions, molecule, self.cutoff, energy=energy, index=index)
+        else:
+            owners = np.stack([np.sort(which), np.concatenate([chosen for _, chosen in picked])], 1)
+            n_atoms = np.concatenate([p.n_atoms for p in parts])
+            noise = conformation_noise(n_atoms, self.sigma, request.noise_key, owners)
+            batch = Batch.from_arrays(types, positions + noise, molecule, self.cutoff, noise=noise, index=index)
+        return replace(batch, share=request.share)
 
 
 class EpochSampler(Sampler[Request]):
-    """The batches of an epoch; training order and noise change with `set_epoch`, which Lightning calls."""
+    """The batches of an epoch; training order and noise change with `set_epoch`, which Lightning calls.
 
-    def __init__(self, size: int, batch_size: int, seed: int, shuffle: bool) -> None:
+    Each step's conformations are dealt out to the processes of torch.distributed, where there are several, and to
+    ``pieces`` batches one after another. A piece without any gets one with share 0, so that all take equal steps.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int, shuffle: bool, pieces: int = 1) -> None:
         """``shuffle`` is for training: order and noise new each epoch; else both stay."""
-        self.size, self.batch_size, self.seed, self.shuffle, self.epoch = size, batch_size, seed, shuffle, 0
+        self.size, self.batch_size, self.seed, self.shuffle, self.pieces = size, batch_size, seed, shuffle, pieces
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order and noise come next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Number of batches; the last one may be smaller, none is left out."""
-        return -(-self.size // self.batch_size)
+        """Number of batches of a process; the last ones may be smaller, none is left out."""
+        return -(-self.size // self.batch_size) * self.pieces
 
     def __iter__(self) -> Iterator[Request]:
         """The requests of one epoch."""
@@ -95,11 +108,18 @@ class EpochSampler(Sampler[Request]):
         order = np.arange(self.size)
         if self.shuffle:
             order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(self.size)
-        for step, start in enumerate(range(0, self.size, self.batch_size)):
-            yield Request(order[start : start + self.batch_size], (self.seed, stream, epoch, step))
+        rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        parts, key = processes * self.pieces, (self.seed, (stream << 32) + epoch)
+        for start in range(0, self.size, self.batch_size):
+            step = order[start : start + self.batch_size]
+            for piece in range(self.pieces):
+                own = step[piece * processes + rank :: parts]
+                yield Request(own if len(own) else step[:1], key, len(own) * parts / len(step))
 
 
-def make_loader(data: ConformationBatches, batch_size: int, seed: int, shuffle: bool, workers: int = 0) -> DataLoader:
-    """A data loader whose items are whole batches."""
-    sampler = EpochSampler(len(data), batch_size, seed, shuffle)
+def make_loader(
+    data: ConformationBatches, batch_size: int, seed: int, shuffle: bool, workers: int = 0, pieces: int = 1
+) -> DataLoader:
+    """A data loader whose items are whole batches; ``batch_size`` counts those of all processes and ``pieces``."""
+    sampler = EpochSampler(len(data), batch_size, seed, shuffle, pieces)
     return DataLoader(data, batch_size=None, sampler=sampler, num_workers=workers, persistent_workers=workers > 0)

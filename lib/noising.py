@@ -10,9 +10,47 @@ def gaussian_noise(n_atoms: int, sigma: float, generator: np.random.Generator) -
     Raises:
         ValueError: ``sigma`` is not a finite positive number.
     """
+    _check(sigma)
+    return (sigma * generator.standard_normal((n_atoms, 3))).astype(np.float32)
+
+
+def conformation_noise(
+    n_atoms: NDArray[np.integer], sigma: float, key: tuple[int, int], owners: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """Noise of several conformations, each from ``key`` and its owner alone, whatever else is in the batch.
+
+    The generator is Philox, whose counter can be set: Salmon et al. 2011, https://doi.org/10.1145/2063384.2063405.
+
+    Args:
+        n_atoms: (B,) of each conformation.
+        sigma: Å.
+        key: two numbers, not negative.
+        owners: (B, 2) what tells conformations apart, such as data set and conformation number.
+
+    Returns:
+        (sum of ``n_atoms``, 3) Å.
+
+    Raises:
+        ValueError: ``sigma`` is not a finite positive number.
+    """
+    _check(sigma)
+    bits = np.random.Philox(key=np.array(key, dtype=np.uint64))
+    generator, state = np.random.Generator(bits), bits.state
+    noise = np.empty((int(np.sum(n_atoms)), 3), dtype=np.float32)
+    counters = np.zeros((len(owners), 4), dtype=np.uint64)
+    counters[:, 2:] = owners
+    ends = np.cumsum(n_atoms)
+    for counter, start, end in zip(counters, ends - n_atoms, ends, strict=True):
+        state["state"]["counter"] = counter
+        bits.state = state
+        generator.standard_normal(dtype=np.float32, out=noise[start:end])
+    noise *= np.float32(sigma)
+    return noise
+
+
+def _check(sigma: float) -> None:
     if not (np.isfinite(sigma) and sigma > 0):
         raise ValueError(f"sigma = {sigma!r} Å: the noise needs a finite, positive standard deviation")
-    return (sigma * generator.standard_normal((n_atoms, 3))).astype(np.float32)
 
 
 def rigid_part(

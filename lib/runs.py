@@ -2,13 +2,13 @@
 
 A seed changes split, order, noise and initial weights alike. The hash covers every setting and the fingerprints of the
 data, so an edited setting or another data file is another run. A result appears whole or not at all; asked for a
-second time, it is loaded.
+second time, it is loaded. Until then the run lies in a hidden folder, locked by the process that trains it: another
+that asks for the same run waits and loads; a run whose process was killed goes on after its last epoch.
 """
 
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
@@ -27,7 +28,7 @@ from lib.config import Limits, RunConfig
 from lib.jobs import JOBS, UNITS
 from lib.paths import RUNS
 from lib.provenance import available_cores, provenance
-from lib.training import QUIET, SHOWN, Execution
+from lib.training import LAST, QUIET, SHOWN, Execution
 from lib.weights import Weights, load_weights
 
 __all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "stored"]
@@ -84,20 +85,24 @@ def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
     weights = None if config.pretrained is None else run(config.pretrained, execution).weights()
     key = config.key()
     RUNS.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=RUNS))
-    started = time.perf_counter()
-    try:
-        with one_thread():
-            metrics, about = JOBS[config.task](config, part, execution, weights)
-        about |= {"config": config.describe(), "units": {name: UNITS[name] for name in metrics}}
-        about |= {"wall_seconds": round(time.perf_counter() - started, 1), "provenance": provenance()}
-        (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
-        if stored(config) is None:  # nobody else has finished it meanwhile
+    with FileLock(RUNS / f".{key}.lock"):
+        if stored(config) is None:  # nobody has finished it meanwhile
+            _train(config, RUNS / f".{key}", execution, weights)
             shutil.rmtree(RUNS / key, ignore_errors=True)
-            os.replace(part, RUNS / key)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            os.replace(RUNS / f".{key}", RUNS / key)
     return _load(RUNS / key)
+
+
+def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights | None) -> None:
+    """Do the job in ``part``, where one that was interrupted goes on; the result comes last."""
+    part.mkdir(exist_ok=True)
+    goes_on = (part / LAST).exists()
+    started = time.perf_counter()
+    with one_thread():
+        metrics, about = JOBS[config.task](config, part, execution, weights)
+    about |= {"config": config.describe(), "units": {name: UNITS[name] for name in metrics}}
+    about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": goes_on, "provenance": provenance()}
+    (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
 
 
 def run_all(configs: Sequence[RunConfig], workers: int | None = None, title: str = "runs") -> list[Result]:

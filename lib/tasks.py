@@ -14,16 +14,19 @@ from lib.settings import TrainingSettings
 class Task(L.LightningModule):
     """What both tasks share: AdamW, the schedule, and metrics summed over every conformation of an epoch.
 
-    A task gives ``monitor`` (the validation metric whose lowest value is best), `loss` and `errors`.
+    A task gives ``monitor`` (the validation metric whose lowest value is best), `loss`, `errors` and ``summed``, the
+    names of what `errors` counts. ``history`` has the validation metrics by epoch, counted from 1; checkpoints keep it.
     """
 
     monitor: str
+    summed: tuple[str, ...]
 
     def __init__(self, model: nn.Module, settings: TrainingSettings) -> None:
         """``model`` is an entry of `lib.models.MODELS`."""
         super().__init__()
         self.model, self.settings = model, settings
         self.sums: dict[str, float] = {}
+        self.history: dict[str, list[float]] = {}
 
     def loss(self, batch: Batch) -> Tensor:
         """The scalar to minimise, a mean over the batch's conformations."""
@@ -39,22 +42,37 @@ class Task(L.LightningModule):
 
     def training_step(self, batch: Batch) -> Tensor:
         """One step of Lightning's loop."""
-        loss = self.loss(batch)
+        loss = self.loss(batch) * batch.share
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.n_molecules)
         return loss
 
     def on_validation_epoch_start(self) -> None:
         """Begin the sums anew."""
-        self.sums = {}
+        self.sums = dict.fromkeys(self.summed, 0.0)
 
     def validation_step(self, batch: Batch) -> None:
-        """Add one batch to the sums."""
+        """Add one batch to the sums, but for one that stands in for none."""
+        if batch.share == 0:
+            return
         for key, value in self.errors(batch).items():
-            self.sums[key] = self.sums.get(key, 0.0) + value
+            self.sums[key] += value
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over all validation conformations."""
-        self.log_dict({f"validation_{k}": v for k, v in self.metrics(self.sums).items()}, prog_bar=True)
+        totals = torch.tensor([self.sums[key] for key in self.summed], dtype=torch.float64, device=self.device)
+        totals = self.trainer.strategy.reduce(totals, reduce_op="sum").tolist()
+        found = {f"validation_{k}": v for k, v in self.metrics(dict(zip(self.summed, totals, strict=True))).items()}
+        self.log_dict(found, prog_bar=True)
+        for key, value in {"epoch": self.current_epoch + 1, **found}.items():
+            self.history.setdefault(key, []).append(value)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the history."""
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the history."""
+        self.history = checkpoint["history"]
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW with the learning rate of `TrainingSettings.rate`, set before every step."""
@@ -69,6 +87,7 @@ class DenoisingTask(Task):
     """Equation 7: the squared error of the predicted noise, summed over a conformation, mean over conformations."""
 
     monitor = "validation_denoising_error"
+    summed = ("squared", "coordinates")
 
     def __init__(self, model: nn.Module, settings: TrainingSettings, sigma: float) -> None:
         """``sigma`` (Å) is the standard deviation of the noise in the batches."""
@@ -95,6 +114,7 @@ class EnergyTask(Task):
     """Mean squared error of the scaled energy (`scaling.Scaling`), whose numbers are saved with the model."""
 
     monitor = "validation_rmse"
+    summed = ("squared", "absolute", "n")
 
     def __init__(self, model: nn.Module, settings: TrainingSettings, scaling: Scaling) -> None:
         """``scaling`` was fitted to the training conformations."""

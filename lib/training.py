@@ -1,15 +1,20 @@
 """fit(): one training loop for both tasks, on Lightning.
 
-``best.ckpt`` (lowest validation metric) and ``last.ckpt`` are distinct files; the log is ``metrics.csv``.
+``best.ckpt`` (lowest validation metric) and ``last.ckpt`` (written after each epoch) are distinct files; the log is
+``metrics.csv``. A fit whose folder holds a ``last.ckpt`` goes on after it, and ends with the same weights as one that
+was never interrupted. Checkpoints appear whole or not at all.
 """
 
 import logging
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
@@ -29,6 +34,7 @@ class Execution:
     tensorboard: bool = False
     accelerator: str = "auto"  # a GPU where torch sees CUDA, else the CPU; or a name that Lightning knows
     compiled: bool = False
+    accumulate: int = 1  # pieces in which a step's batch goes through the model
 
     def resolve(self) -> str:
         """The accelerator for Lightning; never Apple's MPS by itself, which lacks float64."""
@@ -36,7 +42,22 @@ class Execution:
         return automatic if self.accelerator == "auto" else self.accelerator
 
 
+LAST = "last.ckpt"
 SHOWN, QUIET = Execution(), Execution(progress=False)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are written beside their place, to the disk, and then moved there."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` to ``path``; killed at any moment, it leaves the old file or the new one."""
+        part = Path(f"{path}.part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
 
 
 @dataclass(frozen=True)
@@ -57,7 +78,7 @@ def fit(
     folder: Path,
     execution: Execution = SHOWN,
 ) -> Fitted:
-    """Train ``task`` and leave its best weights in it; checkpoints and logs go to ``folder``.
+    """Train ``task`` and leave its best weights in it; checkpoints and logs go to ``folder``, where it may go on.
 
     Validation sees every conformation, each ``validate_every`` epochs and after the last one.
     """
@@ -74,6 +95,8 @@ def fit(
         max_epochs=settings.epochs,
         accelerator=execution.resolve(),
         devices=1,
+        accumulate_grad_batches=execution.accumulate,
+        plugins=[WholeCheckpoints()],
         logger=loggers,
         callbacks=[checkpoints, last, *([TQDMProgressBar(refresh_rate=20)] if execution.progress else [])],
         check_val_every_n_epoch=settings.validate_every,
@@ -84,7 +107,8 @@ def fit(
         use_distributed_sampler=False,
         inference_mode=False,  # the noise of some models is a gradient, in validation too
     )
-    trainer.fit(task, training, validation)
+    done = folder / LAST
+    trainer.fit(task, training, validation, ckpt_path=done if done.exists() else None, weights_only=True)
     if not checkpoints.best_model_path:
         raise RuntimeError(f"{folder}: no validation ran, so there is no best checkpoint; lower validate_every")
     best = torch.load(checkpoints.best_model_path, map_location="cpu", weights_only=True)
@@ -102,5 +126,6 @@ def quiet() -> None:
     """Leave Lightning's notices about hardware and workers out of notebooks."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*smaller than the logging interval.*", ".*LeafSpec.*"):
-        warnings.filterwarnings("ignore", message=message)
+    for message in ("does not have many workers", "directory .* exists and is not empty",
+                    "smaller than the logging interval", "LeafSpec"):  # fmt: skip
+        warnings.filterwarnings("ignore", message=f".*{message}.*")

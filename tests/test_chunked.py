@@ -10,7 +10,7 @@ from lib.batches import Batch
 from lib.models import chunked
 from lib.models.egnn import EdgeMessages
 from lib.models.schnet import Convolution
-from lib.models.torchmd_net import VectorMessages
+from lib.models.vector_messages import VectorMessages
 
 FUNCTIONS = (EdgeMessages, Convolution, VectorMessages)
 CASES = [

@@ -356,7 +356,7 @@ def test_unknown_model_or_setting(name, settings, word):
 
 
 @pytest.mark.parametrize(
-    ("name", "small"), [("se3_transformer", {"n_layers": 1, "degrees": 2}), ("torchmd_net", {"num_layers": 1})]
+    ("name", "small"), [("se3_transformer", {"n_layers": 1, "degrees": 1}), ("torchmd_net", {"num_layers": 1})]
 )
 def test_compiled_layers_give_the_same_energies(name, small):
     """torch.compile needs a C++ compiler: left out where there is none."""

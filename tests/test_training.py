@@ -217,3 +217,44 @@ def test_mismatched_weights_never_train_from_scratch(tmp_path):
         DataError, match=r"missing \['type_embedding.weight'\], unknown \['extra'\], misshapen \['gcl_0"
     ):
         transfer(build(), "egnn", load_weights(path))
+
+
+class Interrupted(Recording):
+    """Fails at the third epoch's first step."""
+
+    def training_step(self, batch):
+        if self.current_epoch == 2:
+            raise RuntimeError("interrupted")
+        return super().training_step(batch)
+
+
+def test_a_fit_goes_on_after_its_last_epoch(selection, tmp_path):
+    """Two epochs, a break, then one epoch; and nothing at all where it was finished."""
+    data = ConformationBatches([selection], 5.0, sigma=0.2)
+    loaders = make_loader(data, 90, 0, shuffle=True), make_loader(data, 90, 0, shuffle=False)
+    execution = Execution(progress=False, accelerator="cpu")
+    with pytest.raises(RuntimeError, match="interrupted"):
+        fit(Interrupted(build(), SETTINGS, 0.2), *loaders, tmp_path / "fit", execution)
+    for expected in (1, 0):
+        task = Recording(build(), SETTINGS, 0.2)
+        result = fit(task, *loaders, tmp_path / "fit", execution)
+        assert len(task.seen["train"]) == expected
+        assert task.history["epoch"] == [1, 2, 3]
+        assert result.steps == 3
+    whole = Recording(build(), SETTINGS, 0.2)
+    fit(whole, *loaders, tmp_path / "whole", execution)
+    for key, value in task.state_dict().items():
+        assert torch.equal(value, whole.state_dict()[key])
+
+
+def test_pieces_of_a_step_train_alike(selection, tmp_path):
+    """90 conformations in steps of 16: the last step has 10, in pieces of 4, 3 and 3."""
+    data = ConformationBatches([selection], 5.0, sigma=0.2)
+    found = []
+    for pieces in (1, 3):
+        task = DenoisingTask(build(), SETTINGS, 0.2)
+        loaders = make_loader(data, 16, 0, shuffle=True, pieces=pieces), make_loader(data, 90, 0, shuffle=False)
+        result = fit(task, *loaders, tmp_path / str(pieces), Execution(False, accelerator="cpu", accumulate=pieces))
+        assert result.steps == 3 * 6
+        found.append(task.history["validation_denoising_error"])
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
