@@ -2,15 +2,15 @@
 SCALE ?= smoke
 PYTHON ?= python3
 BIN := .venv/bin
+CORES ?= all
+SNAKEMAKE := PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 NOTEBOOKS := $(sort $(notdir $(basename $(wildcard notebooks/[0-9]*.ipynb))))
 
-# both notebooks want the same pre-training: one after the other
-.NOTPARALLEL:
-
-.PHONY: help reproduce test lint lab mini-suite clean .venv $(NOTEBOOKS)
+.PHONY: help reproduce plan test lint lab mini-suite clean .venv $(NOTEBOOKS)
 
 help:
 	@echo "make reproduce [SCALE=smoke|laptop|paper]   run every notebook, write figures/<scale>/"
+	@echo "make plan [SCALE=...]                       what reproduce would do, and what it costs"
 	@echo "make test                                   lint, unit tests, notebooks on an empty run store"
 	@echo "make lab                                    open JupyterLab"
 	@echo "make mini-suite                             make data/mini again from its seed"
@@ -26,8 +26,12 @@ help:
 
 reproduce: .venv
 	@$(BIN)/python -m lib runs plan --scale $(SCALE)
-	@$(MAKE) --no-print-directory SCALE=$(SCALE) $(NOTEBOOKS)
+	$(SNAKEMAKE) --quiet host reason --keep-going --rerun-incomplete --config scale=$(SCALE) fresh=$(FRESH)
 	@echo "tables, figures and executed notebooks are in figures/$(SCALE)/"
+
+plan: .venv
+	@$(BIN)/python -m lib runs plan --scale $(SCALE)
+	$(SNAKEMAKE) --dry-run --quiet rules --config scale=$(SCALE)
 
 $(NOTEBOOKS):
 	@mkdir -p figures/$(SCALE)
@@ -49,4 +53,4 @@ mini-suite: .venv
 	$(BIN)/python -m lib mini-suite
 
 clean:
-	rm -rf cache
+	rm -rf cache .snakemake

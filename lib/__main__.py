@@ -1,4 +1,4 @@
-"""The command line: ``python -m lib data|mini-suite|runs|bench …``; each ``--help`` says more."""
+"""The command line: ``python -m lib data|mini-suite|run|runs|export|bench …``; each ``--help`` says more."""
 
 import argparse
 import inspect
@@ -18,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_data(commands)
     _add_mini_suite(commands)
     _add_runs(commands)
+    _add_run(commands)
+    _add_export(commands)
     _add_bench(commands)
     options = parser.parse_args(arguments)
     try:
@@ -63,9 +65,50 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("runs", help="what is stored, and what a scale costs")
     actions = parser.add_subparsers(required=True, metavar="action")
     actions.add_parser("list", help="stored results").set_defaults(function=_list_runs)
+    show = actions.add_parser("show", help="all that is known of one result")
+    show.add_argument("key", help="of the run, or its beginning")
+    show.set_defaults(function=_show_run)
+    actions.add_parser("verify", help="check every stored result").set_defaults(function=_verify_runs)
+    actions.add_parser("gc", help="remove unfinished runs that nobody trains, and other versions'").set_defaults(
+        function=_collect_runs
+    )
+    keep = actions.add_parser("record", help="write stored results to data/results/NAME")
+    keep.add_argument("name", help="for example a scale")
+    keep.add_argument("keys", nargs="+", help="of the runs, or their beginnings")
+    keep.set_defaults(function=_record_runs)
+    train = actions.add_parser("train", help="what the batch gives one job: a scale's runs of one model and seed")
+    train.add_argument("--scale", default="smoke")
+    train.add_argument("--model", required=True)
+    train.add_argument("--seed", type=int, required=True)
+    train.add_argument("--workers", type=int, default=1, help="processes")
+    train.set_defaults(function=_train_shard)
     plan = actions.add_parser("plan", help="runs of a scale, those stored, and the core-minutes of the others")
     plan.add_argument("--scale", default="smoke")
     plan.set_defaults(function=_plan)
+
+
+def _add_run(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("run", help="train one run of a scale; under torchrun, with several processes")
+    parser.add_argument("--scale", default="smoke")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--data", help="energies of this data set (ani1x, md22/DHA …); without it, pre-training")
+    parser.add_argument("--pretrained", action="store_true", help="start from the pre-training of the same seed")
+    parser.add_argument("--learning-rate", type=float, help="of the energies; default: the scale's first")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--devices", type=int, default=1, help="processes on each node")
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--accelerator", default="auto")
+    parser.add_argument("--precision", default="32-true", help="32-true, bf16-mixed or 16-mixed")
+    parser.add_argument("--accumulate", type=int, default=1, help="pieces of a step's batch")
+    parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile")
+    parser.set_defaults(function=_run)
+
+
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("export", help="write a run's weights for others, as one safetensors file")
+    parser.add_argument("run", help="key of a stored run, or its beginning")
+    parser.add_argument("file", type=Path, nargs="?", help="default: MODEL-TASK-KEY.safetensors")
+    parser.set_defaults(function=_export)
 
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:
@@ -171,6 +214,78 @@ def _list_runs(_: argparse.Namespace) -> None:
         metrics = ", ".join(f"{k} {v:.4g} {result.about['units'][k]}" for k, v in result.metrics.items())
         config = result.about["config"]
         sys.stdout.write(f"{result.key} {config['task']} {config['model']} seed {config['seed']}: {metrics}\n")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from lib.runs import run
+    from lib.scales import get_scale
+    from lib.training import Execution
+
+    scale = get_scale(options.scale)
+    if options.data is None:
+        config = scale.pretrain(options.model, options.seed)
+    else:
+        rate = options.learning_rate or scale.learning_rates[0]
+        config = scale.finetune(options.model, options.data, options.pretrained, rate, options.seed)
+    result = run(config, Execution(
+        progress=sys.stderr.isatty(), accelerator=options.accelerator, compiled=options.compile,
+        accumulate=options.accumulate, devices=options.devices, nodes=options.nodes, precision=options.precision,
+    ))  # fmt: skip
+    sys.stdout.write(f"{result.key} {json.dumps(result.metrics)}\n")
+
+
+def _train_shard(options: argparse.Namespace) -> None:
+    from lib.comparison import shard
+    from lib.models import entry
+    from lib.runs import run_all
+
+    entry(options.model)
+    for result in run_all(shard(options.scale, options.model, options.seed), options.workers):
+        sys.stdout.write(f"{result.key} {result.source} {json.dumps(result.metrics)}\n")
+
+
+def _show_run(options: argparse.Namespace) -> None:
+    from lib.upkeep import find_result
+
+    result = find_result(options.key)
+    sys.stdout.write(json.dumps({"key": result.key, "metrics": result.metrics, **result.about}, indent=1) + "\n")
+
+
+def _verify_runs(_: argparse.Namespace) -> None:
+    from lib.upkeep import WHOLE, verify
+
+    verdicts = verify()
+    for key, verdict in verdicts.items():
+        sys.stdout.write(f"{key}: {verdict}\n")
+    broken = sum(verdict != WHOLE for verdict in verdicts.values())
+    if broken:
+        raise ValueError(f"{broken} of {len(verdicts)} runs are not whole: remove their folders, or runs gc")
+
+
+def _collect_runs(_: argparse.Namespace) -> None:
+    from lib.upkeep import collect
+
+    for path in collect():
+        sys.stdout.write(f"removed {path}\n")
+
+
+def _record_runs(options: argparse.Namespace) -> None:
+    from lib.results import record
+    from lib.upkeep import find_result
+
+    for key in options.keys:
+        sys.stdout.write(f"{record(find_result(key), options.name)}\n")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from lib.upkeep import find_result
+    from lib.weights import export_weights
+
+    result = find_result(options.run)
+    config = result.about["config"]
+    path = options.file or Path(f"{config['model']}-{config['task']}-{result.key}.safetensors")
+    export_weights(result.weights(), result.about, result.key, path)
+    sys.stdout.write(f"{path}\n")
 
 
 def _bench_models(options: argparse.Namespace) -> None:

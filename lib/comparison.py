@@ -141,6 +141,22 @@ def plan_scale(name: str) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame([_todo(scale, "energy, systems of MD22 beside a ridge", alone)])])
 
 
+def shards(name: str) -> list[tuple[str, int]]:
+    """What the batch deals out at the scale called ``name``: every model with every seed."""
+    scale = get_scale(name)
+    return [(model, seed) for model in scale.models for seed in scale.seeds]
+
+
+def shard(name: str, model: str, seed: int) -> list[RunConfig]:
+    """The runs of `shards`' item that do not wait for another seed's: pre-training, candidates, and yardsticks."""
+    scale = get_scale(name)
+    cells = grid([model], PRE_TRAINING_DATA)
+    alone = []
+    if (model, seed) == (YARDSTICK, scale.seeds[0]):
+        alone = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, seed)
+    return [*pretrainings(scale, cells, [seed]), *candidates(scale, cells, [seed]), *alone]
+
+
 def _seconds(scale: Scale, config: RunConfig) -> float:
     per_conformation = scale.seconds.get(config.model, (float("nan"),) * 2)[config.task == "energy"]
     passed = sum(len(s.index) for s in select(config, splits(config))["train"]) * config.training.epochs

@@ -20,7 +20,7 @@ from lib.scaling import Scaling
 from lib.splits import FINE_TUNING, PRE_TRAINING, Split, make_split, subsample
 from lib.store import ConformationStore
 from lib.tasks import DenoisingTask, EnergyTask
-from lib.training import Execution, fit
+from lib.training import Execution, fit, is_first_process
 from lib.weights import Weights, save_weights, transfer
 
 UNITS = {
@@ -71,10 +71,10 @@ def _initial_model(config: RunConfig, execution: Execution) -> nn.Module:
     return model
 
 
-def _loader(config: RunConfig, data: ConformationBatches, pieces: int | None = None) -> DataLoader:
+def _loader(config: RunConfig, data: ConformationBatches, pieces: int | None = None, alone: bool = False) -> DataLoader:
     """Of training, in ``pieces``, or without them of validation and test."""
     size = 4 * config.training.batch_size if pieces is None else config.training.batch_size
-    return make_loader(data, size, config.seed, shuffle=pieces is not None, pieces=pieces or 1)
+    return make_loader(data, size, config.seed, shuffle=pieces is not None, pieces=pieces or 1, alone=alone)
 
 
 def _facts(
@@ -96,11 +96,13 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     task = DenoisingTask(model, config.training, config.sigma)
     validation = _loader(config, data["validation"])
     fitted = fit(task, _loader(config, data["train"], execution.accumulate), validation, folder, execution)
+    if not is_first_process():
+        return {}, {}
     (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
     save_weights(folder / "weights.safetensors", config.model, model, task="denoising", sigma=config.sigma)
     metrics = {
         "validation_denoising_error": fitted.best_metric,
-        "validation_rigid_part": _rigid_share(validation, config),
+        "validation_rigid_part": _rigid_share(_loader(config, data["validation"], alone=True), config),
     }
     return metrics, _facts(config, folder, found, data, fitted.steps)
 
@@ -128,11 +130,13 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     task = EnergyTask(model, config.training, scaling)
     loaders = {k: _loader(config, v, execution.accumulate if k == "train" else None) for k, v in data.items()}
     fitted = fit(task, loaders["train"], loaders["validation"], folder, execution)
+    if not is_first_process():
+        return {}, {}
     (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
     store = found[0][0]
     target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level}
     save_weights(folder / "weights.safetensors", config.model, model, task="energy", target=target)
-    test = _predict(task, loaders["test"])
+    test = _predict(task, _loader(config, data["test"], alone=True))
     test["index"] = data["test"].selections[0].index[test["index"]]
     test["molecule"] = store.molecule_of(test["index"])
     np.savez_compressed(folder / "predictions.npz", **test)

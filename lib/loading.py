@@ -85,14 +85,17 @@ class ConformationBatches(Dataset):
 class EpochSampler(Sampler[Request]):
     """The batches of an epoch; training order and noise change with `set_epoch`, which Lightning calls.
 
-    Each step's conformations are dealt out to the processes of torch.distributed, where there are several, and to
-    ``pieces`` batches one after another. A piece without any gets one with share 0, so that all take equal steps.
+    Each step's conformations are dealt out to the processes of torch.distributed, where there are several and each is
+    not ``alone``, and to ``pieces`` batches one after another. A piece without any gets one with share 0, so that all
+    take equal steps.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int, shuffle: bool, pieces: int = 1) -> None:
+    def __init__(
+        self, size: int, batch_size: int, seed: int, shuffle: bool, pieces: int = 1, alone: bool = False
+    ) -> None:
         """``shuffle`` is for training: order and noise new each epoch; else both stay."""
         self.size, self.batch_size, self.seed, self.shuffle, self.pieces = size, batch_size, seed, shuffle, pieces
-        self.epoch = 0
+        self.alone, self.epoch = alone, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order and noise come next."""
@@ -108,7 +111,8 @@ class EpochSampler(Sampler[Request]):
         order = np.arange(self.size)
         if self.shuffle:
             order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(self.size)
-        rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        together = dist.is_initialized() and not self.alone
+        rank, processes = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
         parts, key = processes * self.pieces, (self.seed, (stream << 32) + epoch)
         for start in range(0, self.size, self.batch_size):
             step = order[start : start + self.batch_size]
@@ -118,8 +122,24 @@ class EpochSampler(Sampler[Request]):
 
 
 def make_loader(
-    data: ConformationBatches, batch_size: int, seed: int, shuffle: bool, workers: int = 0, pieces: int = 1
+    data: ConformationBatches,
+    batch_size: int,
+    seed: int,
+    shuffle: bool,
+    workers: int = 0,
+    pieces: int = 1,
+    alone: bool = False,
 ) -> DataLoader:
-    """A data loader whose items are whole batches; ``batch_size`` counts those of all processes and ``pieces``."""
-    sampler = EpochSampler(len(data), batch_size, seed, shuffle, pieces)
+    """A data loader whose items are whole batches; ``batch_size`` counts those of all processes and ``pieces``.
+
+    Args:
+        data: what is loaded.
+        batch_size: conformations of a step.
+        seed: of order and noise.
+        shuffle: for training.
+        workers: processes that load.
+        pieces: in which each process takes its part of a step.
+        alone: every process gets everything.
+    """
+    sampler = EpochSampler(len(data), batch_size, seed, shuffle, pieces, alone)
     return DataLoader(data, batch_size=None, sampler=sampler, num_workers=workers, persistent_workers=workers > 0)

@@ -12,85 +12,66 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
+import torch.distributed as dist
 from filelock import FileLock
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from lib.config import Limits, RunConfig
 from lib.jobs import JOBS, UNITS
 from lib.paths import RUNS
 from lib.provenance import available_cores, provenance
-from lib.training import LAST, QUIET, SHOWN, Execution
-from lib.weights import Weights, load_weights
+from lib.results import Result, find_record, load_result
+from lib.training import LAST, QUIET, SHOWN, Execution, is_first_process
+from lib.weights import Weights
 
 __all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "stored"]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a run left in ``folder``: ``metrics`` with `UNITS`, and ``about`` (settings, splits, provenance, time)."""
-
-    key: str
-    folder: Path
-    metrics: dict[str, float]
-    about: dict[str, Any]
-
-    def predictions(self) -> dict[str, NDArray]:
-        """Of an energy run: test conformations ``index``, ``molecule``, ``energy``, ``prediction``, ``baseline``."""
-        with np.load(self.folder / "predictions.npz") as file:
-            return dict(file)
-
-    def history(self) -> dict[str, list[float]]:
-        """Validation metrics by epoch (counted from 1)."""
-        return json.loads((self.folder / "history.json").read_text(encoding="utf-8"))
-
-    def weights(self) -> Weights:
-        """The weights of the best epoch.
-
-        Raises:
-            DataError: the file is gone or broken.
-        """
-        return load_weights(self.folder / "weights.safetensors")
-
-
 def stored(config: RunConfig) -> Result | None:
-    """The result of ``config`` where it is stored."""
-    folder = RUNS / config.key()
-    return _load(folder) if (folder / "result.json").exists() else None
+    """The result of ``config`` where it is stored or recorded."""
+    return _found(config.key())
+
+
+def _found(key: str) -> Result | None:
+    folder = RUNS / key
+    return load_result(folder) if (folder / "result.json").exists() else find_record(key)
 
 
 def all_stored() -> list[Result]:
-    """Every stored result, by key."""
-    return [_load(path.parent) for path in sorted(RUNS.glob("[!.]*/result.json"))]
-
-
-def _load(folder: Path) -> Result:
-    content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return Result(folder.name, folder, content["metrics"], content["about"])
+    """Every stored result, by key; records left out."""
+    return [load_result(path.parent) for path in sorted(RUNS.glob("[!.]*/result.json"))]
 
 
 def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
     """Load the result of ``config``, or train it, and the pre-training that it starts from, and store it."""
-    found = stored(config)
-    if found is not None:
-        return found
-    weights = None if config.pretrained is None else run(config.pretrained, execution).weights()
+    return stored(config) or _run(config, execution)
+
+
+def _run(config: RunConfig, execution: Execution) -> Result:
+    """Train ``config``, unless it is stored with its weights."""
+    weights = None
+    if config.pretrained is not None:
+        source = run(config.pretrained, execution)
+        weights = (source if source.has_weights() else _run(config.pretrained, execution)).weights()
     key = config.key()
     RUNS.mkdir(parents=True, exist_ok=True)
-    with FileLock(RUNS / f".{key}.lock"):
-        if stored(config) is None:  # nobody has finished it meanwhile
+    first = int(os.environ.get("RANK", "0")) == 0
+    with FileLock(RUNS / f".{key}.lock") if first else nullcontext():
+        if not (RUNS / key / "result.json").exists():  # nobody has finished it meanwhile
             _train(config, RUNS / f".{key}", execution, weights)
-            shutil.rmtree(RUNS / key, ignore_errors=True)
-            os.replace(RUNS / f".{key}", RUNS / key)
-    return _load(RUNS / key)
+            if first:
+                shutil.rmtree(RUNS / key, ignore_errors=True)
+                os.replace(RUNS / f".{key}", RUNS / key)
+                for checkpoint in (RUNS / key).glob("*.ckpt*"):
+                    checkpoint.unlink()
+    if dist.is_initialized():
+        dist.barrier()  # the others wait for the first one's files
+    return load_result(RUNS / key)
 
 
 def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights | None) -> None:
@@ -100,6 +81,8 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     started = time.perf_counter()
     with one_thread():
         metrics, about = JOBS[config.task](config, part, execution, weights)
+    if not is_first_process():
+        return
     about |= {"config": config.describe(), "units": {name: UNITS[name] for name in metrics}}
     about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": goes_on, "provenance": provenance()}
     (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")

@@ -12,8 +12,9 @@ from lib.comparison import Arm
 from lib.datasets import LABELS
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
+from lib.results import Result
 from lib.scales import Scale
-from lib.statistics import METRICS, Errors, compare
+from lib.statistics import METRICS, compare
 
 COLUMNS = ["item", "dataset", "system", "model", "pretrained", "metric", "unit", "value", "low", "high", "n_seeds",
            "source", "paper_value"]  # fmt: skip
@@ -38,7 +39,7 @@ def table2(scale: Scale, arms: Sequence[Arm]) -> pd.DataFrame:
     paper = paper_table2().set_index(["dataset", "model", "pretrained", "metric"])["value"]
     rows = []
     for scratch, tuned in zip(arms[::2], arms[1::2], strict=True):
-        errors = [[Errors.of(r.predictions()) for r in arm.results] for arm in (scratch, tuned)]
+        errors = [[r.errors() for r in arm.results] for arm in (scratch, tuned)]
         for metric in METRICS:
             for kind, interval in zip(("no", "yes", "improvement"), compare(*errors, metric), strict=True):
                 key = (LABELS[scratch.data], MODELS[scratch.model].label, kind, metric)
@@ -48,10 +49,15 @@ def table2(scale: Scale, arms: Sequence[Arm]) -> pd.DataFrame:
                     "dataset": scale.data_label(scratch.data), "system": "", "model": key[1], "pretrained": kind,
                     "metric": metric, "unit": "%" if kind == "improvement" else "kcal/mol",
                     "value": interval.value, "low": interval.low, "high": interval.high,
-                    "n_seeds": len(scratch.results), "source": "trained",
+                    "n_seeds": len(scratch.results), "source": _source([*scratch.results, *tuned.results]),
                     "paper_value": paper.get(key, float("nan")) if plain else float("nan"),
                 })  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _source(results: Sequence[Result]) -> str:
+    """Where a number of several runs comes from: recorded, trained (on this machine), or both."""
+    return " and ".join(sorted({result.source for result in results}))
 
 
 def beside_paper(table: pd.DataFrame) -> pd.DataFrame:

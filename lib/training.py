@@ -14,36 +14,77 @@ from typing import Any
 
 import lightning as L
 import torch
+import torch.distributed as dist
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 
 from lib.tasks import Task
 
+LAST = "last.ckpt"
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
 
 @dataclass(frozen=True)
 class Execution:
-    """How a fit runs, which is no part of its settings: progress bar, TensorBoard beside the CSV log, accelerator.
+    """How a fit runs, which is no part of its settings: the same settings give the same bits on one CPU thread.
 
-    The same settings give the same bits on the CPU (one thread) and, on a GPU or with ``compiled`` layers
-    (`models.compile_layers`), the same numbers up to rounding.
+    Elsewhere they give the same numbers up to rounding, whatever the number of processes and pieces; with less than
+    ``32-true`` precision, up to that.
+
+    Attributes:
+        progress: a progress bar.
+        tensorboard: a TensorBoard log beside the CSV log.
+        accelerator: a GPU where torch sees CUDA, else the CPU (``auto``); or a name that Lightning knows.
+        compiled: `models.compile_layers`.
+        accumulate: pieces in which a step's batch goes through the model.
+        devices: processes on each node, started from outside (``torchrun``), each with a part of every step's batch.
+        nodes: machines.
+        precision: one of `PRECISIONS`.
     """
 
     progress: bool = True
     tensorboard: bool = False
-    accelerator: str = "auto"  # a GPU where torch sees CUDA, else the CPU; or a name that Lightning knows
+    accelerator: str = "auto"
     compiled: bool = False
-    accumulate: int = 1  # pieces in which a step's batch goes through the model
+    accumulate: int = 1
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "32-true"
 
     def resolve(self) -> str:
         """The accelerator for Lightning; never Apple's MPS by itself, which lacks float64."""
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         return automatic if self.accelerator == "auto" else self.accelerator
 
+    def plugins(self) -> list[Any]:
+        """For Lightning: checkpoints, and mixed precision where it is asked for."""
+        mixed = [] if self.precision == "32-true" else [WholeBatches(self.precision, self.resolve())]
+        return [WholeCheckpoints(), *mixed]
 
-LAST = "last.ckpt"
+
 SHOWN, QUIET = Execution(), Execution(progress=False)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the only one, or the first of several that train together: the one that writes."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+class WholeBatches(MixedPrecision):
+    """Mixed precision that leaves the batch alone: its energies stay float64."""
+
+    def __init__(self, precision: str, device: str) -> None:
+        """``precision`` is one of `PRECISIONS` but the first."""
+        if precision not in PRECISIONS[1:]:
+            raise ValueError(f"no precision {precision!r}: choose from {PRECISIONS}")
+        super().__init__(precision, device)
+
+    def convert_input(self, data: Any) -> Any:
+        """The same."""
+        return data
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -94,9 +135,12 @@ def fit(
     trainer = L.Trainer(
         max_epochs=settings.epochs,
         accelerator=execution.resolve(),
-        devices=1,
+        devices=execution.devices,
+        num_nodes=execution.nodes,
+        # some parameters get no gradient in one of the tasks
+        strategy="ddp_find_unused_parameters_true" if execution.devices * execution.nodes > 1 else "auto",
         accumulate_grad_batches=execution.accumulate,
-        plugins=[WholeCheckpoints()],
+        plugins=execution.plugins(),
         logger=loggers,
         callbacks=[checkpoints, last, *([TQDMProgressBar(refresh_rate=20)] if execution.progress else [])],
         check_val_every_n_epoch=settings.validate_every,

@@ -1,9 +1,10 @@
 """Weights on disk as safetensors (nothing is executed on reading), with what is needed to build the model again.
 
 The header holds the model's name and settings, the task, the level of theory and the mean and standard deviation of
-the energy target, so that a file alone is a usable potential.
+the energy target, so that a file alone is a usable potential; and a checksum of the parameters, which reading checks.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 
 from lib import models
 from lib.errors import DataError
+
+LICENCE = "MIT"
+UNITS = {"positions": "angstrom", "energy": "kcal/mol, relative to free atoms", "noise": "angstrom"}
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,37 @@ class Weights:
 
 def save_weights(path: Path, name: str, model: nn.Module, **about: Any) -> None:
     """Write ``model``, an entry of `models.MODELS` called ``name``, with ``about`` (JSON values) in the header."""
-    header = {"model": name, "settings": asdict(model.settings), **about}
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    save_file(state, path, metadata={"about": json.dumps(header)})
+    _write(path, {"model": name, "settings": asdict(model.settings), **about}, model.state_dict())
+
+
+def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor]) -> None:
+    state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    save_file(state, path, metadata={"about": json.dumps(about | {"checksum": checksum(state)})})
+
+
+def checksum(state: dict[str, Tensor]) -> str:
+    """SHA-256 of the parameters: names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        value = state[key].contiguous()
+        digest.update(f"{key}|{value.dtype}|{tuple(value.shape)}|".encode() + value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) -> None:
+    """Write ``weights`` for others to use, with units, licence and where they come from in the header.
+
+    Args:
+        weights: of a run.
+        run: what the run says about itself (`results.Result.about`).
+        key: of the run.
+        path: ``.safetensors`` file to write.
+    """
+    about = {k: v for k, v in weights.about.items() if k != "checksum"}
+    about |= {"units": UNITS, "licence": LICENCE, "run": key, "config": run["config"], "splits": run["splits"],
+              "provenance": run["provenance"]}  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, about, weights.state)
 
 
 def load_weights(path: Path) -> Weights:
@@ -62,6 +94,8 @@ def load_weights(path: Path) -> Weights:
         raise DataError(path, "", f"not a whole safetensors file ({error})", remedy) from error
     if not isinstance(about, dict) or not {"model", "settings"} <= set(about):
         raise DataError(path, "metadata", "it does not say which model it holds", remedy)
+    if about.get("checksum", found := checksum(state)) != found:
+        raise DataError(path, "checksum", f"its parameters give {found}, not {about['checksum']}", remedy)
     return Weights(path, state, about)
 
 

@@ -48,7 +48,7 @@ def test_second_call_loads(finetuning, monkeypatch):
     monkeypatch.setattr(runs, "JOBS", {})
     again = run(finetuning, QUIET)
     assert again.metrics == first.metrics
-    assert again.folder == first.folder
+    assert again.path == first.path
     assert set(first.about["units"]) == set(first.metrics)
     assert first.about["provenance"]["torch"]
 
@@ -73,7 +73,7 @@ def test_key_follows_content(finetuning, pretraining, data, tmp_path):
 
 def test_equal_seeds_give_equal_numbers(finetuning, pretraining):
     first = run(replace(finetuning, pretrained=None), QUIET)
-    here = first.folder.rename(first.folder.with_name("aside"))
+    here = first.path.rename(first.path.with_name("aside"))
     again = run(replace(finetuning, pretrained=None), QUIET)
     assert again.metrics == first.metrics
     np.testing.assert_array_equal(again.predictions()["prediction"], np.load(here / "predictions.npz")["prediction"])
@@ -124,10 +124,10 @@ def test_pretrained_weights_are_used(finetuning):
 
 
 def test_lost_pretrained_weights_are_an_error(finetuning, pretraining):
-    (run(pretraining, QUIET).folder / "weights.safetensors").unlink()
+    (run(pretraining, QUIET).path / "weights.safetensors").unlink()
     with pytest.raises(DataError, match="no such weights file"):
         run(replace(finetuning, training=replace(TRAINING, epochs=1)), QUIET)
-    shutil.rmtree(run(pretraining, QUIET).folder)
+    shutil.rmtree(run(pretraining, QUIET).path)
 
 
 def test_folder_without_a_result_is_no_result(pretraining):

@@ -1,0 +1,61 @@
+# The batch: every notebook of a scale by papermill, its runs dealt out by model and seed.
+#
+#   snakemake --cores 2 --config scale=smoke            what `make reproduce` does
+#   snakemake --dry-run --config scale=laptop           what would be done; `python -m lib runs plan` says what it costs
+#   snakemake --executor slurm --jobs 50 --config scale=paper      with snakemake-executor-plugin-slurm installed
+#
+# Killed and started again it does what is missing: runs are stored as they finish and go on after their last epoch.
+
+import sys
+from pathlib import Path
+
+from lib import paths
+from lib.comparison import shards
+
+SCALE = config.get("scale", "smoke")
+FRESH = str(config.get("fresh", ""))
+NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
+FIGURES, WORK = paths.FIGURES / SCALE, paths.CACHE / "batch" / SCALE
+SHARDS = [f"{model}-{seed}" for model, seed in shards(SCALE)]
+PYTHON = sys.executable
+
+
+# all is done: the next call looks at everything again, and finds its runs stored
+onsuccess:
+    for marker in [*WORK.glob("*.done"), *WORK.glob("*.trained")]:
+        marker.unlink()
+
+
+rule all:
+    input:
+        expand(f"{WORK}/{{notebook}}.done", notebook=NOTEBOOKS),
+
+
+rule train:
+    output:
+        touch(f"{WORK}/{{model}}-{{seed}}.trained"),
+    log:
+        f"{WORK}/{{model}}-{{seed}}.log",
+    threads: 1
+    message:
+        f"runs of {{wildcards.model}}, seed {{wildcards.seed}}, scale {SCALE}; log: {{log}}"
+    shell:
+        f"DENOISING_FRESH={FRESH} {PYTHON} -m lib runs train --scale {SCALE} --model {{wildcards.model}} "
+        "--seed {wildcards.seed} > {log} 2>&1"
+
+
+rule notebook:
+    input:
+        notebook="notebooks/{notebook}.ipynb",
+        parameters=f"notebooks/params/{SCALE}.yml",
+        shards=expand(f"{WORK}/{{shard}}.trained", shard=SHARDS),
+    output:
+        touch(f"{WORK}/{{notebook}}.done"),
+    log:
+        f"{WORK}/{{notebook}}.log",
+    threads: workflow.cores or 1
+    message:
+        "notebook {input.notebook} with {input.parameters}; log: {log}"
+    shell:
+        f"mkdir -p {FIGURES} && DENOISING_FRESH={FRESH} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
+        f"-f {{input.parameters}} {{input.notebook}} {FIGURES}/{{wildcards.notebook}}.ipynb > {{log}} 2>&1"

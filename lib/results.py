@@ -1,0 +1,116 @@
+"""Results of runs: as a run left them, or as they were recorded in small text files that come with the project.
+
+A record has the metrics, where they come from, the validation history, and the error of each test conformation; not the
+weights (some are shipped in `WEIGHTS`), nor the predictions.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.errors import DataError
+from lib.paths import DATA
+from lib.statistics import Errors
+from lib.weights import Weights, load_weights
+
+RECORDS, WEIGHTS = DATA / "results", DATA / "weights"
+IGNORE = "DENOISING_FRESH"  # environment variable: set and not empty, records count for nothing
+DIGITS = 4  # of a recorded error, significant
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run's ``metrics`` with their units in ``about`` (settings, splits, provenance, time).
+
+    ``path`` is its folder or, where ``recorded``, the text file.
+    """
+
+    key: str
+    path: Path
+    metrics: dict[str, float]
+    about: dict[str, Any]
+    recorded: bool = False
+
+    @property
+    def source(self) -> str:
+        """For tables: whether the number was read from the record or trained on this machine."""
+        return "recorded" if self.recorded else "trained"
+
+    def predictions(self) -> dict[str, NDArray]:
+        """Of an energy run: test conformations ``index``, ``molecule``, ``energy``, ``prediction``, ``baseline``.
+
+        Raises:
+            DataError: it is a record.
+        """
+        if self.recorded:
+            raise DataError(self.path, "", "a record has errors, not predictions", f"train it again: set {IGNORE}=1")
+        with np.load(self.path / "predictions.npz") as file:
+            return dict(file)
+
+    def errors(self) -> Errors:
+        """Test errors of an energy run, by molecule."""
+        if not self.recorded:
+            return Errors.of(self.predictions())
+        found = json.loads(self.path.read_text(encoding="utf-8"))["errors"]
+        molecule = np.repeat(found["molecule"], found["count"])
+        error = np.array(found["error"])
+        return Errors.of({"molecule": molecule, "prediction": error, "energy": np.zeros_like(error)})
+
+    def history(self) -> dict[str, list[float]]:
+        """Validation metrics by epoch (counted from 1)."""
+        if self.recorded:
+            return json.loads(self.path.read_text(encoding="utf-8"))["history"]
+        return json.loads((self.path / "history.json").read_text(encoding="utf-8"))
+
+    def has_weights(self) -> bool:
+        """Whether `weights` finds a file."""
+        return self._weights_file().exists()
+
+    def weights(self) -> Weights:
+        """The weights of the best epoch.
+
+        Raises:
+            DataError: the file is gone or broken.
+        """
+        return load_weights(self._weights_file())
+
+    def _weights_file(self) -> Path:
+        return WEIGHTS / f"{self.key}.safetensors" if self.recorded else self.path / "weights.safetensors"
+
+
+def load_result(folder: Path) -> Result:
+    """The result that a run left in ``folder``, whose name is its key."""
+    content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return Result(folder.name, folder, content["metrics"], content["about"])
+
+
+def find_record(key: str) -> Result | None:
+    """The recorded result ``key``, unless records are to be ignored."""
+    if os.environ.get(IGNORE):
+        return None
+    for path in sorted(RECORDS.glob(f"*/{key}.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Result(key, path, content["metrics"], content["about"], recorded=True)
+    return None
+
+
+def record(result: Result, name: str) -> Path:
+    """Write ``result`` to the records called ``name``, as one line an item, the same bytes for the same result."""
+    path = RECORDS / name / f"{result.key}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"metrics": result.metrics, "about": result.about, "history": result.history()}
+    if (result.path / "predictions.npz").exists():
+        found = result.predictions()
+        molecule, count = np.unique(found["molecule"], return_counts=True)
+        order = np.argsort(found["molecule"], kind="stable")
+        error = (found["prediction"] - found["energy"])[order]
+        content["errors"] = {"unit": "kcal/mol", "molecule": molecule.tolist(), "count": count.tolist(),
+                             "error": [float(f"{e:.{DIGITS}g}") for e in error]}  # fmt: skip
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    return path

@@ -1,0 +1,79 @@
+"""Upkeep of the run store: check what it holds, and clear what nobody needs."""
+
+import hashlib
+import json
+import math
+import shutil
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lib.config import FORMAT
+from lib.errors import DataError
+from lib.paths import RUNS
+from lib.results import Result, load_result
+from lib.runs import all_stored
+
+WHOLE = "whole"
+
+
+def find_result(key: str) -> Result:
+    """The stored result whose key begins with ``key``.
+
+    Raises:
+        ValueError: none does, or several do.
+    """
+    found = [result for result in all_stored() if result.key.startswith(key)]
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} stored runs begin with {key!r}: python -m lib runs list")
+    return found[0]
+
+
+def verify() -> dict[str, str]:
+    """Whether each stored run is `WHOLE`: its settings make its key, and its files can be read; else what is wrong."""
+    return {path.parent.name: _verdict(path.parent) for path in sorted(RUNS.glob("[!.]*/result.json"))}
+
+
+def _verdict(folder: Path) -> str:
+    try:
+        result = load_result(folder)
+        config = result.about["config"]
+        key = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+        if key != result.key:
+            return f"its settings make the key {key}: they were changed"
+        if config["format"] != FORMAT:
+            return f"of format {config['format']}, this version's is {FORMAT}: nothing will find it"
+        if not all(math.isfinite(value) for value in result.metrics.values()):
+            return f"metrics {result.metrics} are not all finite"
+        result.weights()
+        result.history()
+        if config["task"] == "energy":
+            result.errors()
+    except (DataError, OSError, KeyError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return WHOLE
+
+
+def collect() -> list[Path]:
+    """Remove the unfinished runs that no process trains, runs of another format, and locks nobody holds.
+
+    Returns:
+        What was removed. An unfinished run that is asked for again would have gone on where it stopped.
+    """
+    removed = []
+    for lock in sorted(RUNS.glob(".*.lock")):
+        try:
+            with FileLock(lock, timeout=0):
+                part = lock.with_suffix("")
+                if part.is_dir():
+                    shutil.rmtree(part)
+                    removed.append(part)
+                lock.unlink()
+                removed.append(lock)
+        except Timeout:
+            continue
+    for result in all_stored():
+        if result.about["config"]["format"] != FORMAT:
+            shutil.rmtree(result.path)
+            removed.append(result.path)
+    return removed

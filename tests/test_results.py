@@ -1,0 +1,159 @@
+"""Records, upkeep of the run store, and weights for others."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import MOLECULES, make_molecule, write_ani1
+from filelock import FileLock
+
+from lib import results, runs, upkeep
+from lib.__main__ import main
+from lib.config import RunConfig
+from lib.datasets import DataSet
+from lib.errors import DataError
+from lib.models import make_settings
+from lib.runs import run, stored
+from lib.settings import TrainingSettings
+from lib.training import QUIET
+from lib.weights import load_weights, save_weights, transfer
+
+SETTINGS = make_settings("egnn", {"hidden_channels": 8, "n_layers": 2})
+TRAINING = TrainingSettings(epochs=2, batch_size=16, learning_rate=3e-3)
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch):
+    for module in (runs, upkeep):
+        monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(results, "RECORDS", tmp_path / "records")
+    monkeypatch.setattr(results, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.delenv(results.IGNORE, raising=False)
+
+
+@pytest.fixture
+def configs(tmp_path):
+    molecules = [make_molecule(name, z, 30, k) for k, (name, z) in enumerate(MOLECULES.items())]
+    data = (DataSet("test/ani1", "ani1", str(write_ani1(tmp_path / "ani1.h5", molecules))),)
+    source = RunConfig("denoising", data, "egnn", SETTINGS, TRAINING, seed=0, sigma=0.2)
+    return source, RunConfig("energy", data, "egnn", SETTINGS, TRAINING, 0, baseline="mean", pretrained=source)
+
+
+def forget(result):
+    result.path.rename(result.path.parent.parent / f"aside-{result.key}")
+
+
+def test_a_recorded_result_is_found_instead_of_trained(configs, monkeypatch):
+    trained = [run(config, QUIET) for config in configs]
+    errors, histories = trained[1].errors(), [r.history() for r in trained]
+    for result in trained:
+        results.record(result, "laptop")
+        forget(result)
+    monkeypatch.setattr(runs, "JOBS", {})
+    recorded = [run(config, QUIET) for config in configs]
+    for a, b, history in zip(trained, recorded, histories, strict=True):
+        assert (a.source, b.source) == ("trained", "recorded")
+        assert a.metrics == b.metrics
+        assert b.history() == history
+    found = recorded[1].errors()
+    np.testing.assert_array_equal(found.molecule, errors.molecule)
+    np.testing.assert_allclose(found.squared, errors.squared, rtol=1e-3)
+    np.testing.assert_allclose(found.absolute, errors.absolute, rtol=1e-3)
+    with pytest.raises(DataError, match="not predictions"):
+        recorded[1].predictions()
+    monkeypatch.setenv(results.IGNORE, "1")
+    assert stored(configs[0]) is None
+
+
+def test_fine_tuning_from_a_record_without_weights_trains_them(configs):
+    source = run(configs[0], QUIET)
+    results.record(source, "laptop")
+    forget(source)
+    assert run(configs[0], QUIET).recorded
+    tuned = run(configs[1], QUIET)
+    assert tuned.source == "trained"
+    assert (runs.RUNS / source.key / "weights.safetensors").exists()
+
+
+def test_shipped_weights_stand_in(configs, monkeypatch):
+    source = run(configs[0], QUIET)
+    results.record(source, "laptop")
+    results.WEIGHTS.mkdir()
+    (source.path / "weights.safetensors").rename(results.WEIGHTS / f"{source.key}.safetensors")
+    forget(source)
+    monkeypatch.delitem(runs.JOBS, "denoising")
+    assert run(configs[1], QUIET).source == "trained"
+
+
+def test_records_are_small_text_with_the_same_bytes(configs):
+    result = run(configs[1], QUIET)
+    first = results.record(result, "laptop").read_bytes()
+    assert results.record(result, "laptop").read_bytes() == first
+    content = json.loads(first)
+    assert sum(content["errors"]["count"]) == len(content["errors"]["error"])
+    assert content["about"]["provenance"]["commit"]
+
+
+def test_verify_sees_what_was_changed(configs, capsys):
+    result = run(configs[0], QUIET)
+    assert main(["runs", "verify"]) == 0
+    path = result.path / "result.json"
+    whole = path.read_text()
+    path.write_text(whole.replace('"learning_rate": 0.003', '"learning_rate": 0.004'))
+    assert main(["runs", "verify"]) == 1
+    assert "they were changed" in capsys.readouterr().out
+    path.write_text(whole[: len(whole) // 2])
+    assert "JSONDecodeError" in upkeep.verify()[result.key]
+    path.write_text(whole)
+    (result.path / "weights.safetensors").unlink()
+    assert "no such weights file" in upkeep.verify()[result.key]
+
+
+def test_gc_leaves_what_is_trained_or_finished(configs):
+    result = run(configs[0], QUIET)
+    for name in ("dead", "alive"):
+        (runs.RUNS / f".{name}").mkdir()
+        (runs.RUNS / f".{name}.lock").touch()
+    with FileLock(runs.RUNS / ".alive.lock"):
+        removed = upkeep.collect()
+    assert {path.name for path in removed} == {".dead", ".dead.lock", f".{result.key}.lock"}
+    assert (runs.RUNS / ".alive").exists()
+    assert stored(configs[0]) is not None
+
+
+def test_show_needs_one_run(configs, capsys):
+    result = run(configs[0], QUIET)
+    assert main(["runs", "show", result.key[:5]]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"] == result.metrics
+    assert main(["runs", "show", "zz"]) == 1
+    assert "runs list" in capsys.readouterr().err
+
+
+def test_exported_weights_say_what_they_are(configs, tmp_path):
+    result = run(configs[1], QUIET)
+    path = tmp_path / "out" / "e.safetensors"
+    assert main(["export", result.key, str(path)]) == 0
+    found = load_weights(path)
+    assert found.about["units"]["energy"].startswith("kcal/mol")
+    assert found.about["licence"] == "MIT"
+    assert found.about["target"]["level"] == "GFN2-xTB"
+    assert found.about["provenance"]["torch"]
+    for key, value in result.weights().build().state_dict().items():
+        assert torch.equal(value, found.build().state_dict()[key])
+
+
+def test_exported_pretraining_can_be_transferred(configs, tmp_path):
+    path = tmp_path / "p.safetensors"
+    assert main(["export", run(configs[0], QUIET).key, str(path)]) == 0
+    assert transfer(load_weights(path).build(), "egnn", load_weights(path))
+
+
+def test_a_flipped_bit_is_seen(configs, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, "egnn", run(configs[0], QUIET).weights().build(), task="denoising")
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="checksum"):
+        load_weights(path)
