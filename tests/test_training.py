@@ -212,7 +212,12 @@ def test_mismatched_weights_never_train_from_scratch(tmp_path):
     state = build().state_dict()
     state["gcl_0.att_mlp.0.bias"] = torch.zeros(2)
     state["extra"] = state.pop("type_embedding.weight")
-    save_file(state, path, metadata={"about": json.dumps(load_weights(path).about)})
+    about = load_weights(path).about
+    save_file(state, path, metadata={"about": json.dumps(about)})
+    with pytest.raises(DataError, match="checksum"):
+        load_weights(path)
+    about.pop("checksum")
+    save_file(state, path, metadata={"about": json.dumps(about)})
     with pytest.raises(
         DataError, match=r"missing \['type_embedding.weight'\], unknown \['extra'\], misshapen \['gcl_0"
     ):
