@@ -1,6 +1,6 @@
 """Frames: the labelled conformations of one molecule, as the samplers hand them to the writers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from lib.mini_suite import xtb
 from lib.mini_suite.filters import plausible
 from lib.units import HARTREE
 
+SAME_ENERGY = 1e-7  # Hartree
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -20,7 +22,7 @@ class Frames:
     Attributes:
         name: SMILES.
         numbers: (N,) atomic numbers.
-        positions: (M, N, 3) Å, on a grid, `xtb.POSITION_GRID` unless its writer has another.
+        positions: (M, N, 3) Å, on `xtb.POSITION_GRID` unless its writer has another grid.
         energy: (M,) Hartree.
         forces: (M, N, 3) Hartree/Å, on `xtb.FORCE_GRID`.
     """
@@ -32,13 +34,19 @@ class Frames:
     forces: NDArray[np.float64]
 
 
+def on_position_grid(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round Å to `xtb.POSITION_GRID`."""
+    return xtb.on_grid(positions, xtb.POSITION_GRID)
+
+
 def label_frames(
     name: str,
     numbers: NDArray[np.int64],
     drawn: Sequence[NDArray[np.float64]],
     charge: int = 0,
-    grid: float = xtb.POSITION_GRID,
+    rounding: Callable[[NDArray[np.float64]], NDArray[np.float64]] = on_position_grid,
     max_energy: float | None = None,
+    twice: bool = False,
 ) -> Frames:
     """Round positions, label with GFN2-xTB, leave out what does not converge or `filters.plausible` refuses.
 
@@ -47,16 +55,21 @@ def label_frames(
         numbers: (N,) atomic numbers.
         drawn: (N, 3) Å each.
         charge: total charge in e.
-        grid: Å, what positions are rounded to.
+        rounding: from positions in Å to those that a reader of the file will give, which are labelled.
         max_energy: kcal/mol above the lowest frame, where `filters.plausible`'s default does not serve.
+        twice: leave out what does not converge to the same energy when it is turned, too.
     """
     positions, labels = [], []
     for x in drawn:
-        rounded = xtb.on_grid(x - x.mean(0), grid)
+        rounded = rounding(x - x.mean(0))
         try:
-            labels.append(xtb.single_point(numbers, rounded, charge))
+            label = xtb.single_point(numbers, rounded, charge)
+            turned = xtb.single_point(numbers, rounded[:, [1, 2, 0]], charge) if twice else label
         except RuntimeError:
             continue
+        if abs(turned.energy - label.energy) > SAME_ENERGY:
+            continue
+        labels.append(label)
         positions.append(rounded)
     energy = np.array([label.energy for label in labels])
     forces = xtb.on_grid(np.array([label.forces for label in labels]), xtb.FORCE_GRID)

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem
 
 from lib.elements import atom_types
@@ -58,7 +59,8 @@ def sample(line: str, seed: int) -> Frames:
         drawn = [x for x in islice(_walks(molecule, KINDS[kind], rng), KINDS[kind].frames) if accept.accepts(x)]
     else:
         drawn = list(islice(_distances(molecule, rng), KINDS[kind].frames))
-    return label_frames(line, numbers, drawn, charge, POSITION_GRID * BOHR, max(MAX_ENERGY * len(numbers), SEPARATION))
+    highest = max(MAX_ENERGY * len(numbers), SEPARATION)
+    return label_frames(line, numbers, drawn, charge, as_read, highest, twice=True)
 
 
 def prepared(smiles: str) -> Chem.Mol:
@@ -95,6 +97,16 @@ def mapped_smiles(molecule: Chem.Mol) -> str:
     return Chem.MolToSmiles(mapped)
 
 
+def stored(positions: NDArray[np.float64]) -> NDArray[np.float32]:
+    """From Å to bohr on `POSITION_GRID`, as the file has it."""
+    return on_grid(positions / BOHR, POSITION_GRID).astype(np.float32)
+
+
+def as_read(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From Å to the Å that `readers.spice` gives; where ions are far apart, convergence hangs on the last digit."""
+    return (stored(positions) * BOHR).astype(np.float32).astype(np.float64)
+
+
 def write(all_frames: Iterable[Frames], folder: Path, attributes: dict[str, str]) -> None:
     """Write ``mini-spice.hdf5``."""
     with create_file(folder / "mini-spice.hdf5", attributes) as file:
@@ -107,7 +119,7 @@ def write(all_frames: Iterable[Frames], folder: Path, attributes: dict[str, str]
             group["atomic_numbers"] = frames.numbers.astype("i2")
             group["smiles"] = [mapped_smiles(molecule)]
             group["subset"] = [KINDS[kind].subset]
-            pack(group, "conformations", on_grid(frames.positions / BOHR, POSITION_GRID).astype("f4"))
+            pack(group, "conformations", stored(frames.positions))
             pack(group, "dft_total_energy", frames.energy)
             pack(group, "formation_energy", frames.energy - free)
             pack(group, "dft_total_gradient", on_grid(-frames.forces * BOHR, GRADIENT_GRID).astype("f4"))
