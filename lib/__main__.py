@@ -68,6 +68,10 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     show = actions.add_parser("show", help="all that is known of one result")
     show.add_argument("key", help="of the run, or its beginning")
     show.set_defaults(function=_show_run)
+    curves = actions.add_parser("curves", help="draw the validation metric by epoch")
+    curves.add_argument("keys", nargs="+", metavar="KEY", help="of the runs, or their beginnings")
+    curves.add_argument("--output", type=Path, metavar="FILE", help="default: curves-KEY.png")
+    curves.set_defaults(function=_draw_curves)
     actions.add_parser("verify", help="check every stored result").set_defaults(function=_verify_runs)
     actions.add_parser("gc", help="remove unfinished runs that nobody trains, and other versions'").set_defaults(
         function=_collect_runs
@@ -235,12 +239,11 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _train_shard(options: argparse.Namespace) -> None:
-    from lib.comparison import shard
+    from lib.comparison import train_shard
     from lib.models import entry
-    from lib.runs import run_all
 
     entry(options.model)
-    for result in run_all(shard(options.scale, options.model, options.seed), options.workers):
+    for result in train_shard(options.scale, options.model, options.seed, options.workers):
         sys.stdout.write(f"{result.key} {result.source} {json.dumps(result.metrics)}\n")
 
 
@@ -249,6 +252,12 @@ def _show_run(options: argparse.Namespace) -> None:
 
     result = find_result(options.key)
     sys.stdout.write(json.dumps({"key": result.key, "metrics": result.metrics, **result.about}, indent=1) + "\n")
+
+
+def _draw_curves(options: argparse.Namespace) -> None:
+    from lib.curves import save_curves
+
+    sys.stdout.write(f"{save_curves(options.keys, options.output)}\n")
 
 
 def _verify_runs(_: argparse.Namespace) -> None:

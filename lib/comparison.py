@@ -1,110 +1,122 @@
 """With and without pre-training: the same schedule, steps, seeds and splits; each arm with its own learning rate.
 
-The learning rate of an arm is the one of the scale's candidates with the lowest validation RMSE, mean over seeds. Test
-data decide nothing.
+The learning rate of an arm is the one of the scale's candidates with the lowest validation RMSE, for each model on one
+data set of a kind (`SCANNED`) at the first seed, and serves the whole kind. Test data decide nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lib.config import RunConfig
+from lib.datasets import find, open_store
 from lib.jobs import select, splits
+from lib.matrix import MATRIX, Cell
 from lib.models import MODELS
 from lib.runs import Result, run_all, stored
-from lib.scales import PRE_TRAINING_DATA, Scale, get_scale
+from lib.scales import Scale, get_scale
 from lib.splits import ORDERS
 
 YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
-CONTROL = 3  # times the steps, the control for faster optimisation
-CONTROL_DATA = ("ani1x",)  # where the control runs
-Cell = tuple[str, str, bool]  # model, data set, pre-trained
+SCANNED = {"md22": "md22/Ac-Ala3-NHMe"}  # where learning rates are compared, by kind of data; elsewhere:
+SCANNED_ELSE = "ani1x"
 MINUTES = "core-minutes left"
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One cell of the grid: a model on a data set, pre-trained or not, with its results by seed.
+    """One cell with its results by seed.
 
     ``at_edge`` says that the chosen learning rate is the smallest or largest of several candidates: a better one may
     lie outside.
     """
 
-    model: str
-    data: str
-    pretrained: bool
-    longer: int
+    cell: Cell
     learning_rate: float
     at_edge: bool
     results: tuple[Result, ...]
 
 
-def grid(models: Sequence[str], data: Sequence[str]) -> list[Cell]:
-    """All (model, data set, pre-trained)."""
-    return [(m, d, p) for m in models for d in data for p in (False, True)]
-
-
 def compare_arms(
     scale: Scale,
     cells: Sequence[Cell],
-    seeds: Sequence[int],
-    longer: int = 1,
+    seeds: Sequence[int] | None = None,
     workers: int | None = None,
+    device: str = "auto",
 ) -> list[Arm]:
-    """Run or load the grid; ``longer`` times the steps, at the learning rates chosen for the plain schedule."""
-    run_all(pretrainings(scale, cells, seeds), workers, "pre-training")
-    scans = _by_cell(run_all(candidates(scale, cells, seeds), workers, "learning rates"), len(cells))
-    arms = []
-    for cell, scan in zip(cells, scans, strict=True):
-        by_rate = _by_cell(scan, len(scale.learning_rates))
-        best = _best(by_rate)
-        at_edge = len(by_rate) > 1 and scale.learning_rates[best] in (
-            min(scale.learning_rates),
-            max(scale.learning_rates),
-        )
-        arms.append(Arm(*cell, 1, scale.learning_rates[best], at_edge, tuple(by_rate[best])))
-    if longer == 1:
-        return arms
-    chosen = [(*cell, arm.learning_rate) for cell, arm in zip(cells, arms, strict=True)]
-    configs = [scale.finetune(*start, s, longer) for start in chosen for s in seeds]
-    results = _by_cell(run_all(configs, workers, f"{longer} times the steps"), len(cells))
-    return [replace(a, longer=longer, results=tuple(r)) for a, r in zip(arms, results, strict=True)]
+    """Run or load ``cells``, an arm each; ``seeds`` None takes the scale's own."""
+    run_all(pretrainings(scale, cells, seeds), workers, "pre-training", device)
+    run_all(scan(scale, cells), workers, "learning rates", device)
+    configs = {cell: chosen(scale, cell, seeds) for cell in dict.fromkeys(cells)}
+    results = iter(run_all([c for group in configs.values() for c in group], workers, "energies", device))
+    arms = {}
+    for cell, group in configs.items():
+        rate = group[0].training.learning_rate
+        candidates = scale.learning_rates
+        at_edge = len(candidates) > 1 and rate in (min(candidates), max(candidates))
+        arms[cell] = Arm(cell, rate, at_edge, tuple(next(results) for _ in group))
+    return [arms[cell] for cell in cells]
 
 
-def _best(by_rate: Sequence[Sequence[Result]]) -> int:
-    """Which learning rate has the lowest validation RMSE, mean over seeds."""
-    scores = [sum(r.metrics["validation_rmse"] for r in results) for results in by_rate]
-    return scores.index(min(scores))
+def seeds_of(scale: Scale, cell: Cell, seeds: Sequence[int] | None) -> Sequence[int]:
+    """``seeds``, or the scale's own for ``cell``."""
+    return scale.seeds_of(cell.model, cell.data) if seeds is None else seeds
 
 
-def pretrainings(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int]) -> list[RunConfig]:
-    """The pre-training of each model and seed."""
-    return [scale.pretrain(model, s) for model in dict.fromkeys(cell[0] for cell in cells) for s in seeds]
+def pretrainings(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> list[RunConfig]:
+    """The pre-training runs that ``cells`` start from, each once."""
+    wanted = {(c.model, seed, c.sigma) for c in cells if c.pretrained for seed in seeds_of(scale, c, seeds)}
+    return [scale.pretrain(*each) for each in sorted(wanted)]
 
 
-def candidates(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int]) -> list[RunConfig]:
-    """Every cell with every candidate learning rate and seed, in that order."""
-    return [scale.finetune(*cell, rate, s) for cell in cells for rate in scale.learning_rates for s in seeds]
+def _candidates(scale: Scale, cell: Cell) -> list[RunConfig]:
+    """The runs that decide the learning rate of ``cell``, one a candidate; none where there is no choice."""
+    if len(scale.learning_rates) == 1:
+        return []
+    data = SCANNED.get(cell.data.split("/")[0], SCANNED_ELSE)
+    return [scale.finetune(cell.model, data, cell.pretrained, rate, scale.seeds[0]) for rate in scale.learning_rates]
 
 
-def _by_cell(results: Sequence[Result], n: int) -> list[Sequence[Result]]:
-    """``results`` in ``n`` equal pieces, in order."""
-    size = len(results) // max(n, 1)
-    return [results[k * size : (k + 1) * size] for k in range(n)]
+def scan(scale: Scale, cells: Sequence[Cell]) -> list[RunConfig]:
+    """The runs that decide the learning rates of ``cells``, some of them twice."""
+    kinds = {(c.model, c.data.split("/")[0] in SCANNED, c.pretrained): c for c in cells}
+    return [config for cell in kinds.values() for config in _candidates(scale, cell)]
 
 
-def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int], control: Sequence[Cell] = ()) -> pd.DataFrame:
-    """What `compare_arms` has to run for ``cells``, and with `CONTROL` times the steps for ``control``.
+def choose_rate(scale: Scale, cell: Cell) -> float:
+    """The learning rate of ``cell``: the candidate with the lowest validation RMSE.
 
-    The cost in core-minutes of what is not stored is the number of conformations that training passes times the
-    scale's measured seconds: an estimate.
+    The first one while not all candidates are stored, for a plan.
     """
-    longer = [scale.finetune(*cell, _known_rate(scale, cell, seeds), s, CONTROL) for cell in control for s in seeds]
+    found = [stored(config) for config in _candidates(scale, cell)]
+    if not found or any(result is None for result in found):
+        return scale.learning_rates[0]
+    scores = [result.metrics["validation_rmse"] for result in found]
+    return scale.learning_rates[scores.index(min(scores))]
+
+
+def chosen(scale: Scale, cell: Cell, seeds: Sequence[int] | None = None) -> list[RunConfig]:
+    """The runs of ``cell``, one a seed, at its chosen learning rate."""
+    rate = choose_rate(scale, cell)
+    return [
+        scale.finetune(cell.model, cell.data, cell.pretrained, rate, seed, cell.longer, cell.share, cell.sigma)
+        for seed in seeds_of(scale, cell, seeds)
+    ]
+
+
+def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> pd.DataFrame:
+    """What `compare_arms` has to run for ``cells``.
+
+    The cost in core-minutes of what is not stored is the number of conformations that training passes, weighed by
+    their size, times the scale's measured seconds: an estimate.
+    """
     parts = {
         "pre-training": pretrainings(scale, cells, seeds),
-        "energy, each learning rate and seed": candidates(scale, cells, seeds),
-        f"energy, {CONTROL} times the steps": longer,
+        "energy, learning rates": scan(scale, cells),
+        "energy": [config for cell in dict.fromkeys(cells) for config in chosen(scale, cell, seeds)],
     }
     return pd.DataFrame([_todo(scale, name, configs) for name, configs in parts.items()])
 
@@ -125,56 +137,89 @@ def yardsticks(scale: Scale, model: str, systems: Sequence[str], learning_rate: 
     ]
 
 
-def _known_rate(scale: Scale, cell: Cell, seeds: Sequence[int]) -> float:
-    """The chosen learning rate where all candidates are stored, else the first (the cost is the same)."""
-    found = [stored(c) for c in candidates(scale, [cell], seeds)]
-    if any(result is None for result in found):
-        return scale.learning_rates[0]
-    return scale.learning_rates[_best(_by_cell(found, len(scale.learning_rates)))]
-
-
 def plan_scale(name: str) -> pd.DataFrame:
-    """`plan` of everything that the notebooks run at the scale called ``name``."""
-    scale = get_scale(name)
-    table = plan(scale, grid(scale.models, PRE_TRAINING_DATA), scale.seeds, grid(scale.models, CONTROL_DATA))
-    alone = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, scale.seeds[0])
-    return pd.concat([table, pd.DataFrame([_todo(scale, "energy, systems of MD22 beside a ridge", alone)])])
+    """`plan` of everything that the notebooks run at the scale called ``name``, by item; shared runs count once."""
+    scale, seen, rows, items = get_scale(name), set(), [], {}
+    for item, cells_of in MATRIX.items():
+        cells = cells_of(scale)
+        energies = [config for cell in cells for config in chosen(scale, cell)]
+        items[item] = [*pretrainings(scale, cells), *scan(scale, cells), *energies]
+    items["a network beside the ridge"] = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, scale.seeds[0])
+    for item, configs in items.items():
+        new = {c.key(): c for c in configs if c.key() not in seen}
+        seen |= set(new)
+        rows.append(_todo(scale, item, list(new.values())))
+    return pd.DataFrame(rows)
 
 
 def shards(name: str) -> list[tuple[str, int]]:
     """What the batch deals out at the scale called ``name``: every model with every seed."""
     scale = get_scale(name)
-    return [(model, seed) for model in scale.models for seed in scale.seeds]
+    cells = [cell for cells_of in MATRIX.values() for cell in cells_of(scale)]
+    return sorted({(c.model, seed) for c in cells for seed in seeds_of(scale, c, None)})
 
 
-def shard(name: str, model: str, seed: int) -> list[RunConfig]:
-    """The runs of `shards`' item that do not wait for another seed's: pre-training, candidates, and yardsticks."""
+def train_shard(name: str, model: str, seed: int, workers: int = 1) -> list[Result]:
+    """The runs of `shards`' item at the scale called ``name``, and of the learning rates that they need."""
     scale = get_scale(name)
-    cells = grid([model], PRE_TRAINING_DATA)
-    alone = []
+    cells = [c for cells_of in MATRIX.values() for c in cells_of(scale) if c.model == model]
+    cells = [c for c in cells if seed in seeds_of(scale, c, None)]
+    results = [result for arm in compare_arms(scale, cells, [seed], workers) for result in arm.results]
     if (model, seed) == (YARDSTICK, scale.seeds[0]):
-        alone = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, seed)
-    return [*pretrainings(scale, cells, [seed]), *candidates(scale, cells, [seed]), *alone]
+        results += run_all(yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, seed), workers, "yardsticks")
+    return results
 
 
 def _seconds(scale: Scale, config: RunConfig) -> float:
     per_conformation = scale.seconds.get(config.model, (float("nan"),) * 2)[config.task == "energy"]
-    passed = sum(len(s.index) for s in select(config, splits(config))["train"]) * config.training.epochs
-    return 5.0 + passed * per_conformation
+    selections = select(config, splits(config))["train"]
+    passed = config.training.epochs * sum(float(_weight(s.store.n_atoms[s.store.molecule_of(s.index)]).sum())
+                                          for s in selections)  # fmt: skip
+    return 1.0 + passed * per_conformation
+
+
+def _weight(atoms: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cost of conformations beside one of 18 atoms: pairs within the cutoff, at most some 45 an atom."""
+    return atoms * (atoms - 1).clip(1, 45) / (18 * 17)
 
 
 def describe(arms: Sequence[Arm]) -> pd.DataFrame:
     """The chosen learning rate, steps and R² of each arm, for reading."""
     return pd.DataFrame(
         {
-            "model": MODELS[a.model].label,
-            "data set": a.data,
-            "pre-trained": a.pretrained,
+            "model": MODELS[a.cell.model].label,
+            "data set": a.cell.data,
+            "pre-trained": a.cell.pretrained,
+            "longer": a.cell.longer,
+            "share": a.cell.share,
+            "sigma": a.cell.sigma if a.cell.pretrained else 0.0,
             "learning rate": a.learning_rate,
             "at the edge": a.at_edge,
+            "seeds": len(a.results),
             "steps": a.results[0].about["steps"],
             "R²": round(sum(r.metrics["test_r2"] for r in a.results) / len(a.results), 4),
             "seconds a run": round(sum(r.about["wall_seconds"] for r in a.results) / len(a.results), 1),
         }
         for a in arms
     )
+
+
+def details(scale: Scale, arms: Sequence[Arm], part: str = "test") -> pd.DataFrame:
+    """Every test conformation of every arm and seed.
+
+    Returns:
+        Columns model, pretrained (yes or no), seed, molecule, atoms, and in kcal/mol energy, baseline and error.
+    """
+    parts = []
+    for arm in arms:
+        store = open_store(find(f"{scale.suite}/{arm.cell.data}"))
+        for result in arm.results:
+            found = result.test_errors(part)
+            target, molecule = result.about["target"], found["molecule"]
+            baseline = target["mean"] + store.compositions[molecule] @ np.array(target["per_type"])
+            parts.append(pd.DataFrame({
+                "model": MODELS[arm.cell.model].label, "pretrained": "yes" if arm.cell.pretrained else "no",
+                "seed": result.about["config"]["seed"], "molecule": molecule, "atoms": store.n_atoms[molecule],
+                "energy": store.relative_energy(found["index"]), "baseline": baseline, "error": found["error"],
+            }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)

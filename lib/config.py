@@ -9,7 +9,7 @@ from lib import models
 from lib.datasets import DataSet, open_store
 from lib.scaling import BASELINES
 from lib.settings import TrainingSettings
-from lib.splits import ORDERS
+from lib.splits import ORDERS, PUBLISHED
 
 FORMAT = 2  # part of every hash: raise it when the same settings come to mean something else
 TASKS = ("denoising", "energy")
@@ -37,8 +37,10 @@ class RunConfig:
         sigma: Å, standard deviation of the noise; denoising only.
         baseline: what is taken off the energies, one of `scaling.BASELINES`; energy only.
         limits: how many conformations, where not all.
+        share: of the training conformations that `limits` leaves, which an energy run takes; smaller shares are nested.
         pretrained: the pre-training run whose message-passing layers an energy run starts from.
-        split_order: one of `splits.ORDERS`, of a fine-tuning split.
+        split_order: one of `splits.ORDERS`, of a fine-tuning split, or ``published`` for the split that comes with the
+            data set.
         strict_split: pre-training leaves out the test conformations of the fine-tuning split of the same seed; without
             it, it sees 95 % of all conformations, as the released code does.
     """
@@ -55,6 +57,7 @@ class RunConfig:
     pretrained: "RunConfig | None" = None
     strict_split: bool = True
     split_order: str = "random"
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, before anything runs."""
@@ -71,8 +74,11 @@ class RunConfig:
             )
         if self.sigma is not None and not self.sigma > 0:
             raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
-        if self.split_order not in ORDERS:
-            raise ValueError(f"split_order = {self.split_order!r}: choose from {ORDERS}")
+        if self.split_order not in (*ORDERS, PUBLISHED):
+            raise ValueError(f"split_order = {self.split_order!r}: choose from {(*ORDERS, PUBLISHED)}")
+        if not 0 < self.share <= 1 or (self.task == "denoising" and self.share != 1):
+            raise ValueError(f"share = {self.share!r} with task {self.task!r}: it is above 0 and at most 1, "
+                             "and only energy runs take less than all training conformations")  # fmt: skip
         if len({d.name for d in self.data}) < len(self.data):
             raise ValueError(f"data sets {[d.name for d in self.data]} must have different names")
         if self.task == "energy" and len(self.data) != 1:
@@ -86,7 +92,8 @@ class RunConfig:
             raise ValueError(f"pretrained joins an energy run to a denoising run, not {self.task} to {source.task}")
         if (source.model, source.settings) != (self.model, self.settings):
             raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
-        if source.strict_split and (source.seed, source.split_order) != (self.seed, self.split_order):
+        shared = {d.name for d in source.data} & {d.name for d in self.data}
+        if shared and source.strict_split and (source.seed, source.split_order) != (self.seed, self.split_order):
             raise ValueError(f"the pre-training of seed {source.seed} has seen test conformations of seed {self.seed}: "
                              "take the one of the same seed and split_order")  # fmt: skip
 

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lib.errors import DataError, look_up
@@ -100,6 +101,12 @@ def open_store(dataset: DataSet) -> ConformationStore:
     if not (target / "header.json").exists():
         options = {} if dataset.level is None else {"level": dataset.level}
         ConformationStore.write(read(path, **options, **dict(dataset.options)), target)
+    return _opened(target)
+
+
+@cache
+def _opened(target: Path) -> ConformationStore:
+    """Once a process: another content has another ``target``."""
     return ConformationStore.open(target)
 
 

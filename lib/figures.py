@@ -92,16 +92,16 @@ def bonds_of(numbers: NDArray[np.integer], positions: NDArray[np.floating]) -> N
 
 
 def figure1(example: NoisedExample, curves: Sequence[Result], sigma: float, label: str) -> Figure:
-    """A conformation, its noised copy with true and predicted noise, and the denoising error by epoch and seed.
+    """A conformation, its noised copy with true and predicted noise, and the denoising error by epoch, model and seed.
 
     Args:
         example: of panels (a) and (b).
-        curves: pre-training runs of panel (c), one a seed.
+        curves: pre-training runs of panel (c).
         sigma: Å.
         label: of the data.
     """
     numbers, clean, noise, predicted = example.numbers, example.clean, example.noise, example.predicted
-    figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.2), width_ratios=[1, 1.15, 1.15])
+    figure, axes = plt.subplots(1, 3, figsize=(11.0, 3.2), width_ratios=[1, 1.15, 1.15])
     view, bonds = flat_view(clean), bonds_of(numbers, clean)
     draw_molecule(axes[0], numbers, clean @ view, bonds)
     axes[0].set_title("(a) conformation")
@@ -114,22 +114,26 @@ def figure1(example: NoisedExample, curves: Sequence[Result], sigma: float, labe
                        zorder=4, label=f"minus {name}")  # fmt: skip
     axes[1].set_title(f"(b) noised, σ = {sigma} Å")
     axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2, frameon=False, columnspacing=1.0)
-    _denoising_curves(axes[2], curves, MODELS[curves[0].about["config"]["model"]].label)
+    _denoising_curves(axes[2], curves)
     axes[2].set_title(f"(c) denoising error, {label}")
     return figure
 
 
-def _denoising_curves(ax: Axes, curves: Sequence[Result], model: str) -> None:
-    for k, result in enumerate(curves):
-        history = result.history()
-        ax.plot(history["epoch"], history["validation_denoising_error"], color=BLUE, marker="o", markersize=3,
-                linewidth=1.2, label=f"{model}, one line a seed" if k == 0 else None)  # fmt: skip
+def _denoising_curves(ax: Axes, curves: Sequence[Result]) -> None:
+    by_model: dict[str, list[Result]] = {}
+    for result in curves:
+        by_model.setdefault(MODELS[result.about["config"]["model"]].label, []).append(result)
+    for (model, results), colour in zip(by_model.items(), sns.color_palette("colorblind", len(by_model)), strict=True):
+        for k, result in enumerate(results):
+            history = result.history()
+            ax.plot(history["epoch"], history["validation_denoising_error"], color=colour, marker="o", markersize=3,
+                    linewidth=1.2, label=model if k == 0 else None)  # fmt: skip
     rigid = np.mean([r.metrics["validation_rigid_part"] for r in curves])
     ax.axhline(1.0, color=GREY, linestyle="--", label="no noise predicted")
-    ax.axhline(rigid, color=ORANGE, linestyle=":", label="rigid motion, invisible to a model")
-    ax.set(xlabel="epoch", ylabel="mean squared error / σ²", ylim=(0, 1.45))
+    ax.axhline(rigid, color=ORANGE, linestyle=":", label="rigid motion")
+    ax.set(xlabel="epoch", ylabel="mean squared error / σ²", ylim=(0, 1.15))
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(frameon=False, loc="upper right")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     sns.despine(ax=ax)
 
 
@@ -173,24 +177,4 @@ def gallery(shown: Sequence[tuple[str, NDArray[np.integer], NDArray[np.floating]
     numbers = np.unique(np.concatenate([z for _, z, _ in shown]))
     handles = [element_marker(z) for z in numbers]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, handletextpad=0.1)
-    return figure
-
-
-def table2_bars(tables: Sequence[pd.DataFrame]) -> Figure:
-    """Test MAE by model, from scratch and pre-trained, with 95 % intervals; one panel an item and data set."""
-    panels = [group for table in tables for group in table.groupby(["item", "dataset"], sort=False)]
-    figure, axes = plt.subplots(1, len(panels), figsize=(1.2 + 2.1 * len(panels), 3.0), sharey=True, squeeze=False)
-    for ax, ((item, dataset), part) in zip(axes[0], panels, strict=True):
-        rows = part[(part["metric"] == "mae") & part["pretrained"].isin(list(ARMS))]
-        models = list(rows["model"].unique())
-        for shift, (arm, (text, colour)) in zip((-0.2, 0.2), ARMS.items(), strict=True):
-            arm_rows = rows[rows["pretrained"] == arm].set_index("model").loc[models]
-            spread = np.abs(arm_rows[["low", "high"]].to_numpy().T - arm_rows["value"].to_numpy())
-            ax.bar(np.arange(len(models)) + shift, arm_rows["value"], 0.36, yerr=spread, color=colour, label=text,
-                   error_kw={"capsize": 3, "linewidth": 1})  # fmt: skip
-        ax.set_xticks(range(len(models)), models)
-        ax.set_title(f"{item}\n{dataset}", fontsize="medium")
-        sns.despine(ax=ax)
-    axes[0, 0].set_ylabel("test MAE (kcal/mol)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure

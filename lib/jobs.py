@@ -14,10 +14,12 @@ from torch.utils.data import DataLoader
 from lib import models
 from lib.config import RunConfig
 from lib.datasets import open_store
+from lib.errors import look_up
 from lib.loading import ConformationBatches, Selection, make_loader
 from lib.noising import rigid_part
+from lib.readers import PUBLISHED_PARTS
 from lib.scaling import Scaling
-from lib.splits import FINE_TUNING, PRE_TRAINING, Split, make_split, subsample
+from lib.splits import FINE_TUNING, PRE_TRAINING, PUBLISHED, Split, make_split, split_by_rows, subsample
 from lib.store import ConformationStore
 from lib.tasks import DenoisingTask, EnergyTask
 from lib.training import Execution, fit, is_first_process
@@ -30,6 +32,9 @@ UNITS = {
     "test_rmse": "kcal/mol",
     "test_mae": "kcal/mol",
     "test_r2": "1",
+    "test_known_rmse": "kcal/mol",
+    "test_known_mae": "kcal/mol",
+    "test_known_r2": "1",
 }
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and what else is to be said
 
@@ -42,7 +47,11 @@ def splits(config: RunConfig) -> Splits:
     out = []
     for dataset in config.data:
         store = open_store(dataset)
-        split = make_split(store, config.seed, FINE_TUNING, order=config.split_order)
+        if config.split_order == PUBLISHED:
+            parts = look_up(PUBLISHED_PARTS, dataset.reader, "data set with a published split")
+            split = split_by_rows(store, parts(dataset.path))
+        else:
+            split = make_split(store, config.seed, FINE_TUNING, order=config.split_order)
         if config.task == "denoising":
             test = split.parts["test"] if config.strict_split else None
             split = make_split(store, config.seed, PRE_TRAINING, without=test)
@@ -55,8 +64,10 @@ def select(config: RunConfig, found: Splits) -> dict[str, list[Selection]]:
     out: dict[str, list[Selection]] = {}
     for store, split in found:
         for part, index in split.parts.items():
-            limit = getattr(config.limits, part)
-            index = index if limit is None else subsample(index, limit, config.seed)
+            limit = getattr(config.limits, part.split("_")[0])
+            index = index if limit is None else subsample(index, min(limit, len(index)), config.seed)
+            if part == "train" and config.share < 1:
+                index = subsample(index, max(1, round(config.share * len(index))), config.seed)
             out.setdefault(part, []).append(Selection(store, index))
     return out
 
@@ -117,7 +128,8 @@ def _rigid_share(loader: DataLoader, config: RunConfig) -> float:
 
 
 def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weights | None = None) -> Outcome:
-    """Train the energy, from ``weights`` where given: metrics are test RMSE, MAE, R² and best validation RMSE.
+    """Train the energy, from ``weights`` where given: metrics are RMSE, MAE, R² of each test part and the best
+    validation RMSE.
 
     R² is the share of the variance about the baseline (`scaling`) that the model explains: 0 for the baseline alone.
     """
@@ -136,18 +148,27 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     store = found[0][0]
     target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level}
     save_weights(folder / "weights.safetensors", config.model, model, task="energy", target=target)
-    test = _predict(task, _loader(config, data["test"], alone=True))
-    test["index"] = data["test"].selections[0].index[test["index"]]
-    test["molecule"] = store.molecule_of(test["index"])
-    np.savez_compressed(folder / "predictions.npz", **test)
-    error = test["prediction"] - test["energy"]
-    metrics = {
-        "test_rmse": float(np.sqrt((error**2).mean())),
-        "test_mae": float(np.abs(error).mean()),
-        "test_r2": float(1 - (error**2).mean() / ((test["energy"] - test["baseline"]) ** 2).mean()),
-        "validation_rmse": fitted.best_metric,
-    }
+    tests = {part: batches for part, batches in data.items() if part.startswith("test")}
+    metrics, predictions = {"validation_rmse": fitted.best_metric}, []
+    for part, batches in tests.items():
+        rows = _predict(task, _loader(config, batches, alone=True))
+        rows["index"] = batches.selections[0].index[rows["index"]]
+        predictions.append(rows | {"part": np.full(len(rows["index"]), part)})
+        metrics |= _scores(part, rows)
+    together = {key: np.concatenate([p[key] for p in predictions]) for key in predictions[0]}
+    together["molecule"] = store.molecule_of(together["index"])
+    np.savez_compressed(folder / "predictions.npz", **together)
     return metrics, _facts(config, folder, found, data, fitted.steps) | {"target": target}
+
+
+def _scores(part: str, found: dict[str, NDArray]) -> dict[str, float]:
+    """RMSE, MAE (kcal/mol) and R² of the predictions for one part."""
+    error = found["prediction"] - found["energy"]
+    return {
+        f"{part}_rmse": float(np.sqrt((error**2).mean())),
+        f"{part}_mae": float(np.abs(error).mean()),
+        f"{part}_r2": float(1 - (error**2).mean() / ((found["energy"] - found["baseline"]) ** 2).mean()),
+    }
 
 
 def _predict(task: EnergyTask, loader: DataLoader) -> dict[str, NDArray]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lib.errors import DataError
 from lib.paths import DATA
-from lib.statistics import Errors
+from lib.statistics import Errors, groups_of
 from lib.weights import Weights, load_weights
 
 RECORDS, WEIGHTS = DATA / "results", DATA / "weights"
@@ -42,7 +42,8 @@ class Result:
         return "recorded" if self.recorded else "trained"
 
     def predictions(self) -> dict[str, NDArray]:
-        """Of an energy run: test conformations ``index``, ``molecule``, ``energy``, ``prediction``, ``baseline``.
+        """Of an energy run's test conformations: ``index``, ``molecule``, ``part``, ``energy``, ``prediction`` and
+        ``baseline`` (kcal/mol).
 
         Raises:
             DataError: it is a record.
@@ -52,14 +53,28 @@ class Result:
         with np.load(self.path / "predictions.npz") as file:
             return dict(file)
 
-    def errors(self) -> Errors:
-        """Test errors of an energy run, by molecule."""
-        if not self.recorded:
-            return Errors.of(self.predictions())
-        found = json.loads(self.path.read_text(encoding="utf-8"))["errors"]
-        molecule = np.repeat(found["molecule"], found["count"])
-        error = np.array(found["error"])
-        return Errors.of({"molecule": molecule, "prediction": error, "energy": np.zeros_like(error)})
+    def test_errors(self, part: str = "test") -> dict[str, NDArray]:
+        """Of the test conformations of ``part``, ascending: ``index`` and ``molecule`` in the store, ``error`` in
+        kcal/mol.
+
+        Raises:
+            ValueError: the run has no such part.
+        """
+        if self.recorded:
+            parts = json.loads(self.path.read_text(encoding="utf-8"))["errors"]["parts"]
+            parts = {key: {name: np.array(column) for name, column in rows.items()} for key, rows in parts.items()}
+        else:
+            parts = _by_part(self.predictions())
+        if part not in parts:
+            raise ValueError(f"run {self.key} has no test part {part!r}: choose from {sorted(parts)}")
+        return parts[part]
+
+    def errors(self, part: str = "test", molecules: NDArray[np.int64] | None = None) -> Errors:
+        """Test errors of an energy run for the bootstrap, all of ``part`` or those of some ``molecules``."""
+        found = self.test_errors(part)
+        keep = slice(None) if molecules is None else np.isin(found["molecule"], molecules)
+        molecule, index, error = (found[key][keep] for key in ("molecule", "index", "error"))
+        return Errors.of(groups_of(molecule, index), error)
 
     def history(self) -> dict[str, list[float]]:
         """Validation metrics by epoch (counted from 1)."""
@@ -81,6 +96,18 @@ class Result:
 
     def _weights_file(self) -> Path:
         return WEIGHTS / f"{self.key}.safetensors" if self.recorded else self.path / "weights.safetensors"
+
+
+def _by_part(predictions: dict[str, NDArray]) -> dict[str, dict[str, NDArray]]:
+    """Number, molecule and error of the conformations of each part, ascending."""
+    out = {}
+    for part in np.unique(predictions["part"]):
+        rows = np.flatnonzero(predictions["part"] == part)
+        rows = rows[np.argsort(predictions["index"][rows], kind="stable")]
+        error = predictions["prediction"][rows] - predictions["energy"][rows]
+        out[str(part)] = {"index": predictions["index"][rows], "molecule": predictions["molecule"][rows],
+                          "error": error}  # fmt: skip
+    return out
 
 
 def load_result(folder: Path) -> Result:
@@ -105,12 +132,11 @@ def record(result: Result, name: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"metrics": result.metrics, "about": result.about, "history": result.history()}
     if (result.path / "predictions.npz").exists():
-        found = result.predictions()
-        molecule, count = np.unique(found["molecule"], return_counts=True)
-        order = np.argsort(found["molecule"], kind="stable")
-        error = (found["prediction"] - found["energy"])[order]
-        content["errors"] = {"unit": "kcal/mol", "molecule": molecule.tolist(), "count": count.tolist(),
-                             "error": [float(f"{e:.{DIGITS}g}") for e in error]}  # fmt: skip
+        parts = {}
+        for part, rows in _by_part(result.predictions()).items():
+            error = [float(f"{e:.{DIGITS}g}") for e in rows["error"]]
+            parts[part] = {"index": rows["index"].tolist(), "molecule": rows["molecule"].tolist(), "error": error}
+        content["errors"] = {"unit": "kcal/mol", "parts": parts}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     return path

@@ -10,9 +10,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tqdm.auto import tqdm
 from lib.config import Limits, RunConfig
 from lib.jobs import JOBS, UNITS
 from lib.paths import RUNS
+from lib.progress import bars_shown
 from lib.provenance import available_cores, provenance
 from lib.results import Result, find_record, load_result
 from lib.training import LAST, QUIET, SHOWN, Execution, is_first_process
@@ -88,7 +90,9 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
 
 
-def run_all(configs: Sequence[RunConfig], workers: int | None = None, title: str = "runs") -> list[Result]:
+def run_all(
+    configs: Sequence[RunConfig], workers: int | None = None, title: str = "runs", device: str = "auto"
+) -> list[Result]:
     """The results of ``configs``, in their order, with a progress bar; pre-training comes first, each run once.
 
     Args:
@@ -96,17 +100,36 @@ def run_all(configs: Sequence[RunConfig], workers: int | None = None, title: str
         workers: processes of one thread each (they beat one process of many threads at these sizes); all cores by
             default, 1 where there is a GPU.
         title: of the progress bar.
+        device: ``Execution.accelerator``.
     """
     workers = workers or (1 if torch.cuda.is_available() else available_cores())
     sources = [c.pretrained for c in configs if c.pretrained is not None]
     for stage in (sources, configs):
         missing = {c.key(): c for c in stage if stored(c) is None}
         if missing:
-            with ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn")) as pool:
-                jobs = [pool.submit(_run_quietly, config) for config in missing.values()]
-                for job in tqdm(as_completed(jobs), total=len(jobs), desc=title):
-                    job.result()
+            bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
+            _do(list(missing.values()), min(workers, len(missing)), bar, device)
     return [run(c, QUIET) for c in configs]
+
+
+def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], Iterable], device: str) -> None:
+    """Run ``configs``, here or in ``workers`` processes, which stay for the next call: to start one takes seconds."""
+    if workers == 1:
+        for config in bar(configs):
+            _run_quietly(config, device)
+        return
+    try:
+        jobs = [_pool(workers).submit(_run_quietly, config, device) for config in configs]
+        for job in bar(as_completed(jobs)):
+            job.result()
+    except BrokenExecutor:
+        _pool.cache_clear()  # a process was killed; the next call starts others
+        raise
+
+
+@cache
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, get_context("spawn"))
 
 
 @contextmanager
@@ -120,5 +143,5 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _run_quietly(config: RunConfig) -> Result:
-    return run(config, QUIET)
+def _run_quietly(config: RunConfig, device: str) -> Result:
+    return run(config, Execution(progress=False, accelerator=device))

@@ -11,12 +11,14 @@ from typing import Any
 from lib.config import Limits, RunConfig
 from lib.datasets import MD22_SYSTEMS, SUITES, find, label
 from lib.errors import look_up
-from lib.models import make_settings
+from lib.models import MODELS, make_settings
 from lib.settings import TrainingSettings
+from lib.splits import PUBLISHED
 
 PRE_TRAINING_DATA = ("ani1", "ani1x")  # always both together (section 3.1)
 SMALL = ("ani1", "ani1x", "iso17", "spice")  # many molecules, up to some fifty atoms
 SIGMA = 0.2  # Å (section 3.6)
+SPLIT_ORDERS = {"iso17": PUBLISHED}  # section 3.1; the others are split at random
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,19 @@ class Scale:
         suite: a name of `datasets.SUITES`.
         widths: model settings by model name; what is left out has the paper's value.
         pretraining: training settings of denoising.
-        finetuning: training settings of the energy, by data set; the systems of MD22 share theirs.
+        finetuning: training settings of the energy by data set (``md22/DHA``), or by its kind (``md22``).
         baseline: what is taken off the energies (`scaling.BASELINES`).
-        learning_rates: candidates for the energy; each arm takes the best on validation data. One: no choice.
+        learning_rates: candidates for the energy (`comparison.choose_rate`). One: no choice.
         seeds: the default seeds.
+        constant_steps: a smaller share of the training conformations is passed more often, so that steps stay the same;
+            without it, epochs stay the same, as in the paper.
         models: the default models.
         systems: the default systems of MD22.
+        md22_seeds: how many of the seeds MD22 takes, by model; all where it is left out.
         pretraining_limits: how many conformations of each data set.
-        finetuning_limits: the same by data set; one that is left out is used whole.
-        seconds: for one conformation to pass one training step, (denoising, energy) by model on one core; measured.
+        finetuning_limits: the same by data set or kind; one that is left out is used whole.
+        seconds: for one conformation of 18 atoms to pass one training step, (denoising, energy) by model on one core;
+            measured.
     """
 
     suite: str
@@ -45,8 +51,10 @@ class Scale:
     baseline: str
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
-    models: tuple[str, ...] = ("egnn",)
+    constant_steps: bool = True
+    models: tuple[str, ...] = tuple(MODELS)
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
+    md22_seeds: Mapping[str, int] = field(default_factory=dict)
     pretraining_limits: Limits = field(default_factory=Limits)
     finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -68,11 +76,19 @@ class Scale:
         """
         return make_settings(model, self.widths.get(model, {}))
 
-    def pretrain(self, model: str, seed: int, sigma: float = SIGMA) -> RunConfig:
-        """Pre-training of ``model``: ANI-1 and ANI-1x together."""
+    def seeds_of(self, model: str, data: str) -> tuple[int, ...]:
+        """The default seeds of ``model`` on ``data``."""
+        return self.seeds[: self.md22_seeds.get(model)] if data.startswith("md22/") else self.seeds
+
+    def pretrain(self, model: str, seed: int, sigma: float = SIGMA, strict_split: bool = True) -> RunConfig:
+        """Pre-training of ``model``: ANI-1 and ANI-1x together.
+
+        Raises:
+            ValueError: unknown model, or a σ (Å) that is not positive.
+        """
         data = tuple(find(f"{self.suite}/{name}") for name in PRE_TRAINING_DATA)
         return RunConfig("denoising", data, model, self.settings(model), self.pretraining, seed, sigma=sigma,
-                         limits=self.pretraining_limits)  # fmt: skip
+                         limits=self.pretraining_limits, strict_split=strict_split)  # fmt: skip
 
     def finetune(
         self,
@@ -82,26 +98,56 @@ class Scale:
         learning_rate: float,
         seed: int,
         longer: int = 1,
-        split_order: str = "random",
+        share: float = 1.0,
+        sigma: float = SIGMA,
+        split_order: str | None = None,
+        strict_split: bool = True,
     ) -> RunConfig:
-        """Energy of the data set ``data``, from pre-trained layers or from scratch; ``longer`` times the epochs.
+        """Energy of the data set ``data``, from pre-trained layers or from scratch.
+
+        Args:
+            model: its name.
+            data: a data set of the suite: ``ani1x``, ``md22/DHA`` …
+            pretrained: whether the layers come from `pretrain`.
+            learning_rate: the highest one.
+            seed: of the run and of its pre-training.
+            longer: times the epochs.
+            share: of the training conformations.
+            sigma: Å, of the pre-training.
+            split_order: where it is not the data set's own.
+            strict_split: of the pre-training.
 
         Raises:
-            ValueError: unknown model or data set.
+            ValueError: unknown model or data set, or a share that is not above 0 and up to 1.
         """
         dataset, kind = find(f"{self.suite}/{data}"), data.split("/")[0]
-        training = self.finetuning[kind]
+        training = self.finetuning.get(data) or self.finetuning[kind]
+        times = longer * round(1 / share) if self.constant_steps and 0 < share <= 1 else longer
         training = replace(
             training,
             learning_rate=learning_rate,
-            epochs=longer * training.epochs,
-            validate_every=longer * training.validate_every,
+            epochs=times * training.epochs,
+            validate_every=times * training.validate_every,
         )
-        source = self.pretrain(model, seed) if pretrained else None
-        limits = self.finetuning_limits.get(kind, Limits())
+        source = self.pretrain(model, seed, sigma, strict_split) if pretrained else None
+        limits = self.finetuning_limits.get(data) or self.finetuning_limits.get(kind, Limits())
         return RunConfig("energy", (dataset,), model, self.settings(model), training, seed, baseline=self.baseline,
-                         limits=limits, pretrained=source, split_order=split_order)  # fmt: skip
+                         limits=limits, pretrained=source, share=share,
+                         split_order=split_order or SPLIT_ORDERS.get(data, "random"))  # fmt: skip
 
+
+# at the paper's scale each system of MD22 is trained for about 10,000 steps of at most some 12,000 atoms; the paper's
+# own settings stand in a supplement that we do not have
+MD22_TRAINING = {
+    "md22/Ac-Ala3-NHMe": TrainingSettings(epochs=50, batch_size=256),
+    "md22/DHA": TrainingSettings(epochs=50, batch_size=128),
+    "md22/stachyose": TrainingSettings(epochs=50, batch_size=128),
+    "md22/AT-AT": TrainingSettings(epochs=100, batch_size=128),
+    "md22/AT-AT-CG-CG": TrainingSettings(epochs=100, batch_size=64),
+    "md22/buckyball-catcher": TrainingSettings(epochs=150, batch_size=64),
+    "md22/double-walled_nanotube": TrainingSettings(epochs=50, batch_size=32),
+}
+LARGE = ("md22/AT-AT-CG-CG", "md22/buckyball-catcher", "md22/double-walled_nanotube")  # above 100 atoms
 
 SCALES: dict[str, Scale] = {
     "smoke": Scale(
@@ -112,15 +158,17 @@ SCALES: dict[str, Scale] = {
             "egnn": {"hidden_channels": 16, "n_layers": 3},
             "torchmd_net": {"hidden_channels": 16, "num_layers": 2, "num_rbf": 16, "num_heads": 4},
         },
-        pretraining=TrainingSettings(epochs=6, batch_size=32, learning_rate=5e-3),
-        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=10, batch_size=32, validate_every=5))
-        | {"md22": TrainingSettings(epochs=2, batch_size=16)},
+        pretraining=TrainingSettings(epochs=3, batch_size=32, learning_rate=5e-3),
+        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=4, batch_size=20, validate_every=2))
+        | {"md22": TrainingSettings(epochs=2, batch_size=8)},
         baseline="composition",
         learning_rates=(3e-3,),
         seeds=(0, 1),
-        systems=("Ac-Ala3-NHMe",),
-        pretraining_limits=Limits(1500, 200),
-        finetuning_limits=dict.fromkeys((*SMALL, "md22"), Limits(300, 100, 200)),
+        md22_seeds=dict.fromkeys(MODELS, 1),
+        pretraining_limits=Limits(300, 60),
+        finetuning_limits=dict.fromkeys(SMALL, Limits(100, 40, 60))
+        | {"md22": Limits(40, 10, 20)}
+        | dict.fromkeys(LARGE, Limits(20, 4, 8)),
         seconds={"egnn": (4e-4, 4e-4)},
     ),
     "laptop": Scale(
@@ -145,8 +193,10 @@ SCALES: dict[str, Scale] = {
         widths={},
         pretraining=TrainingSettings(epochs=5, warmup=0.7, plateau=0.3),
         finetuning=dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=10))
-        | dict.fromkeys(("iso17", "spice", "md22"), TrainingSettings(epochs=50)),
+        | dict.fromkeys(("iso17", "spice"), TrainingSettings(epochs=50))
+        | MD22_TRAINING,
         baseline="mean",
+        constant_steps=False,
         learning_rates=(2e-4,),
         seeds=(0,),
     ),

@@ -20,6 +20,7 @@ from lib.store import ConformationStore
 FINE_TUNING = {"train": 80, "validation": 10, "test": 10}
 PRE_TRAINING = {"train": 95, "validation": 5}
 ORDERS = ("random", "file")
+PUBLISHED = "published"  # the split that comes with a data set
 
 
 @dataclass(frozen=True)

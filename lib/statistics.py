@@ -2,7 +2,8 @@
 
 Seeds and molecules are crossed: every seed tests the same molecules (other conformations of them). So each replicate
 draws molecules with replacement once, for all seeds and both arms, and seeds with replacement on top. Conformations of
-one molecule stay together, for their errors are alike. Percentile intervals, as in Efron, Tibshirani 1993, An
+one molecule stay together, for their errors are alike; of a single molecule, those of one of `BLOCKS` stretches of its
+trajectory. Percentile intervals, as in Efron, Tibshirani 1993, An
 Introduction to the Bootstrap, chapter 13.
 """
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 REPLICATES = 2000
 METRICS = ("rmse", "mae")
+BLOCKS = 20
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,9 @@ class Errors:
     count: NDArray[np.float64]
 
     @staticmethod
-    def of(predictions: dict[str, NDArray]) -> "Errors":
-        """From `runs.Result.predictions`."""
-        error = predictions["prediction"] - predictions["energy"]
-        molecules, molecule = np.unique(predictions["molecule"], return_inverse=True)
+    def of(groups: NDArray[np.int64], error: NDArray[np.float64]) -> "Errors":
+        """From the ``error`` (n,) of each conformation and the group that it belongs to (`groups_of`), (n,)."""
+        molecules, molecule = np.unique(groups, return_inverse=True)
         return Errors(molecules, np.bincount(molecule, error**2), np.bincount(molecule, np.abs(error)),
                       np.bincount(molecule).astype(float))  # fmt: skip
 
@@ -50,10 +51,42 @@ class Errors:
         return own @ self.absolute / (own @ self.count)
 
 
-def compare(
-    scratch: Sequence[Errors], pretrained: Sequence[Errors], metric: str, seed: int = 0
-) -> tuple[Interval, Interval, Interval]:
-    """Means over seeds of ``metric`` from scratch and pre-trained, and the improvement in per cent (positive: better).
+def groups_of(molecule: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What the bootstrap draws: molecules or, of a single one, stretches of its trajectory.
+
+    Args:
+        molecule: (n,) its number.
+        index: (n,) numbers of the conformations in the store.
+    """
+    if len(np.unique(molecule)) != 1:
+        return molecule
+    local = index - index.min()
+    return local * BLOCKS // (local.max() + 1)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms on one metric: ``centres`` (2,), means over seeds from scratch and pre-trained, and their
+    ``replicates`` (2, R).
+    """
+
+    centres: NDArray[np.float64]
+    replicates: NDArray[np.float64]
+
+    def intervals(self) -> tuple[Interval, Interval, Interval]:
+        """From scratch, pre-trained, and the improvement in per cent (positive: better)."""
+        return (*(_interval(c, r) for c, r in zip(self.centres, self.replicates, strict=True)), average([self]))
+
+
+def average(comparisons: Sequence[Comparison]) -> Interval:
+    """The improvement in per cent, mean over ``comparisons`` (models, say), each of which counts the same."""
+    gains = [100 * (1 - c.centres[1] / c.centres[0]) for c in comparisons]
+    replicates = [100 * (1 - c.replicates[1] / c.replicates[0]) for c in comparisons]
+    return _interval(np.mean(gains), np.mean(replicates, axis=0))
+
+
+def compare(scratch: Sequence[Errors], pretrained: Sequence[Errors], metric: str, seed: int = 0) -> Comparison:
+    """Means over seeds of ``metric`` from scratch and pre-trained.
 
     Args:
         scratch: errors by seed.
@@ -78,17 +111,13 @@ def compare(
     drawn = rng.integers(len(scratch), size=(REPLICATES, len(scratch)))
     centres, means = [], []
     for arm in (scratch, pretrained):
-        scores = np.array([errors.score(metric, weights) for errors in arm])
+        with np.errstate(invalid="ignore"):  # a draw that leaves a seed nothing to test is none
+            scores = np.array([errors.score(metric, weights) for errors in arm])
         means.append(scores[drawn, np.arange(REPLICATES)[:, None]].mean(1))
         centres.append(np.mean([errors.score(metric, np.ones((1, n)))[0] for errors in arm]))
-    gain = 100 * (1 - centres[1] / centres[0])
-    return (
-        _interval(centres[0], means[0]),
-        _interval(centres[1], means[1]),
-        _interval(gain, 100 * (1 - means[1] / means[0])),
-    )
+    return Comparison(np.array(centres), np.array(means))
 
 
-def _interval(value: float, replicates: NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(replicates, [2.5, 97.5])
+def _interval(value: np.floating, replicates: NDArray[np.float64]) -> Interval:
+    low, high = np.nanpercentile(replicates, [2.5, 97.5])
     return Interval(float(value), float(low), float(high))

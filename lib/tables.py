@@ -1,58 +1,147 @@
 """Tables: tidy rows from saved results, one row a number, beside what the paper prints.
 
-Columns: `COLUMNS`. ``pretrained`` is yes, no, or improvement (per cent, positive where pre-training is better).
+Columns: `COLUMNS`, and in comparisons `DETAILS`. ``pretrained`` is yes, no, or improvement (per cent, positive where
+pre-training is better). ``evidence`` is no where neither arm explains `LEARNT` of the energies' variance: nothing was
+learnt there, so nothing follows from it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lib.comparison import Arm
-from lib.datasets import LABELS
+from lib.datasets import LABELS, NAMES_IN_TABLES, SUITES, find, open_store
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
 from lib.results import Result
 from lib.scales import Scale
-from lib.statistics import METRICS, compare
+from lib.statistics import METRICS, Comparison, average, compare
 
 COLUMNS = ["item", "dataset", "system", "model", "pretrained", "metric", "unit", "value", "low", "high", "n_seeds",
            "source", "paper_value"]  # fmt: skip
+DETAILS = ["subset", "share", "sigma", "evidence"]
+PAPER_KEY = ["item", "dataset", "system", "model", "pretrained", "metric", "share"]
+ARMS = ("no", "yes", "improvement")
+AVERAGE = "average"
+LEARNT = 0.3  # R²
+
+
+def paper_numbers() -> pd.DataFrame:
+    """Every error and improvement that the paper prints, and the improvements that follow from printed errors.
+
+    Columns item, dataset, system, model, pretrained, metric, share, unit, value; share is of the training
+    conformations.
+    """
+    table2 = pd.read_csv(DATA / "paper" / "table2.csv")
+    wide = table2.pivot(index=["dataset", "model", "metric"], columns="pretrained", values="value").reset_index()
+    gain = wide.assign(item="Table 2", pretrained="improvement", unit="%", value=100 * (1 - wide["yes"] / wide["no"]))
+    text = pd.read_csv(DATA / "paper" / "text.csv", dtype={"system": str}, keep_default_na=False)
+    text = text.assign(share=pd.to_numeric(text["share"]))
+    found = pd.concat([table2, gain, text], ignore_index=True).fillna({"system": "", "share": 1.0})
+    return found[[*PAPER_KEY, "unit", "value"]]
 
 
 def paper_table2() -> pd.DataFrame:
     """The 32 numbers of the paper's Table 2 and the improvements that follow from them."""
-    printed = pd.read_csv(DATA / "paper" / "table2.csv")
-    wide = printed.pivot(index=["dataset", "model", "metric"], columns="pretrained", values="value").reset_index()
-    gain = wide.assign(pretrained="improvement", unit="%", value=100 * (1 - wide["yes"] / wide["no"]))
-    return pd.concat([printed, gain.assign(item="Table 2")[printed.columns]], ignore_index=True)
+    found = paper_numbers()
+    return found[(found["item"] == "Table 2") & (found["model"] != AVERAGE)]
 
 
-def table2(scale: Scale, arms: Sequence[Arm]) -> pd.DataFrame:
-    """RMSE and MAE with and without pre-training, improvements, 95 % intervals, and the paper's numbers.
+def comparison_table(
+    scale: Scale,
+    arms: Sequence[Arm],
+    items: str | Mapping[str, str],
+    part: str = "test",
+    molecules: Mapping[str, NDArray[np.int64]] | None = None,
+    subset: str = "",
+    per_atom: bool = False,
+) -> pd.DataFrame:
+    """Errors with and without pre-training, improvements, 95 % intervals, and the paper's numbers where it prints any.
 
     Args:
         scale: which data they are.
-        arms: pairs of arms (from scratch, pre-trained) of each model and data set, as `comparison.compare_arms` gives;
-            arms of a longer control make rows of their own item, for which the paper has no numbers.
+        arms: pairs of arms (from scratch, pre-trained), as `comparison.compare_arms` gives.
+        items: what of the paper they are, of all metrics or by metric; metrics left out are not shown.
+        part: of the test conformations (ISO17: ``test`` are unknown molecules, ``test_known`` known ones).
+        molecules: names of subsets and the molecules in them, a group of rows each; None takes all together.
+        subset: what ``part`` is called, without ``molecules``.
+        per_atom: divide errors by the number of atoms (of a system that has only one).
+
+    Returns:
+        Rows of `COLUMNS` and `DETAILS`; where there are several models, also their average improvement.
     """
-    paper = paper_table2().set_index(["dataset", "model", "pretrained", "metric"])["value"]
     rows = []
-    for scratch, tuned in zip(arms[::2], arms[1::2], strict=True):
-        errors = [[r.errors() for r in arm.results] for arm in (scratch, tuned)]
-        for metric in METRICS:
-            for kind, interval in zip(("no", "yes", "improvement"), compare(*errors, metric), strict=True):
-                key = (LABELS[scratch.data], MODELS[scratch.model].label, kind, metric)
-                plain = scratch.longer == 1
-                rows.append({
-                    "item": "Table 2" if plain else f"control, {scratch.longer} times the steps",
-                    "dataset": scale.data_label(scratch.data), "system": "", "model": key[1], "pretrained": kind,
-                    "metric": metric, "unit": "%" if kind == "improvement" else "kcal/mol",
-                    "value": interval.value, "low": interval.low, "high": interval.high,
-                    "n_seeds": len(scratch.results), "source": _source([*scratch.results, *tuned.results]),
-                    "paper_value": paper.get(key, float("nan")) if plain else float("nan"),
-                })  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS)
+    for metric, item in (dict.fromkeys(METRICS, items) if isinstance(items, str) else items).items():
+        for name, chosen in (molecules or {subset: None}).items():
+            groups: dict[tuple, list[tuple[dict[str, Any], Comparison]]] = {}
+            for scratch, tuned in zip(arms[::2], arms[1::2], strict=True):
+                errors = [[r.errors(part, chosen) for r in arm.results] for arm in (scratch, tuned)]
+                if not all(len(e.molecule) for arm in errors for e in arm):
+                    continue  # a seed tests none of the subset
+                found = compare(*errors, metric)
+                facts = _facts(scale, scratch, tuned, item, metric, part) | {"subset": name}
+                groups.setdefault((facts["dataset"], facts["system"], facts["share"], facts["sigma"]), []).append(
+                    (facts, found)
+                )
+                divisor = _atoms(scale, scratch) if per_atom else 1.0
+                rows += _three_rows(facts, found, divisor)
+            rows += [_average_row(group) for group in groups.values() if len(group) > 1]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *DETAILS])
+    return table if molecules or part != "test" else table.assign(paper_value=_printed(table))
+
+
+def _facts(scale: Scale, scratch: Arm, tuned: Arm, item: str, metric: str, part: str) -> dict[str, Any]:
+    """What the three rows of a pair of arms share."""
+    cell, (kind, *system) = tuned.cell, tuned.cell.data.split("/")
+    runs = [*scratch.results, *tuned.results]
+    r2 = max(np.mean([r.metrics[f"{part}_r2"] for r in arm.results]) for arm in (scratch, tuned))
+    return {
+        "item": item if cell.longer == 1 else f"{item}, {cell.longer} times the steps",
+        "dataset": scale.data_label(kind), "system": system[0] if system else "", "model": MODELS[cell.model].label,
+        "metric": metric, "n_seeds": len(scratch.results), "source": _source(runs), "paper_value": float("nan"),
+        "share": cell.share, "sigma": cell.sigma, "evidence": "yes" if r2 >= LEARNT else "no",
+    }  # fmt: skip
+
+
+def _three_rows(facts: dict[str, Any], found: Comparison, divisor: float) -> list[dict[str, Any]]:
+    """From scratch, pre-trained and improvement."""
+    rows = []
+    for kind, interval in zip(ARMS, found.intervals(), strict=True):
+        plain = kind == "improvement"
+        unit = "%" if plain else "kcal/mol/atom" if divisor != 1 else "kcal/mol"
+        by = 1.0 if plain else divisor
+        rows.append(facts | {"pretrained": kind, "unit": unit, "value": interval.value / by,
+                             "low": interval.low / by, "high": interval.high / by})  # fmt: skip
+    return rows
+
+
+def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]]) -> dict[str, Any]:
+    """The improvement, mean over models that share data."""
+    facts = [f for f, _ in group]
+    interval = average([found for _, found in group])
+    return facts[0] | {
+        "model": AVERAGE, "pretrained": "improvement", "unit": "%", "value": interval.value, "low": interval.low,
+        "high": interval.high, "n_seeds": min(f["n_seeds"] for f in facts),
+        "source": " and ".join(sorted({f["source"] for f in facts})),
+        "evidence": "yes" if all(f["evidence"] == "yes" for f in facts) else "no",
+    }  # fmt: skip
+
+
+def _printed(table: pd.DataFrame) -> pd.Series:
+    """The paper's number for each row, whatever the suite is called."""
+    names = {NAMES_IN_TABLES[suite].format(label): label for suite in SUITES for label in LABELS.values()}
+    paper = paper_numbers().set_index(PAPER_KEY)["value"]
+    keys = table.assign(dataset=table["dataset"].map(names))[PAPER_KEY]
+    return pd.Series([paper.get(tuple(key), float("nan")) for key in keys.itertuples(index=False)], table.index)
+
+
+def _atoms(scale: Scale, arm: Arm) -> float:
+    """Atoms of the system of ``arm``."""
+    return float(open_store(find(f"{scale.suite}/{arm.cell.data}")).n_atoms[0])
 
 
 def _source(results: Sequence[Result]) -> str:
@@ -60,18 +149,19 @@ def _source(results: Sequence[Result]) -> str:
     return " and ".join(sorted({result.source for result in results}))
 
 
-def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
-    """The table for reading: models in rows, data sets and metrics in columns, ``ours [low, high] (paper's)``."""
+def beside_paper(table: pd.DataFrame, columns: Sequence[str] = ("dataset", "metric")) -> pd.DataFrame:
+    """For reading: models in rows, ``columns`` in columns, ``ours [low, high] (paper's)``; * marks a single seed."""
 
     def cell(row: pd.Series) -> str:
-        digits = 1 if row["unit"] == "%" else 2
+        digits = 1 if row["unit"] == "%" else 2 if row["value"] >= 0.1 else 4
         ours = f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+        ours += "*" if row["n_seeds"] == 1 else ""
         return ours if pd.isna(row["paper_value"]) else f"{ours} ({row['paper_value']:.{digits}f})"
 
     text = table.assign(cell=[cell(row) for _, row in table.iterrows()], metric=table["metric"].str.upper())
-    wide = text.pivot(index=["model", "pretrained"], columns=["dataset", "metric"], values="cell")
-    order = pd.MultiIndex.from_product([table["model"].unique(), ["no", "yes", "improvement"]], names=wide.index.names)
-    return wide.reindex(order)
+    wide = text.pivot(index=["model", "pretrained"], columns=list(columns), values="cell")
+    order = [(m, kind) for m in table["model"].unique() for kind in ARMS if (m, kind) in wide.index]
+    return wide.loc[order].fillna("")
 
 
 def save_table(table: pd.DataFrame, stem: str, scale: str) -> Path:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import comparison, examples, figures, tables
+from lib import comparison, comparison_figures, examples, figures, tables
 from lib.comparison import Arm
+from lib.matrix import Cell, pairs
 from lib.runs import Result
 from lib.scales import SCALES, get_scale
-from lib.statistics import Errors, compare
+from lib.statistics import BLOCKS, Errors, average, compare, groups_of
 
 mpl.use("Agg")
 
@@ -20,14 +21,11 @@ mpl.use("Agg")
 def errors(seed, scale=1.0, molecules=40, each=10):
     """Errors of normal size ``scale``; the same molecules for every seed and scale."""
     rng = np.random.default_rng(seed)
-    return Errors.of({"prediction": scale * rng.normal(size=molecules * each), "energy": np.zeros(molecules * each),
-                      "molecule": np.repeat(np.arange(molecules), each)})  # fmt: skip
+    return Errors.of(np.repeat(np.arange(molecules), each), scale * rng.normal(size=molecules * each))
 
 
 def test_metrics_are_the_usual_ones():
-    found = Errors.of(
-        {"prediction": np.array([1.0, -3.0, 5.0]), "energy": np.zeros(3), "molecule": np.array([5, 5, 9])}
-    )
+    found = Errors.of(np.array([5, 5, 9]), np.array([1.0, -3.0, 5.0]))
     assert found.score("rmse", np.ones((1, 10)))[0] == pytest.approx(np.sqrt(35 / 3))
     assert found.score("mae", np.ones((1, 10)))[0] == pytest.approx(3.0)
     assert found.score("mae", np.eye(10)[[5]])[0] == pytest.approx(2.0)
@@ -36,14 +34,14 @@ def test_metrics_are_the_usual_ones():
 @pytest.mark.parametrize("metric", ["rmse", "mae"])
 def test_equal_arms_do_not_differ(metric):
     arm = [errors(k) for k in range(3)]
-    scratch, pretrained, gain = compare(arm, arm, metric)
+    scratch, pretrained, gain = compare(arm, arm, metric).intervals()
     assert (gain.value, gain.low, gain.high) == (0, 0, 0)
     assert scratch == pretrained
 
 
 @pytest.mark.parametrize("metric", ["rmse", "mae"])
 def test_halved_errors_are_fifty_per_cent(metric):
-    _, _, gain = compare([errors(k) for k in range(3)], [errors(k, 0.5) for k in range(3)], metric)
+    _, _, gain = compare([errors(k) for k in range(3)], [errors(k, 0.5) for k in range(3)], metric).intervals()
     assert gain.value == pytest.approx(50)
     assert gain.low == pytest.approx(50)  # paired: the same draws in both arms
     assert gain.high == pytest.approx(50)
@@ -51,7 +49,7 @@ def test_halved_errors_are_fifty_per_cent(metric):
 
 def test_intervals_narrow_with_more_molecules_and_hold_the_truth():
     def width(molecules):
-        found, _, _ = compare(*[[errors(k, molecules=molecules) for k in range(5)]] * 2, "rmse")
+        found, _, _ = compare(*[[errors(k, molecules=molecules) for k in range(5)]] * 2, "rmse").intervals()
         assert found.low < 1 < found.high
         return found.high - found.low
 
@@ -60,7 +58,7 @@ def test_intervals_narrow_with_more_molecules_and_hold_the_truth():
 
 def test_the_same_errors_as_more_seeds_say_nothing_new():
     """Seeds share their test molecules, so repeating one seed does not narrow the interval."""
-    one, many = (compare([errors(0)] * n, [errors(0)] * n, "mae")[0] for n in (1, 10))
+    one, many = (compare([errors(0)] * n, [errors(0)] * n, "mae").intervals()[0] for n in (1, 10))
     assert (many.low, many.high) == pytest.approx((one.low, one.high))
 
 
@@ -68,10 +66,26 @@ def test_molecules_stay_together():
     """Errors that are equal within a molecule leave as few independent numbers as there are molecules."""
     rng = np.random.default_rng(0)
     shared = np.repeat(rng.normal(size=40), 50)
-    clustered = Errors.of({"prediction": shared, "energy": np.zeros(2000), "molecule": np.repeat(np.arange(40), 50)})
-    single = Errors.of({"prediction": shared, "energy": np.zeros(2000), "molecule": np.arange(2000)})
-    wide, narrow = (compare([e], [e], "mae")[0] for e in (clustered, single))
+    clustered, single = Errors.of(np.repeat(np.arange(40), 50), shared), Errors.of(np.arange(2000), shared)
+    wide, narrow = (compare([e], [e], "mae").intervals()[0] for e in (clustered, single))
     assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
+
+
+def test_one_molecule_is_drawn_by_stretches_of_its_trajectory():
+    index = np.arange(7, 1007)
+    groups = groups_of(np.zeros(1000, dtype=int), index)
+    assert (np.diff(groups) >= 0).all()
+    assert np.bincount(groups).tolist() == [1000 // BLOCKS] * BLOCKS
+    np.testing.assert_array_equal(groups_of(index % 3, index), index % 3)  # several molecules: themselves
+
+
+def test_average_gain_counts_models_alike_and_has_a_narrower_interval():
+    first = compare([errors(0)], [errors(1, 0.5)], "mae")
+    second = compare([errors(2)], [errors(3, 0.9)], "mae")
+    gains = [c.intervals()[2] for c in (first, second)]
+    together = average([first, second])
+    assert together.value == pytest.approx(np.mean([g.value for g in gains]))
+    assert together.high - together.low < max(g.high - g.low for g in gains)
 
 
 def test_arms_must_fit():
@@ -101,59 +115,128 @@ def arms(tmp_path):
                 rng = np.random.default_rng(seed)
                 prediction = rng.normal(size=90) * (0.7 if pretrained else 1.0)
                 molecule = np.repeat(np.arange(9), 10)
-                np.savez(folder / "predictions.npz", energy=np.zeros(90), molecule=molecule, prediction=prediction)
-                about = {"steps": 3, "wall_seconds": 60.0, "config": {"model": "egnn"}}
+                np.savez(folder / "predictions.npz", energy=np.zeros(90), molecule=molecule, prediction=prediction,
+                         index=np.arange(90), part=np.full(90, "test"))  # fmt: skip
+                about = {"steps": 3, "wall_seconds": 60.0, "config": {"model": "egnn", "seed": seed},
+                         "target": {"mean": 0.0, "per_type": [0.0] * 28}}  # fmt: skip
                 results.append(Result(str(seed), folder, {"test_r2": 0.5, "validation_rmse": 1.0}, about))
-            found.append(Arm("egnn", data, pretrained, 1, 1e-3, False, tuple(results)))
+            found.append(Arm(Cell("egnn", data, pretrained), 1e-3, False, tuple(results)))
     return found
 
 
+def again(arms, **changes):
+    """The arms as other cells."""
+    return [replace(arm, cell=replace(arm.cell, **changes)) for arm in arms]
+
+
+def table2(arms, scale="laptop"):
+    return tables.comparison_table(SCALES[scale], arms, "Table 2")
+
+
 def test_table2_rows(arms):
-    table = tables.table2(SCALES["laptop"], arms)
-    assert list(table.columns) == tables.COLUMNS
+    table = table2(arms)
+    assert list(table.columns) == [*tables.COLUMNS, *tables.DETAILS]
     assert len(table) == 12
     row = table.query("dataset == 'mini ANI-1x (GFN2-xTB)' and pretrained == 'improvement' and metric == 'mae'").iloc[0]
     assert row["value"] == pytest.approx(30)
     assert row["paper_value"] == pytest.approx(100 * (1 - 3.49 / 5.30))
     assert row["n_seeds"] == 2
+    assert row["evidence"] == "yes"
     text = tables.beside_paper(table)
     assert list(text.index) == [("EGNN", "no"), ("EGNN", "yes"), ("EGNN", "improvement")]
     assert text.loc[("EGNN", "yes"), ("mini ANI-1 (GFN2-xTB)", "RMSE")].endswith("(1.66)")
-    assert set(tables.table2(SCALES["paper"], arms)["dataset"]) == {"ANI-1", "ANI-1x"}
+    assert set(table2(arms, "paper")["dataset"]) == {"ANI-1", "ANI-1x"}
+
+
+def test_average_rows_stand_beside_the_printed_averages(arms):
+    table = table2([*arms, *again(arms, model="schnet")])
+    rows = table[table["model"] == "average"]
+    assert len(rows) == 4  # two data sets, two metrics
+    assert rows.query("dataset == 'mini ANI-1x (GFN2-xTB)' and metric == 'rmse'")["paper_value"].item() == 31.9
+    assert rows["value"].to_numpy() == pytest.approx(30)
+
+
+def test_where_nothing_is_learnt_there_is_no_evidence(arms):
+    dull = [replace(a, results=tuple(replace(r, metrics={"test_r2": 0.2}) for r in a.results)) for a in arms]
+    assert set(table2(dull)["evidence"]) == {"no"}
+    assert set(table2([dull[0], arms[1]])["evidence"]) == {"yes"}  # one arm learns
+
+
+def test_single_seeds_are_marked(arms):
+    single = [replace(arm, results=arm.results[:1]) for arm in arms]
+    assert tables.beside_paper(table2(single)).map(lambda cell: "*" in cell).all(axis=None)
+    assert not tables.beside_paper(table2(arms)).map(lambda cell: "*" in cell).any(axis=None)
+
+
+def test_subsets_of_molecules(arms):
+    """Errors of molecule 0 alone; a subset that no seed tests is left out."""
+    chosen = {"first": np.array([0]), "none": np.array([77])}
+    table = tables.comparison_table(SCALES["laptop"], arms, {"mae": "Figure 2d"}, molecules=chosen)
+    assert set(table["subset"]) == {"first"}
+    own = np.mean([np.abs(r.predictions()["prediction"][:10]).mean() for r in arms[0].results])
+    assert table.query("pretrained == 'no'")["value"].iloc[0] == pytest.approx(own)
+
+
+def test_per_atom_divides_errors_and_not_improvements(arms):
+    large = again(arms[:2], data="md22/Ac-Ala3-NHMe")
+    whole, each = (
+        tables.comparison_table(SCALES["laptop"], large, {"mae": "Figure 3"}, per_atom=p) for p in (False, True)
+    )
+    ratio = (whole["value"] / each["value"]).tolist()
+    assert ratio == pytest.approx([42, 42, 1])
+    assert each["unit"].tolist() == ["kcal/mol/atom", "kcal/mol/atom", "%"]
+    assert set(each["system"]) == {"Ac-Ala3-NHMe"}
 
 
 def test_control_rows_have_no_paper_value(arms):
-    table = tables.table2(SCALES["laptop"], [replace(arm, longer=3) for arm in arms])
-    assert set(table["item"]) == {"control, 3 times the steps"}
+    table = table2(again(arms, longer=3))
+    assert set(table["item"]) == {"Table 2, 3 times the steps"}
     assert table["paper_value"].isna().all()
 
 
 def test_no_arms_make_an_empty_table():
-    table = tables.table2(SCALES["laptop"], [])
-    assert list(table.columns) == tables.COLUMNS
-    assert tables.beside_paper(table).empty
+    table = table2([])
+    assert list(table.columns) == [*tables.COLUMNS, *tables.DETAILS]
     assert comparison.compare_arms(SCALES["smoke"], [], [0], 3) == []
 
 
 def test_csv_has_the_same_bytes_for_the_same_numbers(arms, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "FIGURES", tmp_path)
-    first = tables.save_table(tables.table2(SCALES["laptop"], arms), "table2", "smoke").read_bytes()
-    assert tables.save_table(tables.table2(SCALES["laptop"], arms), "table2", "smoke").read_bytes() == first
+    first = tables.save_table(table2(arms), "table2", "smoke").read_bytes()
+    assert tables.save_table(table2(arms), "table2", "smoke").read_bytes() == first
     assert len(pd.read_csv(tmp_path / "smoke" / "table2.csv")) == 12
 
 
 def test_figures_are_drawn_with_units(arms, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "FIGURES", tmp_path)
-    table = tables.table2(SCALES["laptop"], arms)
     figures.set_style()
-    control = tables.table2(SCALES["laptop"], [replace(arm, longer=3) for arm in arms[2:]])
-    bars = figures.table2_bars([table, control])
+    panels = [(f"mini {d} (GFN2-xTB)", g) for d, g in table2(arms).query("metric == 'mae'").groupby("dataset")]
+    bars = comparison_figures.arm_bars(panels)
     assert "kcal/mol" in bars.axes[0].get_ylabel()
-    assert len(bars.axes) == 3
+    assert len(bars.axes) == 2
     assert all("GFN2-xTB" in ax.get_title() for ax in bars.axes)
     path = figures.save_figure(bars, "table2", "smoke")
     assert path.exists()
     assert path.with_suffix(".svg").exists()
+
+
+def test_figure4_and_figure5_show_what_the_tables_hold(arms):
+    shares = [arm for share in (0.05, 1.0) for arm in again(arms[2:], share=share)]
+    table = tables.comparison_table(SCALES["laptop"], shares, {"mae": "Figure 4"})
+    figure = comparison_figures.error_by_share([("ANI-1x", table)], [pd.Series({0.05: 50, 1.0: 1000})])
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["5 %\n50", "100 %\n1,000"]
+    noisy = [arm for sigma in (0.1, 0.2) for arm in (arms[2], *again(arms[3:], sigma=sigma))]
+    table = tables.comparison_table(SCALES["laptop"], noisy, "Figure 5")
+    figure = comparison_figures.error_by_sigma(table)
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["0.1", "0.2"]
+    assert figure.axes[1].get_xlabel().endswith("(Å)")
+
+
+def test_error_details(arms):
+    rows = comparison.details(SCALES["laptop"], arms[2:])
+    assert len(rows) == 2 * 2 * 90
+    assert set(rows["pretrained"]) == {"yes", "no"}
+    assert len(comparison_figures.error_details(rows).axes) == 3
 
 
 def test_figure1(tmp_path):
@@ -167,20 +250,25 @@ def test_figure1(tmp_path):
 
 
 def test_learning_rate_is_chosen_on_validation_data(monkeypatch):
-    """The candidate with the lowest validation RMSE, mean over seeds, for each arm on its own."""
-    scale = replace(get_scale("smoke"), learning_rates=(1e-3, 3e-3, 1e-2))
+    """The candidate with the lowest validation RMSE at the first seed on ANI-1x, for each arm, serves ANI-1 too."""
+    scale = replace(get_scale("smoke"), learning_rates=(1e-3, 3e-3, 1e-2), seeds=(5, 6))
+    done = {}
 
     def fake(configs, *_):
-        """Seed 5 alone would choose 1e-2 from scratch, both seeds 3e-3; test errors say the opposite."""
-        out = []
+        """Test errors say the opposite of validation errors."""
         for c in configs:
             rate = c.training.learning_rate
-            score = abs(rate - (1e-3 if c.pretrained else 3e-3)) * (-0.5 if rate == 1e-2 and c.seed == 5 else 1)
-            out.append(Result(c.key(), None, {"validation_rmse": score, "test_rmse": -rate}, {"seed": c.seed}))
-        return out
+            score = abs(rate - (1e-3 if c.pretrained else 3e-3))
+            metrics = {"validation_rmse": score, "test_rmse": -rate}
+            done[c.key()] = Result(c.key(), None, metrics, {"seed": c.seed, "data": c.data[0].name})
+        return [done[c.key()] for c in configs]
 
     monkeypatch.setattr(comparison, "run_all", fake)
-    found = comparison.compare_arms(scale, comparison.grid(["egnn"], ["ani1"]), [5, 6])
+    monkeypatch.setattr(comparison, "stored", lambda config: done.get(config.key()))
+    found = comparison.compare_arms(scale, pairs(["egnn"], ["ani1"]))
     assert [arm.learning_rate for arm in found] == [3e-3, 1e-3]
     assert [arm.at_edge for arm in found] == [False, True]
     assert [r.about["seed"] for r in found[0].results] == [5, 6]
+    scanned = {(r.about["data"], r.about["seed"]) for r in done.values() if "data" in r.about}
+    assert ("mini/ani1x", 5) in scanned
+    assert ("mini/ani1x", 6) not in scanned

@@ -61,7 +61,7 @@ def bench_models(
                     steps.append({"widths": scale, "model": models.MODELS[name].label}
                                  | _steps(name, scale, arrays, energy, seconds, device, rate, compiled))  # fmt: skip
                 growth += [{"widths": scale, "model": models.MODELS[name].label, "atoms": n}
-                           | _inference(name, scale, n, seconds / 10, device) for n in sizes]  # fmt: skip
+                           | inference(name, scale, n, seconds / 10, device) for n in sizes]  # fmt: skip
     about = {"hardware": hardware(), "device": device, "torch": torch.__version__, "matrix rate (GFLOP/s)": rate / 1e9,
              "molecules in a batch": batch_size, "atoms": ATOMS, "compiled": compiled}  # fmt: skip
     return {"about": about, "steps": steps, "inference with forces": growth}
@@ -118,8 +118,7 @@ def _steps(
     ours, other = (model.to(device) for model in _pair(name, scale))
     works = [_step(model, ours.settings.cutoff, arrays, energy, device) for model in (ours, other)]
     difference = _difference(ours, other, arrays, energy, device)
-    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: _product_in_place}) as counter:
-        works[0]()
+    flops = count_flops(works[0])
     if compiled:
         models.compile_layers(name, ours, noise=not energy)
         works[0]()
@@ -130,7 +129,6 @@ def _steps(
             taken.append(_timed(work, device))
     mine, theirs = (statistics.median(taken) for taken in times)
     molecules = int(arrays[2][-1]) + 1
-    flops = counter.get_total_flops()
     return {
         "task": "energy" if energy else "denoising",
         "conformations/s": molecules / mine,
@@ -159,6 +157,23 @@ def _step(model: nn.Module, cutoff: float, arrays: Arrays, energy: bool, device:
         optimizer.step()
 
     return work
+
+
+def count_flops(work: Callable[[], None]) -> int:
+    """Floating-point operations of the matrix products in ``work``."""
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: _product_in_place}) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def training_rate(name: str, scale: str, energy: bool, molecules: int = 8, steps: int = 3) -> float:
+    """Conformations of `ATOMS` atoms that one CPU thread trains in a second."""
+    torch.manual_seed(0)
+    model = models.build(name, get_scale(scale).settings(name))
+    with one_thread():
+        work = _step(model, model.settings.cutoff, _conformations(molecules), energy, "cpu")
+        work()
+        return molecules / min(_timed(work, "cpu") for _ in range(steps))
 
 
 def _product_in_place(_: Any, first: torch.Tensor, second: torch.Tensor, **__: Any) -> int:
@@ -195,7 +210,7 @@ def _peak_memory(work: Callable[[], None], device: str) -> float:
     return peak / 2**20
 
 
-def _inference(name: str, scale: str, atoms: int, seconds: float, device: str) -> dict[str, float]:
+def inference(name: str, scale: str, atoms: int, seconds: float, device: str) -> dict[str, float]:
     """Milliseconds for the energy of one cluster and its forces, minus the gradient."""
     torch.manual_seed(0)
     settings = get_scale(scale).settings(name)

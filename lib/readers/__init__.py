@@ -17,4 +17,7 @@ READERS: dict[str, Callable[..., Iterator[Molecule]]] = {
     "own": own.read,
 }
 
-__all__ = ["READERS", "Molecule"]
+# split that comes with a data set, for `splits.split_by_rows`
+PUBLISHED_PARTS: dict[str, Callable] = {"iso17": iso17.published_parts}
+
+__all__ = ["PUBLISHED_PARTS", "READERS", "Molecule"]

@@ -67,6 +67,21 @@ def published_ids(path: Path | str) -> dict[str, NDArray[np.int64]]:
     return out
 
 
+def published_parts(path: Path | str) -> dict[str, tuple[str, NDArray[np.int64] | None]]:
+    """The published split, for `splits.split_by_rows`: ``test`` are the unknown molecules, ``test_known`` the known.
+
+    Conformations of known molecules that neither train nor validate lie in two places: the third list of ids, and
+    ``test_within``, whose frames are those after the training frames of the same trajectories. The second is
+    ``test_known``.
+
+    Raises:
+        DataError: as `published_ids`.
+    """
+    ids = published_ids(path)
+    return {"train": ("reference/", ids["train"]), "validation": ("reference/", ids["validation"]),
+            "test": ("test_other/", None), "test_known": ("test_within/", None)}  # fmt: skip
+
+
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
     """``path`` itself; or, for an archive (or a folder that holds only one), a temporary folder with its contents."""

@@ -55,6 +55,20 @@ def read(
                 yield _molecule(file_path, group, of_all)
 
 
+def subsets_of(path: Path | str | Sequence[Path | str]) -> dict[str, str]:
+    """The subset of each molecule of ``path`` (as for `read`), by its name.
+
+    Raises:
+        DataError: a file is broken or of another layout.
+    """
+    out = {}
+    for file_path in find_files(path, "*.hdf5"):
+        with open_hdf5(file_path) as file:
+            for group in (g for g in file.values() if isinstance(g, h5py.Group) and "conformations" in g):
+                out[group.name.rsplit("/", 1)[-1]] = text(dataset(file_path, group, "subset")[0])
+    return out
+
+
 def _molecule(path: Path, group: h5py.Group, level: str) -> Molecule:
     z = dataset(path, group, "atomic_numbers").astype(np.int64)
     return checked(path, group.name, Molecule(

@@ -1,0 +1,193 @@
+"""Figures of comparisons: error bars with and without pre-training, error against data, noise, size and energy."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from lib.figures import ARMS, BLUE, GREY, ORANGE
+
+COLUMN = 3.4  # inches, one column of a page
+SINGLE_SEED = "* one seed: the interval is over test molecules only"
+
+
+def _spread(rows: pd.DataFrame) -> np.ndarray:
+    """How far the interval reaches down and up, (2, n)."""
+    return np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
+
+
+def _label(rows: pd.DataFrame, by: str) -> list[str]:
+    """Names on the axis; a star marks a single seed."""
+    return [f"{name}*" if n == 1 else f"{name}" for name, n in zip(rows[by], rows["n_seeds"], strict=True)]
+
+
+def arm_bars(panels: Sequence[tuple[str, pd.DataFrame]], by: str = "model", columns: int = 4) -> Figure:
+    """Errors from scratch and pre-trained with 95 % intervals.
+
+    Args:
+        panels: title and rows of `tables.comparison_table` of one metric, a panel each.
+        by: the column whose values stand along the axis.
+        columns: panels side by side.
+    """
+    columns = min(columns, len(panels))
+    lines = -(-len(panels) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(1.0 + 2.4 * columns, 0.6 + 2.6 * lines), squeeze=False)
+    for ax in axes.flat[len(panels) :]:
+        ax.axis("off")
+    for ax, (title, table) in zip(axes.flat, panels, strict=False):
+        rows = table[table["pretrained"].isin(list(ARMS))]
+        for shift, (arm, (text, colour)) in zip((-0.2, 0.2), ARMS.items(), strict=True):
+            own = rows[rows["pretrained"] == arm]
+            ax.bar(np.arange(len(own)) + shift, own["value"], 0.36, yerr=_spread(own), color=colour, label=text,
+                   error_kw={"capsize": 2, "linewidth": 1})  # fmt: skip
+        ax.set_xticks(range(len(own)), _label(own, by), rotation=35, ha="right", rotation_mode="anchor")
+        ax.set_ylabel(f"test {rows['metric'].iloc[0].upper()} ({rows['unit'].iloc[0]})")
+        ax.set_title(title, fontsize="medium")
+        sns.despine(ax=ax)
+    _finish(figure, axes.flat[0], [table for _, table in panels])
+    return figure
+
+
+def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
+    """The legend under the panels, and what a star means where there is one."""
+    handles, labels = ax.get_legend_handles_labels()
+    if any((table["n_seeds"] == 1).any() for table in tables):
+        handles.append(plt.Line2D([], [], linestyle=""))
+        labels.append(SINGLE_SEED)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+
+
+def gains(table: pd.DataFrame, by: str) -> Figure:
+    """The improvement of MAE in per cent with its 95 % interval, by the column ``by``, a colour a model."""
+    rows = table[(table["pretrained"] == "improvement") & (table["metric"] == "mae") & (table["model"] != "average")]
+    models, groups = list(rows["model"].unique()), list(rows[by].unique())
+    figure, ax = plt.subplots(figsize=(2 * COLUMN, 0.8 + 0.5 * len(groups)))
+    for k, (model, colour) in enumerate(zip(models, sns.color_palette("colorblind", len(models)), strict=True)):
+        own = rows[rows["model"] == model]
+        places = np.array([groups.index(g) for g in own[by]]) + 0.16 * (k - (len(models) - 1) / 2)
+        ax.errorbar(own["value"], places, xerr=_spread(own), fmt="o", markersize=4, capsize=2, linewidth=1,
+                    color=colour, label=model)  # fmt: skip
+    ax.axvline(0, color=GREY, linewidth=0.8)
+    ax.set_yticks(range(len(groups)), groups)
+    ax.invert_yaxis()
+    ax.set_xlabel("lower MAE by pre-training (%)")
+    sns.despine(ax=ax)
+    _finish(figure, ax, [rows])
+    return figure
+
+
+def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[pd.Series]) -> Figure:
+    """Figure 4: test MAE against the share of the training conformations, on logarithmic axes.
+
+    Args:
+        panels: title and rows of `tables.comparison_table`, a data set each.
+        counts: training conformations by share, of each panel.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(0.8 + 2.3 * len(panels), 3.0), squeeze=False)
+    for ax, (title, table), count in zip(axes[0], panels, counts, strict=True):
+        for arm, (text, colour) in ARMS.items():
+            own = table[(table["pretrained"] == arm) & (table["metric"] == "mae")].sort_values("share")
+            ax.errorbar(100 * own["share"], own["value"], yerr=_spread(own), color=colour, marker="o", markersize=4,
+                        capsize=2, linewidth=1.2, label=text)  # fmt: skip
+        shares = sorted(table["share"].unique())
+        ax.set(xscale="log", yscale="log", xlabel="training conformations")
+        ax.set_xticks([100 * s for s in shares], [f"{100 * s:g} %\n{count[s]:,}" for s in shares])
+        ax.minorticks_off()
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
+        ax.set_title(title, fontsize="medium")
+        sns.despine(ax=ax)
+    axes[0, 0].set_ylabel("test MAE (kcal/mol)")
+    _finish(figure, axes[0, 0], [table for _, table in panels])
+    return figure
+
+
+def error_by_sigma(table: pd.DataFrame) -> Figure:
+    """Figure 5: test RMSE and MAE against σ of the pre-training noise; a line across shows no pre-training."""
+    figure, axes = plt.subplots(1, 2, figsize=(2 * COLUMN, 2.9))
+    for ax, metric in zip(axes, ("rmse", "mae"), strict=True):
+        rows = table[table["metric"] == metric]
+        scratch = rows[rows["pretrained"] == "no"].iloc[0]
+        tuned = rows[rows["pretrained"] == "yes"].sort_values("sigma")
+        places = np.arange(len(tuned))
+        ax.axhspan(scratch["low"], scratch["high"], color=GREY, alpha=0.2, linewidth=0)
+        ax.axhline(scratch["value"], color=GREY, label="from scratch (σ = 0)")
+        ax.errorbar(places, tuned["value"], yerr=_spread(tuned), color=BLUE, marker="o", markersize=4, capsize=2,
+                    linewidth=1.2, label="pre-trained")  # fmt: skip
+        best = int(np.argmin(tuned["value"]))
+        ax.plot(best, tuned["value"].iloc[best], marker="s", markersize=9, markerfacecolor="none", color=ORANGE,
+                linestyle="", label="lowest")  # fmt: skip
+        ax.set_xticks(places, [f"{s:g}" for s in tuned["sigma"]])
+        ax.set(xlabel="σ of the pre-training noise (Å)", ylabel=f"test {metric.upper()} (kcal/mol)")
+        sns.despine(ax=ax)
+    _finish(figure, axes[0], [table])
+    return figure
+
+
+def error_details(details: pd.DataFrame, bins: int = 6) -> Figure:
+    """How errors lie: predicted against target energy (baseline taken off), MAE by number of atoms and by energy.
+
+    Args:
+        details: `comparison.details` of both arms: columns pretrained, atoms, energy, baseline, error (kcal/mol).
+        bins: of atoms and of energy, with about as many conformations in each.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(9.0, 2.9))
+    for arm, (text, colour) in ARMS.items():
+        own = details[details["pretrained"] == arm]
+        target = own["energy"] - own["baseline"]
+        axes[0].plot(target, target + own["error"], ".", markersize=2, color=colour, label=text, rasterized=True)
+        for ax, values in ((axes[1], own["atoms"]), (axes[2], target)):
+            binned = own["error"].abs().groupby(pd.qcut(values, bins, duplicates="drop"), observed=True).mean()
+            middles = [interval.mid for interval in binned.index]
+            ax.plot(middles, binned, marker="o", markersize=4, color=colour, label=text)
+    low, high = np.percentile(details["energy"] - details["baseline"], [0, 100])
+    axes[0].plot([low, high], [low, high], color="black", linewidth=0.8)
+    axes[0].set(xlabel="target energy (kcal/mol)", ylabel="predicted energy (kcal/mol)")
+    axes[1].set(xlabel="atoms", ylabel="test MAE (kcal/mol)", ylim=(0, None))
+    axes[2].set(xlabel="target energy (kcal/mol)", ylabel="test MAE (kcal/mol)", ylim=(0, None))
+    for ax in axes:
+        sns.despine(ax=ax)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def cost_by_size(table: pd.DataFrame) -> Figure:
+    """Table S4: milliseconds for energy and forces by number of atoms, from `settings_tables.cost_by_size`."""
+    figure, ax = plt.subplots(figsize=(COLUMN, 2.8))
+    models = list(table["model"].unique())
+    for model, colour, marker in zip(models, sns.color_palette("colorblind", len(models)), "osD^v", strict=False):
+        own = table[table["model"] == model]
+        ax.plot(own["atoms"], own["milliseconds"], color=colour, marker=marker, markersize=4, label=model)
+    sizes = sorted(table["atoms"].unique())
+    ax.set(xscale="log", yscale="log", xlabel="atoms", ylabel="energy and forces (ms)")
+    ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
+    ax.minorticks_off()
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    ax.legend(frameon=False)
+    sns.despine(ax=ax)
+    return figure
+
+
+VERDICT_COLOURS = {"reproduced": "#009E73", "direction only": "#56B4E9", "not reproduced": "#D55E00",
+                   "no evidence": "#CCCCCC", "not tested": "#FFFFFF"}  # fmt: skip
+
+
+def verdicts(ledger: pd.DataFrame) -> Figure:
+    """The ledger at a glance: a line a claim, with its verdict in colour and in words."""
+    figure, ax = plt.subplots(figsize=(2.2 * COLUMN, 0.5 + 0.24 * len(ledger)))
+    for k, (_, row) in enumerate(ledger.iterrows()):
+        ax.barh(k, 1.0, color=VERDICT_COLOURS[row["verdict"]], edgecolor="black", linewidth=0.5)
+        ax.text(0.5, k, row["verdict"], ha="center", va="center", fontsize="x-small")
+        number = "" if pd.isna(row["value"]) else f"{row['value']:.3g} {row['unit']}"
+        interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3g}, {row['high']:.3g}]"
+        ax.text(1.05, k, number + interval, va="center", fontsize="x-small")
+    ax.set_yticks(range(len(ledger)), ledger["claim"], fontsize="small")
+    ax.set(xlim=(0, 2.0), ylim=(len(ledger) - 0.4, -0.6), xticks=[])
+    sns.despine(ax=ax, left=True, bottom=True)
+    ax.tick_params(length=0)
+    return figure

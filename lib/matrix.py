@@ -1,0 +1,107 @@
+"""The matrix: which cells each table and figure of the paper takes, defined once for notebooks, batch and plan.
+
+A `Cell` is one arm: a model on a data set, pre-trained or not. Cells come in pairs, from scratch and
+pre-trained.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lib.datasets import MD22_SYSTEMS, find
+from lib.models import entry
+from lib.scales import PRE_TRAINING_DATA, SIGMA, Scale
+
+CONTROL = 3  # times the steps, the control for faster optimisation
+CONTROL_DATA = ("ani1x",)  # where the control runs
+EFFICIENCY_MODEL, EFFICIENCY_DATA = "egnn", ("ani1x", "md22/AT-AT", "md22/Ac-Ala3-NHMe", "md22/buckyball-catcher")
+SHARES = (0.05, 0.2, 0.5, 1.0)  # section 3.5
+SIGMA_MODEL, SIGMA_DATA = "torchmd_net", "ani1x"
+SIGMAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # Å, section 3.6; 0 is without pre-training
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm of a comparison.
+
+    Attributes:
+        model: a name of `models.MODELS`.
+        data: a data set of the suite, ``ani1x`` or ``md22/DHA``.
+        pretrained: whether it starts from pre-trained layers.
+        longer: times the steps.
+        share: of the training conformations.
+        sigma: Å, of the pre-training.
+    """
+
+    model: str
+    data: str
+    pretrained: bool
+    longer: int = 1
+    share: float = 1.0
+    sigma: float = SIGMA
+
+
+def pairs(models: Sequence[str], data: Sequence[str], longer: int = 1, share: float = 1.0) -> list[Cell]:
+    """Every model on every data set, from scratch and pre-trained.
+
+    Raises:
+        ValueError: no models or data, or unknown ones; the message lists the names.
+    """
+    if not models or not data:
+        raise ValueError(f"models = {list(models)}, data = {list(data)}: name at least one of each")
+    for model in models:
+        entry(model)
+    for name in data:
+        find(f"mini/{name}")  # both suites have the same names
+    return [Cell(m, d, pretrained, longer, share) for m in models for d in data for pretrained in (False, True)]
+
+
+def systems_of_md22(systems: Sequence[str]) -> list[str]:
+    """Names of data sets from names of systems.
+
+    Raises:
+        ValueError: unknown system; the message lists the names.
+    """
+    for system in systems:
+        if system not in MD22_SYSTEMS:
+            raise ValueError(f"no system {system!r} of MD22: choose from {sorted(MD22_SYSTEMS)}")
+    return [f"md22/{system}" for system in systems]
+
+
+def shares(model: str, data: Sequence[str], values: Sequence[float]) -> list[Cell]:
+    """Pairs by data set and share of the training conformations.
+
+    Raises:
+        ValueError: a share that is not above 0 and up to 1.
+    """
+    for value in values:
+        if not 0 < value <= 1:
+            raise ValueError(f"share = {value!r} of the training conformations must be above 0 and at most 1")
+    return [cell for name in data for value in values for cell in pairs([model], [name], share=value)]
+
+
+def noise_levels(model: str, data: str, sigmas: Sequence[float]) -> list[Cell]:
+    """One cell for each σ (Å), each paired with the first, σ = 0: from scratch.
+
+    Raises:
+        ValueError: a negative σ, or no σ but 0.
+    """
+    entry(model)
+    find(f"mini/{data}")
+    for sigma in sigmas:
+        if not sigma >= 0:
+            raise ValueError(f"sigma = {sigma!r} Å must not be negative; 0 is without pre-training")
+    noisy = sorted({s for s in sigmas if s > 0})
+    if not noisy:
+        raise ValueError(f"sigmas = {list(sigmas)}: name at least one above 0 Å")
+    return [cell for s in noisy for cell in (Cell(model, data, False), Cell(model, data, True, sigma=s))]
+
+
+MATRIX: dict[str, Callable[[Scale], list[Cell]]] = {
+    "Table 2": lambda scale: pairs(scale.models, PRE_TRAINING_DATA),
+    "control": lambda scale: pairs(scale.models, CONTROL_DATA, CONTROL),
+    "Figure 2, ISO17": lambda scale: pairs(scale.models, ["iso17"]),
+    "Figure 2, SPICE": lambda scale: pairs(scale.models, ["spice"]),
+    "Figure 3": lambda scale: pairs(scale.models, systems_of_md22(scale.systems)),
+    "Figure 4": lambda _: shares(EFFICIENCY_MODEL, EFFICIENCY_DATA, SHARES),
+    "Figure 5": lambda _: noise_levels(SIGMA_MODEL, SIGMA_DATA, SIGMAS),
+}  # each item's cells at its notebook's defaults

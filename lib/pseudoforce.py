@@ -1,0 +1,102 @@
+"""Equation 8 put to the test: the predicted noise as a pseudo-force.
+
+At a noised geometry minus the noise points back to the clean one. If the noise is proportional to the gradient of the
+energy, as equation 8 has it, minus the predicted noise correlates with the forces there. Forces are GFN2-xTB's.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import bootstrap
+
+from lib.batches import Batch
+from lib.elements import ATOM_TYPES
+from lib.figures import BLUE
+from lib.jobs import select, splits
+from lib.models import MODELS
+from lib.noising import gaussian_noise
+from lib.runs import Result, RunConfig
+from lib.scales import Scale
+from lib.tables import COLUMNS
+from lib.units import HARTREE
+
+ITEM = "Equation 8"
+
+
+def pseudo_forces(config: RunConfig, result: Result, count: int, seed: int) -> pd.DataFrame:
+    """Forces beside noise at ``count`` noised validation conformations of the pre-training run ``result``.
+
+    Returns:
+        A row a coordinate: conformation, force (kcal/mol/Å), minus the true noise and minus the predicted noise (Å).
+    """
+    from ase.data import atomic_numbers
+
+    from lib.mini_suite.xtb import single_point
+
+    rng, model, parts = np.random.default_rng(seed), result.weights().build(), []
+    selections = select(config, splits(config))["validation"]
+    for k in range(count):
+        chosen = selections[k % len(selections)]
+        found = chosen.store.gather(rng.choice(chosen.index, 1))
+        noise = gaussian_noise(len(found.types), config.sigma, rng)
+        batch = Batch.from_arrays(found.types, found.positions + noise, found.molecule, config.settings.cutoff)
+        with torch.no_grad():
+            predicted = model(batch, energy=False).noise.numpy()
+        numbers = np.array([atomic_numbers[ATOM_TYPES[t][0]] for t in found.types])
+        charge = sum(ATOM_TYPES[t][1] for t in found.types)
+        try:
+            force = single_point(numbers, (found.positions + noise).astype(float), charge).forces * HARTREE
+        except RuntimeError:
+            continue  # the self-consistent field does not converge where noise tears a molecule apart
+        parts.append(pd.DataFrame({"conformation": k, "force": force.ravel(), "true": -noise.ravel(),
+                                   "predicted": -predicted.ravel()}))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def correlations(found: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """Pearson's correlation of ``column`` (true or predicted) with the force, for each conformation."""
+    return np.array([group["force"].corr(group[column]) for _, group in found.groupby("conformation")])
+
+
+def correlation_table(scale: Scale, configs: Sequence[RunConfig], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Mean correlations with 95 % bootstrap intervals over conformations, of all seeds of a model together.
+
+    The true noise has a row too: equation 8 would make it 1 if the clean geometries were minima.
+    """
+    rows = []
+    models = list(dict.fromkeys(c.model for c in configs))
+    for model in models:
+        own = [f for c, f in zip(configs, found, strict=True) if c.model == model]
+        rows.append(_row(scale, ITEM, MODELS[model].label, [correlations(f, "predicted") for f in own]))
+    rows.append(_row(scale, f"{ITEM}, true noise", "none", [correlations(f, "true") for f in found]))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(scale: Scale, item: str, model: str, values: Sequence[NDArray[np.float64]]) -> dict:
+    together = np.concatenate(values)
+    low, high = bootstrap((together,), np.mean, rng=np.random.default_rng(0), method="percentile").confidence_interval
+    return dict.fromkeys(COLUMNS, "") | {
+        "item": item, "dataset": scale.label, "model": model, "metric": "correlation", "unit": "1",
+        "value": together.mean(), "low": low, "high": high, "n_seeds": len(values), "source": "computed",
+        "paper_value": np.nan,
+    }  # fmt: skip
+
+
+def scatter(found: pd.DataFrame, model: str) -> Figure:
+    """Forces against minus the true and minus the predicted noise, a point a coordinate, from `pseudo_forces`."""
+    figure, axes = plt.subplots(1, 2, figsize=(6.8, 2.9), sharey=True)
+    limit = float(np.percentile(found["force"].abs(), 98))
+    for ax, column, text in ((axes[0], "true", "true noise"), (axes[1], "predicted", f"noise predicted by {model}")):
+        ax.plot(found[column], found["force"], ".", color=BLUE, markersize=3, alpha=0.6, rasterized=True)
+        mean = correlations(found, column).mean()
+        ax.set_title(f"mean correlation {mean:.2f}", fontsize="medium")
+        ax.set(xlabel=f"minus the {text} (Å)", ylim=(-limit, limit))
+        sns.despine(ax=ax)
+    axes[0].set_ylabel("GFN2-xTB force (kcal/mol/Å)")
+    return figure

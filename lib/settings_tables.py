@@ -1,0 +1,91 @@
+"""Settings and cost for reading: training settings (S2), models (S3), time by size (S4), and the paper's matrix."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+
+import pandas as pd
+
+from lib import models
+from lib.bench.models import inference, training_rate
+from lib.datasets import LABELS, MD22_SYSTEMS
+from lib.models import MODELS
+from lib.paths import DATA
+from lib.runs import one_thread
+from lib.scales import PRE_TRAINING_DATA, Scale, get_scale
+from lib.settings import TrainingSettings
+from lib.sources import load_sources
+
+# mean atoms of a conformation where we do not have the published files: assumed, from the range that the paper prints
+ASSUMED_ATOMS = {"ani1": 18, "ani1x": 18, "iso17": 19, "spice": 30}
+TRAINED_SHARE = {"denoising": 0.95, "energy": 0.8}
+MOST_PAIRS = 45  # of an atom within 5 Å, about
+
+
+def training_table(scale: Scale) -> pd.DataFrame:
+    """S2: optimiser and schedule of pre-training and of each fine-tuning, a row each."""
+    kinds = {"pre-training": scale.pretraining}
+    for data in (*LABELS, *(f"md22/{system}" for system in MD22_SYSTEMS)):
+        settings = scale.finetuning.get(data) or scale.finetuning.get(data.split("/")[0])
+        if settings is not None and (data != "md22" or "md22" in scale.finetuning):
+            kinds[data] = settings
+    shown = [f.name for f in fields(TrainingSettings)]
+    table = pd.DataFrame([{"run": kind, **{n: asdict(s)[n] for n in shown}} for kind, s in kinds.items()])
+    rates = ", ".join(f"{rate:g}" for rate in scale.learning_rates)
+    table["learning_rate"] = [f"{scale.pretraining.learning_rate:g}", *[rates] * (len(table) - 1)]
+    return table.set_index("run")
+
+
+def model_table(scale: Scale, names: Sequence[str]) -> pd.DataFrame:
+    """S3: hyperparameters of the models and their numbers of parameters, a column a model."""
+    columns = {}
+    for name in names:
+        settings = scale.settings(name)
+        count = sum(p.numel() for p in models.build(name, settings).parameters())
+        columns[MODELS[name].label] = {"parameters": f"{count:,}", **{k: str(v) for k, v in asdict(settings).items()}}
+    return pd.DataFrame(columns).fillna("")
+
+
+def cost_by_size(names: Sequence[str], scale: str, sizes: Sequence[int], seconds: float = 0.3) -> pd.DataFrame:
+    """S4: milliseconds for the energy and forces of one cluster by model and number of atoms, one thread."""
+    with one_thread():
+        return pd.DataFrame([
+            {"model": MODELS[name].label, "atoms": n, **inference(name, scale, n, seconds, "cpu")}
+            for name in names for n in sizes
+        ])  # fmt: skip
+
+
+def paper_matrix(names: Sequence[str], speedup: float) -> pd.DataFrame:
+    """An estimate of what the paper's runs cost: one seed, Table 2 and Figures 2 and 3, by model.
+
+    Args:
+        names: models.
+        speedup: of a GPU beside one thread of this machine, assumed.
+
+    Returns:
+        By model and task, conformations that pass through training (`paper_passes`), those that one thread trains in a
+        second at the paper's widths, measured now, and GPU-hours.
+    """
+    passed, rows = paper_passes(), []
+    for name in names:
+        for task, count in passed.items():
+            rate = training_rate(name, "paper", task == "energy")
+            hours = count / (rate * speedup) / 3600
+            rows.append({"model": MODELS[name].label, "task": task, "1e6 conformations": count / 1e6,
+                         "conformations/s, one thread": rate, "GPU-hours": hours})  # fmt: skip
+    return pd.DataFrame(rows).set_index(["model", "task"])
+
+
+def paper_passes() -> dict[str, float]:
+    """Conformations that pass through training at the paper's settings: pre-training once, energies in both arms.
+
+    A larger conformation counts as as many of 18 atoms as have its number of neighbour pairs.
+    """
+    scale, sources = get_scale("paper"), load_sources()
+    counts = {data: float(sources[data].table1["conformations"]) for data in ASSUMED_ATOMS}
+    sizes: dict[str, float] = dict(ASSUMED_ATOMS)
+    for _, row in pd.read_csv(DATA / "paper" / "md22.csv").iterrows():
+        counts[f"md22/{row['system']}"], sizes[f"md22/{row['system']}"] = row["conformations"], row["atoms"]
+    weighed = {data: n * sizes[data] * min(sizes[data] - 1, MOST_PAIRS) / (18 * 17) for data, n in counts.items()}
+    pre = sum(weighed[data] for data in PRE_TRAINING_DATA) * scale.pretraining.epochs * TRAINED_SHARE["denoising"]
+    fine = sum(w * scale.finetuning[data].epochs for data, w in weighed.items()) * TRAINED_SHARE["energy"]
+    return {"denoising": pre, "energy": 2 * fine}

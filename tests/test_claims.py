@@ -1,0 +1,181 @@
+"""The ledger: each rule says yes, partly and no where it should; claims name rules and rows that exist."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import claims, tables
+from lib.claims import DIRECTION, FAILED, NO_EVIDENCE, REPRODUCED, UNTESTED
+from lib.datasets import LABELS, MD22_SYSTEMS
+from lib.matrix import SHARES, SIGMAS
+from lib.models import MODELS
+
+CLAIMS = claims.load_claims().set_index("claim", drop=False)
+
+
+def gain(value, low=None, high=None, **more):
+    """An improvement in per cent, and its two errors."""
+    base = {"item": "Table 2", "dataset": "ANI-1x", "system": "", "subset": "", "model": "EGNN", "metric": "mae",
+            "share": 1.0, "sigma": 0.2, "evidence": "yes"} | more  # fmt: skip
+    interval = {"low": value - 1 if low is None else low, "high": value + 1 if high is None else high}
+    error = 1 - value / 100
+    return [
+        base | {"pretrained": "no", "value": 1.0, "low": 0.99, "high": 1.01},
+        base | {"pretrained": "yes", "value": error, "low": error - 0.01, "high": error + 0.01},
+        base | {"pretrained": "improvement", "value": value, **interval},
+    ]
+
+
+def verdict(name, *groups):
+    return claims.decide(CLAIMS.loc[name], pd.DataFrame([row for group in groups for row in group])).verdict
+
+
+def test_every_claim_is_decided_by_a_rule_from_rows_that_exist():
+    known = {"dataset": set(LABELS.values()), "system": set(MD22_SYSTEMS), "metric": {"rmse", "mae", "correlation"},
+             "model": {entry.label for entry in MODELS.values()}, "share": {f"{s:g}" for s in SHARES}}  # fmt: skip
+    for _, claim in CLAIMS.iterrows():
+        assert claim["test"] in claims.TESTS, claim["claim"]
+        for key, names in known.items():
+            assert {w for w in claim[key].split("|") if w} <= names, (claim["claim"], key)
+    assert CLAIMS["claim"].is_unique
+    assert {0.2, 0.5, 1.0} <= set(SIGMAS)
+
+
+def test_without_rows_every_claim_is_untested():
+    ledger = claims.ledger(claims.read_rows([]))
+    assert set(ledger["verdict"]) == {UNTESTED}
+    assert len(ledger) == len(CLAIMS)
+
+
+def test_average_gain():
+    name, average = "table2-average-ani1x-mae", {"model": "average"}  # 30.9 %
+    assert verdict(name, gain(40, **average)) == REPRODUCED
+    assert verdict(name, gain(30, 28, 31, **average)) == REPRODUCED
+    assert verdict(name, gain(10, 8, 12, **average)) == DIRECTION
+    assert verdict(name, gain(10, -1, 50, **average)) == FAILED
+    assert verdict(name, gain(-10, **average)) == FAILED
+    assert verdict(name, gain(40)) == UNTESTED  # of one model: no average
+
+
+def test_every_gain():
+    name = "ani1x-more-than-32"
+    models = ("SchNet", "EGNN", "TorchMD-Net")
+    assert verdict(name, *(gain(40, model=m) for m in models)) == REPRODUCED
+    assert verdict(name, *(gain(40 - 15 * k, model=m) for k, m in enumerate(models))) == DIRECTION
+    assert verdict(name, *(gain(40 - 25 * k, model=m) for k, m in enumerate(models))) == FAILED
+    others = gain(-50, model="SE(3)-Transformer"), gain(-50, dataset="ANI-1"), gain(-50, model="average")
+    assert verdict(name, *(gain(40, model=m) for m in models), *others) == REPRODUCED  # no business of this claim
+
+
+def test_where_nothing_was_learnt_is_no_evidence():
+    dull = {"item": "Figure 3", "dataset": "MD22", "system": "DHA", "evidence": "no"}
+    assert verdict("md22-every-system", gain(40, **dull)) == NO_EVIDENCE
+    good = dull | {"system": "AT-AT", "evidence": "yes"}
+    assert verdict("md22-every-system", gain(-40, **dull), gain(40, **good)) == REPRODUCED
+
+
+def test_largest_gain():
+    name = "md22-egnn-gains-most"
+    where = {"item": "Figure 3", "dataset": "MD22", "system": "DHA"}
+    assert verdict(name, gain(40, **where), gain(30, **where, model="SchNet")) == REPRODUCED
+    mixed = [gain(40, **where), gain(30, **where, model="SchNet")]
+    mixed += [gain(9, **where | {"system": "AT-AT"}), gain(10, **where | {"system": "AT-AT"}, model="SchNet")]
+    assert verdict(name, *mixed) == DIRECTION
+    assert verdict(name, gain(20, **where), gain(30, **where, model="SchNet")) == FAILED
+    assert verdict(name, gain(20, **where)) == UNTESTED
+
+
+def test_groups_of_models():
+    name = "cheap-models-gain-most"
+    assert verdict(name, gain(40), gain(39, model="SchNet"), gain(38, model="TorchMD-Net")) == REPRODUCED
+    assert verdict(name, gain(40), gain(10, model="SchNet"), gain(12, model="TorchMD-Net")) == DIRECTION
+    assert verdict(name, gain(1), gain(2, model="TorchMD-Net")) == FAILED
+    name = "cheap-reaches-elaborate"
+    assert verdict(name, gain(40), gain(5, model="TorchMD-Net")) == REPRODUCED
+    assert verdict(name, gain(-40), gain(5, model="TorchMD-Net")) == FAILED
+
+
+def shares(scratch, tuned):
+    """Figure 4 with errors by share."""
+    rows = []
+    for share in SHARES:
+        base = {"item": "Figure 4", "dataset": "ANI-1x", "system": "", "subset": "", "model": "EGNN", "metric": "mae",
+                "share": share, "sigma": 0.2, "evidence": "yes"}  # fmt: skip
+        for kind, value in (("no", scratch[share]), ("yes", tuned[share])):
+            rows.append(base | {"pretrained": kind, "value": value, "low": value - 0.1, "high": value + 0.1})
+    return rows
+
+
+def test_less_data():
+    scratch = dict(zip(SHARES, (9.0, 6.0, 4.0, 3.0), strict=True))
+    for first, expected in ((3.0, REPRODUCED), (5.0, DIRECTION), (7.0, FAILED)):
+        tuned = dict.fromkeys(SHARES, 1.0) | {0.05: first}
+        assert verdict("efficiency-ten-times", shares(scratch, tuned)) == expected
+
+
+def test_catcher_is_flat_or_not():
+    for last, expected in ((8.0, REPRODUCED), (4.0, FAILED)):
+        scratch = dict(zip(SHARES, (9.0, 8.5, 8.2, last), strict=True))
+        rows = pd.DataFrame(shares(scratch, scratch)).assign(dataset="MD22", system="buckyball-catcher")
+        assert claims.decide(CLAIMS.loc["catcher-scratch-flat"], rows).verdict == expected
+        poor = rows.assign(evidence="no")
+        assert claims.decide(CLAIMS.loc["catcher-5-percent-poor"], poor).verdict == REPRODUCED
+        assert claims.decide(CLAIMS.loc["catcher-5-percent-poor"], rows).verdict == FAILED
+
+
+def sigmas(errors):
+    return [
+        {**row, "item": "Figure 5", "model": "TorchMD-Net", "sigma": sigma, "metric": metric}
+        for sigma, value in errors.items()
+        for metric in ("rmse", "mae")
+        for row in gain(value)
+    ]
+
+
+def test_sigma():
+    good = dict.fromkeys(SIGMAS[1:], 10.0) | {0.2: 30.0, 1.0: -5.0}
+    assert verdict("sigma-best", sigmas(good)) == REPRODUCED
+    assert verdict("sigma-helps", sigmas(good)) == REPRODUCED
+    assert verdict("sigma-harms", sigmas(good)) == REPRODUCED
+    assert verdict("sigma-best", sigmas(good | {0.1: 35.0})) == DIRECTION
+    assert verdict("sigma-best", sigmas(good | {0.01: 35.0})) == FAILED
+    assert verdict("sigma-helps", sigmas(good | {0.01: -3.0})) == FAILED
+    assert verdict("sigma-harms", sigmas(good | {1.0: 5.0})) == DIRECTION
+    assert verdict("sigma-harms", sigmas(good | {1.0: 50.0})) == FAILED
+
+
+def test_the_papers_own_numbers():
+    """SchNet gains more than EGNN on ANI-1x in the paper's Table 2, against its text; the averages are right."""
+    printed = claims.paper_rows()
+    found = {name: claims.consistent(claim, printed) for name, claim in CLAIMS.iterrows()}
+    assert all(found[name] == "yes" for name in found if name.startswith("table2-average"))
+    assert found["ani1x-more-than-32"] == "yes, within rounding"
+    assert found["egnn-gains-most"].startswith("no: first in 2 of 4")
+    assert found["model-agnostic"] == "yes"
+    assert found["sigma-best"] == "not printed"
+    wrong = CLAIMS.loc["table2-average-ani1-mae"].copy()
+    wrong["threshold"] = "23.5"
+    assert claims.consistent(wrong, printed).startswith("no: 21.2")
+
+
+def test_printed_numbers_are_where_the_tables_look_for_them():
+    paper = tables.paper_numbers().set_index(tables.PAPER_KEY)["value"]
+    assert paper.index.is_unique
+    assert paper["Figure 3", "MD22", "buckyball-catcher", "average", "improvement", "mae", 1.0] == 39.3
+    assert np.isfinite(paper).all()
+
+
+def test_rows_are_read_from_the_tables_that_are_there(tmp_path):
+    pd.DataFrame(gain(40)).to_csv(tmp_path / "a.csv", index=False)
+    rows = claims.read_rows([tmp_path / "a.csv", tmp_path / "missing.csv"])
+    assert len(rows) == 3
+    assert rows["system"].tolist() == [""] * 3
+    renamed = claims.with_paper_names(rows.assign(dataset="mini ANI-1x (GFN2-xTB)"), "mini")
+    assert set(renamed["dataset"]) == {"ANI-1x"}
+
+
+@pytest.mark.parametrize("colour", claims.VERDICTS)
+def test_every_verdict_has_a_colour(colour):
+    from lib.comparison_figures import VERDICT_COLOURS
+
+    assert colour in VERDICT_COLOURS
