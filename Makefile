@@ -3,15 +3,17 @@ SCALE ?= smoke
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 NOTEBOOKS := $(sort $(notdir $(basename $(wildcard notebooks/[0-9]*.ipynb))))
 
-.PHONY: help reproduce plan test lint lab mini-suite clean .venv $(NOTEBOOKS)
+.PHONY: help reproduce plan test test-browser chromium lint lab mini-suite clean .venv $(NOTEBOOKS)
 
 help:
 	@echo "make reproduce [SCALE=smoke|laptop|paper]   run every notebook, write figures/<scale>/"
 	@echo "make plan [SCALE=...]                       what reproduce would do, and what it costs"
 	@echo "make test                                   lint, unit tests, notebooks on an empty run store"
+	@echo "make test-browser [CHROMIUM=...]            run a notebook in JupyterLab in a headless Chromium"
 	@echo "make lab                                    open JupyterLab"
 	@echo "make mini-suite                             make data/mini again from its seed"
 	@echo "make clean                                  remove converted stores and runs (cache/), keep figures"
@@ -40,6 +42,16 @@ $(NOTEBOOKS):
 test: .venv lint
 	$(BIN)/pytest
 	cache=$$(mktemp -d) && trap "rm -rf $$cache" EXIT && DENOISING_CACHE=$$cache DENOISING_FIGURES=$$cache/figures $(BIN)/pytest --nbval-lax --nbval-current-env notebooks
+
+.venv/installed-browser: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	touch $@
+
+chromium:
+	@command -v "$(CHROMIUM)" > /dev/null || { echo "error: no Chromium found ('$(CHROMIUM)'): install it (Debian: apt-get install chromium) or name one: make test-browser CHROMIUM=/path/to/chromium" >&2; exit 1; }
+
+test-browser: chromium .venv/installed-browser
+	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser
 
 lint: .venv
 	$(BIN)/ruff check
