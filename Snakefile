@@ -6,17 +6,20 @@
 #
 # Killed and started again it does what is missing: runs are stored as they finish and go on after their last epoch.
 
+import os
 import sys
 from pathlib import Path
 
 from lib import paths
 from lib.comparison import shards
+from lib.results import IGNORE
 
 SCALE = config.get("scale", "smoke")
-FRESH = str(config.get("fresh", ""))
+FRESH = config.get("fresh") or os.environ.get(IGNORE, "")  # not empty: train what is recorded too
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
 FIGURES, WORK = paths.FIGURES / SCALE, paths.CACHE / "batch" / SCALE
 SHARDS = [f"{model}-{seed}" for model, seed in shards(SCALE)]
+LEDGER = "09_what_was_reproduced"
 PYTHON = sys.executable
 
 
@@ -40,7 +43,7 @@ rule train:
     message:
         f"runs of {{wildcards.model}}, seed {{wildcards.seed}}, scale {SCALE}; log: {{log}}"
     shell:
-        f"DENOISING_FRESH={FRESH} {PYTHON} -m lib runs train --scale {SCALE} --model {{wildcards.model}} "
+        f"{IGNORE}={FRESH} {PYTHON} -m lib runs train --scale {SCALE} --model {{wildcards.model}} "
         "--seed {wildcards.seed} > {log} 2>&1"
 
 
@@ -49,6 +52,8 @@ rule notebook:
         notebook="notebooks/{notebook}.ipynb",
         parameters=f"notebooks/params/{SCALE}.yml",
         shards=expand(f"{WORK}/{{shard}}.trained", shard=SHARDS),
+        # the ledger reads the others' tables
+        tables=lambda w: [f"{WORK}/{n}.done" for n in NOTEBOOKS if n != LEDGER and w.notebook == LEDGER],
     output:
         touch(f"{WORK}/{{notebook}}.done"),
     log:
@@ -57,5 +62,5 @@ rule notebook:
     message:
         "notebook {input.notebook} with {input.parameters}; log: {log}"
     shell:
-        f"mkdir -p {FIGURES} && DENOISING_FRESH={FRESH} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
+        f"mkdir -p {FIGURES} && {IGNORE}={FRESH} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
         f"-f {{input.parameters}} {{input.notebook}} {FIGURES}/{{wildcards.notebook}}.ipynb > {{log}} 2>&1"

@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from lib.datasets import MD22_SYSTEMS
 from lib.figures import ARMS, BLUE, GREY, ORANGE
 
+CUT = -100  # per cent, of the axis of improvements
 COLUMN = 3.4  # inches, one column of a page
 SINGLE_SEED = "* one seed: the interval is over test molecules only"
 
@@ -22,8 +24,9 @@ def _spread(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _label(rows: pd.DataFrame, by: str) -> list[str]:
-    """Names on the axis; a star marks a single seed."""
-    return [f"{name}*" if n == 1 else f"{name}" for name, n in zip(rows[by], rows["n_seeds"], strict=True)]
+    """Names on the axis, systems by the paper's names; a star marks a single seed."""
+    names = [MD22_SYSTEMS.get(name, name) for name in rows[by]]
+    return [f"{name}*" if n == 1 else name for name, n in zip(names, rows["n_seeds"], strict=True)]
 
 
 def arm_bars(panels: Sequence[tuple[str, pd.DataFrame]], by: str = "model", columns: int = 4) -> Figure:
@@ -46,7 +49,7 @@ def arm_bars(panels: Sequence[tuple[str, pd.DataFrame]], by: str = "model", colu
             ax.bar(np.arange(len(own)) + shift, own["value"], 0.36, yerr=_spread(own), color=colour, label=text,
                    error_kw={"capsize": 2, "linewidth": 1})  # fmt: skip
         ax.set_xticks(range(len(own)), _label(own, by), rotation=35, ha="right", rotation_mode="anchor")
-        ax.set_ylabel(f"test {rows['metric'].iloc[0].upper()} ({rows['unit'].iloc[0]})")
+        ax.set_ylabel(f"test {rows['metric'].iloc[0].upper()}\n({rows['unit'].iloc[0]})")
         ax.set_title(title, fontsize="medium")
         sns.despine(ax=ax)
     _finish(figure, axes.flat[0], [table for _, table in panels])
@@ -56,10 +59,9 @@ def arm_bars(panels: Sequence[tuple[str, pd.DataFrame]], by: str = "model", colu
 def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
     """The legend under the panels, and what a star means where there is one."""
     handles, labels = ax.get_legend_handles_labels()
-    if any((table["n_seeds"] == 1).any() for table in tables):
-        handles.append(plt.Line2D([], [], linestyle=""))
-        labels.append(SINGLE_SEED)
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    note = SINGLE_SEED if any((table["n_seeds"] == 1).any() for table in tables) else None
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, title=note,
+                  title_fontsize="small")  # fmt: skip
 
 
 def gains(table: pd.DataFrame, by: str) -> Figure:
@@ -75,7 +77,9 @@ def gains(table: pd.DataFrame, by: str) -> Figure:
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_yticks(range(len(groups)), groups)
     ax.invert_yaxis()
-    ax.set_xlabel("lower MAE by pre-training (%)")
+    low, high = rows["low"].min(), rows["high"].max()
+    ax.set_xlim(max(low, CUT) - 5, high + 5)
+    ax.set_xlabel("lower MAE by pre-training (%)" + (f"; intervals are cut at {CUT} %" if low < CUT else ""))
     sns.despine(ax=ax)
     _finish(figure, ax, [rows])
     return figure
@@ -183,7 +187,7 @@ def verdicts(ledger: pd.DataFrame) -> Figure:
     for k, (_, row) in enumerate(ledger.iterrows()):
         ax.barh(k, 1.0, color=VERDICT_COLOURS[row["verdict"]], edgecolor="black", linewidth=0.5)
         ax.text(0.5, k, row["verdict"], ha="center", va="center", fontsize="x-small")
-        number = "" if pd.isna(row["value"]) else f"{row['value']:.3g} {row['unit']}"
+        number = "" if pd.isna(row["value"]) else f"{row['value']:.3g} {row['unit']}".removesuffix(" 1")
         interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3g}, {row['high']:.3g}]"
         ax.text(1.05, k, number + interval, va="center", fontsize="x-small")
     ax.set_yticks(range(len(ledger)), ledger["claim"], fontsize="small")

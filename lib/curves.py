@@ -18,7 +18,7 @@ from lib.tasks import DenoisingTask, EnergyTask
 from lib.upkeep import find_result
 
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's, but for the yellow
-DASHES, MARKERS = ("-", "--", ":", "-."), "osv^D"  # a second sign beside the colour
+MARKERS = "osv^D"  # a second sign beside the colour: 35 runs are told apart
 TITLES = {
     DenoisingTask.monitor: "validation denoising error",
     EnergyTask.monitor: "validation RMSE",
@@ -104,8 +104,7 @@ def _draw(ax: Axes, metric: str, results: Sequence[Result]) -> None:
     for k, (result, text) in enumerate(zip(results, labels, strict=True)):
         history = result.history()
         ax.plot(history["epoch"], history[metric], color=COLOURS[k % len(COLOURS)], linewidth=1.2, markersize=4,
-                marker=MARKERS[k % len(MARKERS)], linestyle=DASHES[k // len(COLOURS) % len(DASHES)],
-                label=text)  # fmt: skip
+                marker=MARKERS[k % len(MARKERS)], label=text)  # fmt: skip
     unit = UNITS[metric].replace("sigma^2", "σ²")
     ax.set(xlabel="epoch", ylabel=f"{TITLES[metric]} ({unit})")
     ax.set_title(fill(title, 56), fontsize="medium")

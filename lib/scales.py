@@ -147,7 +147,6 @@ MD22_TRAINING = {
     "md22/buckyball-catcher": TrainingSettings(epochs=150, batch_size=64),
     "md22/double-walled_nanotube": TrainingSettings(epochs=50, batch_size=32),
 }
-LARGE = ("md22/AT-AT-CG-CG", "md22/buckyball-catcher", "md22/double-walled_nanotube")  # above 100 atoms
 
 SCALES: dict[str, Scale] = {
     "smoke": Scale(
@@ -168,7 +167,8 @@ SCALES: dict[str, Scale] = {
         pretraining_limits=Limits(300, 60),
         finetuning_limits=dict.fromkeys(SMALL, Limits(100, 40, 60))
         | {"md22": Limits(40, 10, 20)}
-        | dict.fromkeys(LARGE, Limits(20, 4, 8)),
+        | {"md22/AT-AT-CG-CG": Limits(20, 4, 8), "md22/double-walled_nanotube": Limits(20, 4, 8)}
+        | {"md22/buckyball-catcher": Limits(40, 4, 8)},  # 5 % of them are two
         seconds={"egnn": (4e-4, 4e-4)},
     ),
     "laptop": Scale(

@@ -14,10 +14,12 @@ from lib.settings import TrainingSettings
 class Task(L.LightningModule):
     """What both tasks share: AdamW, the schedule, and metrics summed over every conformation of an epoch.
 
-    A task gives ``monitor`` (the validation metric whose lowest value is best), `loss`, `errors` and ``summed``, the
-    names of what `errors` counts. ``history`` has the validation metrics by epoch, counted from 1; checkpoints keep it.
+    A task gives its ``title``, ``monitor`` (the validation metric whose lowest value is best), `loss`, `errors` and
+    ``summed``, the names of what `errors` counts. ``history`` has the validation metrics by epoch, counted from 1;
+    checkpoints keep it.
     """
 
+    title: str
     monitor: str
     summed: tuple[str, ...]
 
@@ -51,10 +53,12 @@ class Task(L.LightningModule):
         self.sums = dict.fromkeys(self.summed, 0.0)
 
     def validation_step(self, batch: Batch) -> None:
-        """Add one batch to the sums, but for one that stands in for none."""
+        """Add one batch to the sums, but for one that stands in for none; in full precision, whatever trains."""
         if batch.share == 0:
             return
-        for key, value in self.errors(batch).items():
+        with torch.autocast(self.device.type, enabled=False):
+            found = self.errors(batch)
+        for key, value in found.items():
             self.sums[key] += value
 
     def on_validation_epoch_end(self) -> None:
@@ -62,7 +66,7 @@ class Task(L.LightningModule):
         totals = torch.tensor([self.sums[key] for key in self.summed], dtype=torch.float64, device=self.device)
         totals = self.trainer.strategy.reduce(totals, reduce_op="sum").tolist()
         found = {f"validation_{k}": v for k, v in self.metrics(dict(zip(self.summed, totals, strict=True))).items()}
-        self.log_dict(found, prog_bar=True)
+        self.log_dict(found)
         for key, value in {"epoch": self.current_epoch + 1, **found}.items():
             self.history.setdefault(key, []).append(value)
 
@@ -86,6 +90,7 @@ class Task(L.LightningModule):
 class DenoisingTask(Task):
     """Equation 7: the squared error of the predicted noise, summed over a conformation, mean over conformations."""
 
+    title = "denoising"
     monitor = "validation_denoising_error"
     summed = ("squared", "coordinates")
 
@@ -113,6 +118,7 @@ class DenoisingTask(Task):
 class EnergyTask(Task):
     """Mean squared error of the scaled energy (`scaling.Scaling`), whose numbers are saved with the model."""
 
+    title = "energy"
     monitor = "validation_rmse"
     summed = ("squared", "absolute", "n")
 
@@ -128,8 +134,9 @@ class EnergyTask(Task):
         return self.mean + atoms.new_zeros(batch.n_molecules).index_add(0, batch.molecule, atoms)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Dimensionless: in units of the scaled target's variance."""
+        """Dimensionless: in units of the scaled target's variance; float32 or better, whatever the model gives."""
         energy = self.model(batch, noise=False).energy
+        energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
         target = (batch.energy - self.baseline(batch)) / self.std
         return (energy - target.to(energy.dtype)).square().mean()
 

@@ -16,11 +16,12 @@ import lightning as L
 import torch
 import torch.distributed as dist
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 
+from lib.progress import FitBar, bars_shown
 from lib.tasks import Task
 
 LAST = "last.ckpt"
@@ -35,7 +36,7 @@ class Execution:
     ``32-true`` precision, up to that.
 
     Attributes:
-        progress: a progress bar.
+        progress: a progress bar, but in continuous integration (`progress.bars_shown`).
         tensorboard: a TensorBoard log beside the CSV log.
         accelerator: a GPU where torch sees CUDA, else the CPU (``auto``); or a name that Lightning knows.
         compiled: `models.compile_layers`.
@@ -53,6 +54,11 @@ class Execution:
     devices: int = 1
     nodes: int = 1
     precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        """Refuse a precision that is not there, before anything is read."""
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"no precision {self.precision!r}: choose from {PRECISIONS}")
 
     def resolve(self) -> str:
         """The accelerator for Lightning; never Apple's MPS by itself, which lacks float64."""
@@ -75,12 +81,6 @@ def is_first_process() -> bool:
 
 class WholeBatches(MixedPrecision):
     """Mixed precision that leaves the batch alone: its energies stay float64."""
-
-    def __init__(self, precision: str, device: str) -> None:
-        """``precision`` is one of `PRECISIONS` but the first."""
-        if precision not in PRECISIONS[1:]:
-            raise ValueError(f"no precision {precision!r}: choose from {PRECISIONS}")
-        super().__init__(precision, device)
 
     def convert_input(self, data: Any) -> Any:
         """The same."""
@@ -142,11 +142,11 @@ def fit(
         accumulate_grad_batches=execution.accumulate,
         plugins=execution.plugins(),
         logger=loggers,
-        callbacks=[checkpoints, last, *([TQDMProgressBar(refresh_rate=20)] if execution.progress else [])],
+        callbacks=[checkpoints, last, *([FitBar()] if execution.progress and bars_shown() else [])],
         check_val_every_n_epoch=settings.validate_every,
         num_sanity_val_steps=0,
         gradient_clip_val=settings.clip or None,
-        enable_progress_bar=execution.progress,
+        enable_progress_bar=False,  # it has one an epoch
         enable_model_summary=False,
         use_distributed_sampler=False,
         inference_mode=False,  # the noise of some models is a gradient, in validation too
