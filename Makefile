@@ -33,7 +33,7 @@ reproduce: .venv
 
 plan: .venv
 	@$(BIN)/python -m lib runs plan --scale $(SCALE)
-	$(SNAKEMAKE) --dry-run --quiet rules --config scale=$(SCALE)
+	$(SNAKEMAKE) --dry-run --quiet host reason --config scale=$(SCALE)
 
 $(NOTEBOOKS):
 	@mkdir -p figures/$(SCALE)

@@ -19,6 +19,7 @@ FRESH = config.get("fresh") or os.environ.get(IGNORE, "")  # not empty: train wh
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
 FIGURES, WORK = paths.FIGURES / SCALE, paths.CACHE / "batch" / SCALE
 SHARDS = [f"{model}-{seed}" for model, seed in shards(SCALE)]
+CODE = sorted(str(path) for path in (paths.ROOT / "lib").rglob("*.py"))  # changed code looks at its runs again
 LEDGER = "09_what_was_reproduced"
 PYTHON = sys.executable
 
@@ -35,6 +36,8 @@ rule all:
 
 
 rule train:
+    input:
+        CODE,
     output:
         touch(f"{WORK}/{{model}}-{{seed}}.trained"),
     log:
@@ -51,6 +54,7 @@ rule notebook:
     input:
         notebook="notebooks/{notebook}.ipynb",
         parameters=f"notebooks/params/{SCALE}.yml",
+        code=CODE,
         shards=expand(f"{WORK}/{{shard}}.trained", shard=SHARDS),
         # the ledger reads the others' tables
         tables=lambda w: [f"{WORK}/{n}.done" for n in NOTEBOOKS if n != LEDGER and w.notebook == LEDGER],

@@ -17,6 +17,7 @@ CASES = [
     ("egnn", {}),
     ("egnn", {"attention": False, "normalize": False, "tanh": False, "residual": False}),
     ("egnn", {"smooth_cutoff": True}),
+    ("egnn", {"num_rbf": 6}),
     ("schnet", {}),
     ("schnet", {"smooth_cutoff": True}),
     ("torchmd_net", {}),

@@ -333,6 +333,18 @@ def test_se3_transformer_has_the_released_number_of_parameters():
     assert sum(p.numel() for p in models.build("se3_transformer", {}).parameters()) == 239_057 - 9_344
 
 
+def test_gaussians_of_distances_keep_egnns_symmetry():
+    """And take the place of the squared distance, which the same weights then do not see."""
+    model, (z, pos, molecule) = build("egnn", torch.float64, num_rbf=6), molecules()
+    turn = -Rotation.random(random_state=1).as_matrix()
+    moved, still = (answer(model, torch.float64, z, x, molecule) for x in (pos @ turn.T + 3.0, pos))
+    torch.testing.assert_close(moved.energy, still.energy, **TOLERANCE[torch.float64])
+    torch.testing.assert_close(moved.noise, still.noise @ torch.tensor(turn.T), **TOLERANCE[torch.float64])
+    assert model.gcl_0.edge_mlp[0].in_features == 2 * 12 + 6
+    with pytest.raises(ValueError, match="num_rbf = 1"):
+        models.build("egnn", {"num_rbf": 1})
+
+
 def test_paper_settings_are_the_defaults():
     egnn, schnet, et = (models.build(name, {}).settings for name in ("egnn", "schnet", "torchmd_net"))
     assert (egnn.hidden_channels, egnn.n_layers, egnn.cutoff) == (256, 5, 5.0)

@@ -9,7 +9,8 @@ Layer t:
     energy = MLP(Σ_i h_i),   noise = x^(T) - x^(0)
 
 Neighbours are those of the input coordinates in every layer. W1 is applied to atoms before the pairs are formed: the
-same function as on concatenated edge inputs, for fewer operations. Parameter names are those of the released code.
+same function as on concatenated edge inputs, for fewer operations. With ``num_rbf`` > 0 that many Gaussians of the
+distance take the place of its square. Parameter names are those of the released code.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from lib.batches import Batch
 from lib.elements import ATOM_TYPES
 from lib.models.chunked import Arguments, ChunkedFunction, apply_chunked, chunks
 from lib.models.prediction import Prediction
-from lib.models.radial import envelope, half_pairs
+from lib.models.radial import NEAREST, GaussianSmearing, envelope, half_pairs
 
 silu_backward = torch.ops.aten.silu_backward
 
@@ -38,35 +39,41 @@ class EGNNSettings:
     attention: bool = True
     normalize: bool = True
     tanh: bool = True
+    num_rbf: int = 0  # Gaussians of the distance as edge features; 0 is the paper's bare squared distance
     cutoff: float = 5.0  # Å
     smooth_cutoff: bool = False  # messages times `radial.envelope`, and a mean over 1 + Σ envelope
+
+    def __post_init__(self) -> None:
+        """Refuse a single Gaussian, which has no width."""
+        if self.num_rbf < 0 or self.num_rbf == 1:
+            raise ValueError(f"num_rbf = {self.num_rbf}: choose 0 (the squared distance) or at least 2 Gaussians")
 
 
 class EdgeMessages(ChunkedFunction):
     """What one layer computes on pairs: the messages, summed over neighbours, and what moves the coordinates.
 
-    Arguments: W1 on atoms as receivers and as senders (A, F), squared distances (2P, 1), receiver and sender (2P,),
-    the envelope (2P, 1) or None, the column of W1 for the squared distance, W2 and b2, w_a and its bias or None, W_x
+    Arguments: W1 on atoms as receivers and as senders (A, F), features of distances (2P, K), receiver and sender (2P,),
+    the envelope (2P, 1) or None, the columns of W1 for those features (F, K), W2 and b2, w_a and its bias or None, W_x
     with its bias and w_x or None. Returns Σ_j m_ij (A, F) and w_x SiLU(W_x m_ij) (2P, 1), empty without W_x.
     """
 
     @staticmethod
     def plain(*arguments: Tensor | None) -> tuple[Tensor, ...]:
         """The chain of operations."""
-        at_receiver, at_sender, squared, receiver, sender, smooth, w_d, w2, b2, w_a, b_a, w_x, b_x, out_x = arguments
-        inner = at_receiver.index_select(0, receiver) + at_sender.index_select(0, sender) + squared * w_d
+        at_receiver, at_sender, radial, receiver, sender, smooth, w_d, w2, b2, w_a, b_a, w_x, b_x, out_x = arguments
+        inner = at_receiver.index_select(0, receiver) + at_sender.index_select(0, sender) + linear(radial, w_d)
         m = silu(linear(silu(inner), w2, b2))
         if w_a is not None:
             m = m * torch.sigmoid(linear(m, w_a, b_a))
         if smooth is not None:
             m = m * smooth
-        gathered = torch.zeros_like(at_receiver).index_add(0, receiver, m)
+        gathered = m.new_zeros(at_receiver.shape).index_add(0, receiver, m)
         return gathered, m[:0, :1] if w_x is None else linear(silu(linear(m, w_x, b_x)), out_x)
 
     @staticmethod
     def forward(ctx: Any, *arguments: Tensor | None) -> tuple[Tensor, ...]:
         """`plain` in chunks; keeps what comes before each SiLU."""
-        at_receiver, at_sender, squared, receiver, sender, smooth, w_d, w2, b2, w_a, b_a, w_x, b_x, out_x = arguments
+        at_receiver, at_sender, radial, receiver, sender, smooth, w_d, w2, b2, w_a, b_a, w_x, b_x, out_x = arguments
         pairs, width = len(receiver), at_receiver.shape[1]
         before1, before2 = at_receiver.new_empty(2, pairs, width)
         before3 = at_receiver.new_empty(pairs if w_x is not None else 0, width)
@@ -74,7 +81,7 @@ class EdgeMessages(ChunkedFunction):
         gathered = torch.zeros_like(at_receiver)
         for c in chunks(pairs, width):
             torch.index_select(at_receiver, 0, receiver[c], out=before1[c])
-            before1[c].add_(at_sender.index_select(0, sender[c])).addcmul_(squared[c], w_d)
+            before1[c].add_(at_sender.index_select(0, sender[c])).addmm_(radial[c], w_d.t())
             torch.addmm(b2, silu(before1[c]), w2.t(), out=before2[c])
             m = silu(before2[c])
             if w_a is not None:
@@ -92,10 +99,10 @@ class EdgeMessages(ChunkedFunction):
     @staticmethod
     def first_order(arguments: Arguments, kept: Arguments, gradients: Arguments) -> list[Tensor | None]:
         """Gradients of the tensor arguments, in chunks."""
-        at_receiver, _, squared, receiver, sender, smooth, w_d, w2, _, w_a, b_a, w_x, _, out_x = arguments
+        at_receiver, _, radial, receiver, sender, smooth, w_d, w2, _, w_a, b_a, w_x, _, out_x = arguments
         (before1, before2, before3), (of_gathered, of_weight) = kept, gradients
         out = [None if a is None or not a.is_floating_point() else torch.zeros_like(a) for a in arguments]
-        g_receiver, g_sender, g_squared, _, _, g_smooth, g_wd, g_w2, g_b2, g_wa, g_ba, g_wx, g_bx, g_out = out
+        g_receiver, g_sender, g_radial, _, _, g_smooth, g_wd, g_w2, g_b2, g_wa, g_ba, g_wx, g_bx, g_out = out
         for c in chunks(len(receiver), at_receiver.shape[1]):
             silu1, silu2 = silu(before1[c]), silu(before2[c])
             gate = None if w_a is None else torch.sigmoid(linear(silu2, w_a, b_a))
@@ -121,8 +128,8 @@ class EdgeMessages(ChunkedFunction):
             of1 = silu_backward(of2 @ w2, before1[c])
             g_receiver.index_add_(0, receiver[c], of1)
             g_sender.index_add_(0, sender[c], of1)
-            torch.mv(of1, w_d, out=g_squared[c, 0])
-            g_wd += squared[c, 0] @ of1
+            torch.mm(of1, w_d, out=g_radial[c])
+            g_wd.addmm_(of1.t(), radial[c])
         return out
 
 
@@ -134,7 +141,8 @@ class EGNNLayer(nn.Module):
         super().__init__()
         width = settings.hidden_channels
         self.settings = settings
-        self.edge_mlp = nn.Sequential(nn.Linear(2 * width + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        inputs = 2 * width + (settings.num_rbf or 1)
+        self.edge_mlp = nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.node_mlp = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
         last = nn.Linear(width, 1, bias=False)
         nn.init.xavier_uniform_(last.weight, gain=0.001)
@@ -143,16 +151,16 @@ class EGNNLayer(nn.Module):
             self.att_mlp = nn.Sequential(nn.Linear(width, 1), nn.Sigmoid())
 
     def messages(
-        self, h: Tensor, squared: Tensor, receiver: Tensor, sender: Tensor, smooth: Tensor | None, moves: bool
+        self, h: Tensor, radial: Tensor, receiver: Tensor, sender: Tensor, smooth: Tensor | None, moves: bool
     ) -> tuple[Tensor, Tensor]:
-        """Σ_j m_ij (A, F) from ``h`` (A, F) and ``squared`` distances (2P, 1), and where it ``moves`` w_x SiLU(…)."""
+        """Σ_j m_ij (A, F) from ``h`` (A, F) and features of distances (2P, K), and where it ``moves`` w_x SiLU(…)."""
         first, second, width = self.edge_mlp[0], self.edge_mlp[2], h.shape[1]
         gate = self.att_mlp[0] if self.settings.attention else None
         inner, outer = (self.coord_mlp[0], self.coord_mlp[2]) if moves else (None, None)
         return apply_chunked(
             EdgeMessages,
             linear(h, first.weight[:, :width], first.bias), linear(h, first.weight[:, width : 2 * width]),
-            squared, receiver, sender, smooth, first.weight[:, 2 * width], second.weight, second.bias,
+            radial, receiver, sender, smooth, first.weight[:, 2 * width :], second.weight, second.bias,
             *((None, None) if gate is None else (gate.weight, gate.bias)),
             *((None, None, None) if inner is None else (inner.weight, inner.bias, outer.weight)),
         )  # fmt: skip
@@ -187,6 +195,7 @@ class EGNN(nn.Module):
         for t in range(settings.n_layers):
             self.add_module(f"gcl_{t}", EGNNLayer(settings))
         self.energy_head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
+        self.smearing = GaussianSmearing(settings.num_rbf, 0.0, settings.cutoff, False) if settings.num_rbf else None
 
     @property
     def not_pretrained(self) -> tuple[str, ...]:
@@ -203,7 +212,8 @@ class EGNN(nn.Module):
             layer = self.get_submodule(f"gcl_{t}")
             delta = x.index_select(0, receiver) - x.index_select(0, sender)
             squared = (delta * delta).sum(1, keepdim=True)
-            gathered, weight = layer.messages(h, squared, receiver, sender, smooth, moves=noise or t < last)
+            radial = squared if self.smearing is None else self._smeared(squared)
+            gathered, weight = layer.messages(h, radial, receiver, sender, smooth, moves=noise or t < last)
             if noise or t < last:
                 x = layer.move(weight, x, delta, squared, receiver, smooth, degree)
             if energy or t < last:
@@ -220,6 +230,11 @@ class EGNN(nn.Module):
         half = envelope(distance, self.settings.cutoff).unsqueeze(1)
         smooth = torch.cat([half, half])
         return smooth, 1 + smooth.new_zeros(len(batch.z), 1).index_add(0, receiver, smooth)
+
+    def _smeared(self, squared: Tensor) -> Tensor:
+        """Gaussians of distances (2P, K), the same for both directions of a pair."""
+        half = self.smearing(squared[: len(squared) // 2, 0].clamp(min=NEAREST**2).sqrt())
+        return torch.cat([half, half])
 
     def _read_out(self, h: Tensor, batch: Batch) -> Tensor:
         pooled = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)

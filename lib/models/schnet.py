@@ -66,8 +66,8 @@ class Convolution(ChunkedFunction):
         """The chain of operations, with gradients for all."""
         x, smeared, cut, receiver, sender, w1, b1, w2, b2 = arguments
         w = linear(shifted_softplus(linear(smeared, w1, b1)), w2, b2) * cut
-        out = torch.zeros_like(x).index_add(0, receiver, w * x.index_select(0, sender))
-        return (out.index_add(0, sender, w * x.index_select(0, receiver)),)
+        to, of = w * x.index_select(0, sender), w * x.index_select(0, receiver)
+        return (to.new_zeros(x.shape).index_add(0, receiver, to).index_add(0, sender, of),)
 
     @staticmethod
     def forward(ctx: Any, *arguments: Tensor | None) -> tuple[Tensor, ...]:

@@ -220,7 +220,7 @@ class Attention(nn.Module):
         joined = {}
         for d, value in values.items():
             weighted = (self._by_head(value) * attention[:, None, :, None]).flatten(2)
-            gathered = value.new_zeros(len(features[0]), *value.shape[1:]).index_add(0, receiver, weighted)
+            gathered = weighted.new_zeros(len(features[0]), *value.shape[1:]).index_add(0, receiver, weighted)
             joined[d] = torch.cat([gathered, features[d]], 2) if d in features else gathered
         return self.project(joined)
 
@@ -241,7 +241,7 @@ def softmax(logits: Tensor, receiver: Tensor, atoms: int, smooth: Tensor | None)
     weight = torch.exp(logits - largest.index_select(0, receiver))
     if smooth is not None:
         weight = weight * smooth.unsqueeze(1)
-    total = logits.new_zeros(atoms, logits.shape[1]).index_add(0, receiver, weight) + TINY**2
+    total = weight.new_zeros(atoms, weight.shape[1]).index_add(0, receiver, weight) + TINY**2
     weight = weight / total.index_select(0, receiver)
     return weight if smooth is None else weight * smooth.unsqueeze(1)
 
@@ -305,6 +305,6 @@ class SE3Transformer(GradientModel):
             neighbours = torch.bincount(receiver, minlength=atoms).clamp(min=1).to(message.dtype)
         else:
             message = message * pairs.smooth.unsqueeze(1)
-            neighbours = 1 + message.new_zeros(atoms).index_add(0, receiver, pairs.smooth)
+            neighbours = 1 + pairs.smooth.new_zeros(atoms).index_add(0, receiver, pairs.smooth)
         gathered = message.new_zeros(atoms, message.shape[1]).index_add(0, receiver, message)
         return gathered / neighbours.unsqueeze(1) + self.itself(features)[0].squeeze(1)

@@ -28,7 +28,7 @@ class VectorMessages(ChunkedFunction):
         vector = vector + along * unit.t().unflatten(1, (2, half)).unsqueeze(3)
         if smooth is not None:
             vector = vector * smooth
-        return (torch.zeros_like(carried).index_add(1, receiver, vector.flatten(1, 2)),)
+        return (vector.new_zeros(carried.shape).index_add(1, receiver, vector.flatten(1, 2)),)
 
     @staticmethod
     def forward(ctx: Any, *arguments: Tensor | None) -> tuple[Tensor, ...]:
