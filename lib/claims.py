@@ -13,7 +13,7 @@ import pandas as pd
 
 from lib.datasets import LABELS, NAMES_IN_TABLES
 from lib.paths import DATA
-from lib.tables import AVERAGE, paper_numbers
+from lib.tables import AVERAGE, COLUMNS, DETAILS, paper_numbers
 
 REPRODUCED, DIRECTION, FAILED = "reproduced", "direction only", "not reproduced"
 NO_EVIDENCE, UNTESTED = "no evidence", "not tested"
@@ -218,7 +218,7 @@ def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
     """The rows of the tables at ``paths`` that are there."""
     found = [pd.read_csv(p, keep_default_na=False, na_values=["nan", ""]) for p in paths if p.exists()]
     if not found:
-        return pd.DataFrame(columns=["evidence", "pretrained", *SELECTORS])
+        return pd.DataFrame(columns=[*COLUMNS, *DETAILS], dtype=object)
     rows = pd.concat(found, ignore_index=True)
     return rows.assign(**{key: rows[key].astype(object).fillna("") for key in ("system", "subset") if key in rows})
 

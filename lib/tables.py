@@ -161,7 +161,8 @@ def beside_paper(table: pd.DataFrame, columns: Sequence[str] = ("dataset", "metr
     text = table.assign(cell=[cell(row) for _, row in table.iterrows()], metric=table["metric"].str.upper())
     wide = text.pivot(index=["model", "pretrained"], columns=list(columns), values="cell")
     order = [(m, kind) for m in table["model"].unique() for kind in ARMS if (m, kind) in wide.index]
-    return wide.loc[order].fillna("")
+    met = list(text[list(columns)].drop_duplicates().itertuples(index=False, name=None))  # in the paper's order
+    return wide.loc[order, met if len(columns) > 1 else [key for (key,) in met]].fillna("")
 
 
 def save_table(table: pd.DataFrame, stem: str, scale: str) -> Path:
