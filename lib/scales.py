@@ -169,7 +169,12 @@ SCALES: dict[str, Scale] = {
         | {"md22": Limits(40, 10, 20)}
         | {"md22/AT-AT-CG-CG": Limits(20, 4, 8), "md22/double-walled_nanotube": Limits(20, 4, 8)}
         | {"md22/buckyball-catcher": Limits(40, 4, 8)},  # 5 % of them are two
-        seconds={"egnn": (4e-4, 4e-4)},
+        seconds={
+            "schnet": (6e-4, 7e-4),
+            "se3_transformer": (5.3e-3, 2.6e-3),
+            "egnn": (5e-4, 1.1e-3),
+            "torchmd_net": (8e-4, 1.1e-3),
+        },
     ),
     "laptop": Scale(
         suite="mini",
@@ -186,7 +191,12 @@ SCALES: dict[str, Scale] = {
         learning_rates=(1e-3, 3e-3, 1e-2),
         seeds=(0, 1, 2),
         finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000)),
-        seconds={"egnn": (1.2e-3, 1.6e-3)},
+        seconds={
+            "schnet": (1.7e-3, 7e-4),
+            "se3_transformer": (1.7e-2, 5.6e-3),
+            "egnn": (1.8e-3, 1.6e-3),
+            "torchmd_net": (3e-3, 2.6e-3),
+        },
     ),
     "paper": Scale(
         suite="official",
