@@ -29,20 +29,24 @@ def _label(rows: pd.DataFrame, by: str) -> list[str]:
     return [f"{name}*" if n == 1 else name for name, n in zip(names, rows["n_seeds"], strict=True)]
 
 
-def arm_bars(panels: Sequence[tuple[str, pd.DataFrame]], by: str = "model", columns: int = 4) -> Figure:
+def arm_bars(
+    panels: Sequence[tuple[str, pd.DataFrame]], by: str = "model", columns: int = 4, title: str | None = None
+) -> Figure:
     """Errors from scratch and pre-trained with 95 % intervals.
 
     Args:
         panels: title and rows of `tables.comparison_table` of one metric, a panel each.
         by: the column whose values stand along the axis.
         columns: panels side by side.
+        title: above all panels, the data set, say.
     """
     columns = min(columns, len(panels))
     lines = -(-len(panels) // columns)
     figure, axes = plt.subplots(lines, columns, figsize=(1.0 + 2.4 * columns, 0.6 + 2.6 * lines), squeeze=False)
     for ax in axes.flat[len(panels) :]:
         ax.axis("off")
-    for ax, (title, table) in zip(axes.flat, panels, strict=False):
+    figure.suptitle(title, fontsize="medium")
+    for ax, (name, table) in zip(axes.flat, panels, strict=False):
         rows = table[table["pretrained"].isin(list(ARMS))]
         for shift, (arm, (text, colour)) in zip((-0.2, 0.2), ARMS.items(), strict=True):
             own = rows[rows["pretrained"] == arm]
@@ -50,10 +54,15 @@ def arm_bars(panels: Sequence[tuple[str, pd.DataFrame]], by: str = "model", colu
                    error_kw={"capsize": 2, "linewidth": 1})  # fmt: skip
         ax.set_xticks(range(len(own)), _label(own, by), rotation=35, ha="right", rotation_mode="anchor")
         ax.set_ylabel(f"test {rows['metric'].iloc[0].upper()}\n({rows['unit'].iloc[0]})")
-        ax.set_title(title, fontsize="medium")
+        ax.set_title(name, fontsize="medium")
         sns.despine(ax=ax)
     _finish(figure, axes.flat[0], [table for _, table in panels])
     return figure
+
+
+def _star(rows: pd.DataFrame) -> str:
+    """A star where some of the rows are of a single seed."""
+    return "*" * bool((rows["n_seeds"] == 1).any())
 
 
 def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
@@ -73,7 +82,7 @@ def gains(table: pd.DataFrame, by: str) -> Figure:
         own = rows[rows["model"] == model]
         places = np.array([groups.index(g) for g in own[by]]) + 0.16 * (k - (len(models) - 1) / 2)
         ax.errorbar(own["value"], places, xerr=_spread(own), fmt="o", markersize=4, capsize=2, linewidth=1,
-                    color=colour, label=model)  # fmt: skip
+                    color=colour, label=model + _star(own))  # fmt: skip
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_yticks(range(len(groups)), groups)
     ax.invert_yaxis()
@@ -104,7 +113,7 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
         ax.minorticks_off()
         ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
-        ax.set_title(title, fontsize="medium")
+        ax.set_title(title + _star(table), fontsize="medium")
         sns.despine(ax=ax)
     axes[0, 0].set_ylabel("test MAE (kcal/mol)")
     _finish(figure, axes[0, 0], [table for _, table in panels])
@@ -122,7 +131,7 @@ def error_by_sigma(table: pd.DataFrame) -> Figure:
         ax.axhspan(scratch["low"], scratch["high"], color=GREY, alpha=0.2, linewidth=0)
         ax.axhline(scratch["value"], color=GREY, label="from scratch (σ = 0)")
         ax.errorbar(places, tuned["value"], yerr=_spread(tuned), color=BLUE, marker="o", markersize=4, capsize=2,
-                    linewidth=1.2, label="pre-trained")  # fmt: skip
+                    linewidth=1.2, label="pre-trained" + _star(tuned))  # fmt: skip
         best = int(np.argmin(tuned["value"]))
         ax.plot(best, tuned["value"].iloc[best], marker="s", markersize=9, markerfacecolor="none", color=ORANGE,
                 linestyle="", label="lowest")  # fmt: skip
