@@ -36,6 +36,7 @@ UNITS = {
     "test_known_mae": "kcal/mol",
     "test_known_r2": "1",
 }
+MEASURED = 512  # conformations, for `InputNorm`
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and what else is to be said
 
 
@@ -139,9 +140,10 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     found = splits(config)
     data = {k: ConformationBatches(v, config.settings.cutoff) for k, v in select(config, found).items()}
     scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
-    task = EnergyTask(model, config.training, scaling)
+    task = EnergyTask(model, config.training, scaling, _measured(config, found, execution))
     loaders = {k: _loader(config, v, execution.accumulate if k == "train" else None) for k, v in data.items()}
     fitted = fit(task, loaders["train"], loaders["validation"], folder, execution)
+    task.finish()
     if not is_first_process():
         return {}, {}
     (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
@@ -159,6 +161,22 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     together["molecule"] = store.molecule_of(together["index"])
     np.savez_compressed(folder / "predictions.npz", **together)
     return metrics, _facts(config, folder, found, data, fitted.steps) | {"target": target}
+
+
+def _measured(config: RunConfig, found: Splits, execution: Execution) -> DataLoader | None:
+    """Training conformations on which `InputNorm` measures, where the settings ask for it.
+
+    Raises:
+        ValueError: a step's batch is to be divided, so that it would be normalised in parts.
+    """
+    if not config.training.normalise:
+        return None
+    if execution.accumulate * execution.devices * execution.nodes > 1:
+        raise ValueError(f"normalise = True wants whole batches: accumulate = {execution.accumulate}, devices = "
+                         f"{execution.devices}, nodes = {execution.nodes} must be 1")  # fmt: skip
+    (selection,) = select(config, found)["train"]
+    index = subsample(selection.index, min(MEASURED, len(selection.index)), config.seed)
+    return _loader(config, ConformationBatches([Selection(selection.store, index)], config.settings.cutoff))
 
 
 def _scores(part: str, found: dict[str, NDArray]) -> dict[str, float]:

@@ -158,8 +158,8 @@ SCALES: dict[str, Scale] = {
             "torchmd_net": {"hidden_channels": 16, "num_layers": 2, "num_rbf": 16, "num_heads": 4},
         },
         pretraining=TrainingSettings(epochs=3, batch_size=32, learning_rate=5e-3),
-        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=4, batch_size=20, validate_every=2))
-        | {"md22": TrainingSettings(epochs=2, batch_size=8)},
+        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=4, batch_size=20, normalise=True, validate_every=2))
+        | {"md22": TrainingSettings(epochs=2, batch_size=8, normalise=True)},
         baseline="composition",
         learning_rates=(3e-3,),
         seeds=(0, 1),
@@ -185,12 +185,13 @@ SCALES: dict[str, Scale] = {
             "torchmd_net": {"hidden_channels": 64, "num_layers": 4, "num_heads": 4},
         },
         pretraining=TrainingSettings(epochs=4, batch_size=64, learning_rate=5e-3),
-        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=32, batch_size=32, validate_every=4))
-        | {"md22": TrainingSettings(epochs=12, batch_size=8, validate_every=2)},
+        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=32, batch_size=32, normalise=True, validate_every=4))
+        | {"md22": TrainingSettings(epochs=20, batch_size=32, normalise=True, validate_every=4)},
         baseline="composition",
         learning_rates=(1e-3, 3e-3, 1e-2),
         seeds=(0, 1, 2),
-        finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000)),
+        md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
+        finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000, validation=500, test=1000)),
         seconds={
             "schnet": (1.7e-3, 7e-4),
             "se3_transformer": (1.7e-2, 5.6e-3),

@@ -17,6 +17,7 @@ class TrainingSettings:
         plateau: epochs at the highest rate after that; then half a cosine down.
         weight_decay: of AdamW.
         clip: largest norm of the gradient; 0 does not clip.
+        normalise: whether the energy head's inputs are normalised in training (`input_norm`); not in the paper.
         validate_every: epochs from one validation to the next; divides ``epochs``, so that the last one validates.
     """
 
@@ -28,6 +29,7 @@ class TrainingSettings:
     plateau: float = 0.7
     weight_decay: float = 0.0
     clip: float = 0.0
+    normalise: bool = False
     validate_every: int = 1
 
     def __post_init__(self) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from lib.batches import Batch
+from lib.input_norm import InputNorm
 from lib.scaling import Scaling
 from lib.settings import TrainingSettings
 
@@ -122,11 +124,33 @@ class EnergyTask(Task):
     monitor = "validation_rmse"
     summed = ("squared", "absolute", "n")
 
-    def __init__(self, model: nn.Module, settings: TrainingSettings, scaling: Scaling) -> None:
-        """``scaling`` was fitted to the training conformations."""
+    def __init__(
+        self, model: nn.Module, settings: TrainingSettings, scaling: Scaling, measured: DataLoader | None = None
+    ) -> None:
+        """``scaling`` was fitted to the training conformations; ``measured`` has some of them, for `InputNorm`.
+
+        Raises:
+            ValueError: the settings ask for normalisation and ``measured`` is missing.
+        """
         super().__init__(model, settings)
+        if settings.normalise and measured is None:
+            raise ValueError("normalise = True needs training conformations to measure on: give measured")
         for name in ("mean", "std", "per_type"):
             self.register_buffer(name, torch.tensor(getattr(scaling, name), dtype=torch.float64))
+        self.input_norm = InputNorm(model.energy_head) if settings.normalise else None
+        self._measured = measured
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the sums anew, and measure what the head is given."""
+        super().on_validation_epoch_start()
+        if self.input_norm is not None:
+            self.input_norm.measure(self.model, self._measured)
+
+    def finish(self) -> None:
+        """Make the model whole by itself, after training."""
+        if self.input_norm is not None:
+            self.input_norm.fold()
+            self.input_norm = None
 
     def baseline(self, batch: Batch) -> Tensor:
         """What the scaling takes off, (n_molecules,) kcal/mol."""
