@@ -98,6 +98,28 @@ def choose_rate(scale: Scale, cell: Cell) -> float:
     return scale.learning_rates[scores.index(min(scores))]
 
 
+def scan_table(scale: Scale, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Validation RMSE (kcal/mol) of each stored candidate learning rate, and which one was chosen; no test data.
+
+    Empty where the scale has one candidate only.
+    """
+    rows = {}
+    for config in scan(scale, cells):
+        result = stored(config)
+        if result is not None:
+            cell = Cell(
+                config.model, config.data[0].name.removeprefix(f"{scale.suite}/"), config.pretrained is not None
+            )
+            rate = config.training.learning_rate
+            rows[config.key()] = {
+                "model": MODELS[cell.model].label, "data": cell.data, "pretrained": cell.pretrained,
+                "learning_rate": rate, "validation_rmse": result.metrics["validation_rmse"],
+                "chosen": rate == choose_rate(scale, cell), "seed": config.seed,
+            }  # fmt: skip
+    names = ["model", "data", "pretrained", "learning_rate", "validation_rmse", "chosen", "seed"]
+    return pd.DataFrame(rows.values(), columns=names)
+
+
 def chosen(scale: Scale, cell: Cell, seeds: Sequence[int] | None = None) -> list[RunConfig]:
     """The runs of ``cell``, one a seed, at its chosen learning rate."""
     rate = choose_rate(scale, cell)

@@ -272,3 +272,7 @@ def test_learning_rate_is_chosen_on_validation_data(monkeypatch):
     scanned = {(r.about["data"], r.about["seed"]) for r in done.values() if "data" in r.about}
     assert ("mini/ani1x", 5) in scanned
     assert ("mini/ani1x", 6) not in scanned
+    table = comparison.scan_table(scale, pairs(["egnn"], ["ani1"]))
+    assert len(table) == 6
+    assert table[table["chosen"]].set_index("pretrained")["learning_rate"].to_dict() == {False: 3e-3, True: 1e-3}
+    assert comparison.scan_table(get_scale("smoke"), pairs(["egnn"], ["ani1"])).empty
