@@ -229,7 +229,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.data is None:
         config = scale.pretrain(options.model, options.seed)
     else:
-        rate = options.learning_rate or scale.learning_rates[0]
+        rate = options.learning_rate or scale.rates_of(options.data)[0]
         config = scale.finetune(options.model, options.data, options.pretrained, rate, options.seed)
     result = run(config, Execution(
         progress=sys.stderr.isatty(), accelerator=options.accelerator, compiled=options.compile,

@@ -55,7 +55,7 @@ def compare_arms(
     arms = {}
     for cell, group in configs.items():
         rate = group[0].training.learning_rate
-        candidates = scale.learning_rates
+        candidates = scale.rates_of(cell.data)
         at_edge = len(candidates) > 1 and rate in (min(candidates), max(candidates))
         arms[cell] = Arm(cell, rate, at_edge, tuple(next(results) for _ in group))
     return [arms[cell] for cell in cells]
@@ -63,7 +63,7 @@ def compare_arms(
 
 def seeds_of(scale: Scale, cell: Cell, seeds: Sequence[int] | None) -> Sequence[int]:
     """``seeds``, or the scale's own for ``cell``."""
-    return scale.seeds_of(cell.model, cell.data) if seeds is None else seeds
+    return scale.seeds_of(cell.model, cell.data, cell.sigma) if seeds is None else seeds
 
 
 def pretrainings(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> list[RunConfig]:
@@ -74,10 +74,11 @@ def pretrainings(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | Non
 
 def _candidates(scale: Scale, cell: Cell) -> list[RunConfig]:
     """The runs that decide the learning rate of ``cell``, one a candidate; none where there is no choice."""
-    if len(scale.learning_rates) == 1:
-        return []
+    rates = scale.rates_of(cell.data)
     data = SCANNED.get(cell.data.split("/")[0], SCANNED_ELSE)
-    return [scale.finetune(cell.model, data, cell.pretrained, rate, scale.seeds[0]) for rate in scale.learning_rates]
+    if len(rates) == 1:
+        return []
+    return [scale.finetune(cell.model, data, cell.pretrained, rate, scale.seeds[0]) for rate in rates]
 
 
 def scan(scale: Scale, cells: Sequence[Cell]) -> list[RunConfig]:
@@ -93,9 +94,9 @@ def choose_rate(scale: Scale, cell: Cell) -> float:
     """
     found = [stored(config) for config in _candidates(scale, cell)]
     if not found or any(result is None for result in found):
-        return scale.learning_rates[0]
+        return scale.rates_of(cell.data)[0]
     scores = [result.metrics["validation_rmse"] for result in found]
-    return scale.learning_rates[scores.index(min(scores))]
+    return scale.rates_of(cell.data)[scores.index(min(scores))]
 
 
 def scan_table(scale: Scale, cells: Sequence[Cell]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from lib import models
@@ -11,7 +11,7 @@ from lib.scaling import BASELINES
 from lib.settings import TrainingSettings
 from lib.splits import ORDERS, PUBLISHED
 
-FORMAT = 2  # part of every hash: raise it when the same settings come to mean something else
+FORMAT = 3  # part of every hash: raise it when the same settings, or a default, come to mean something else
 TASKS = ("denoising", "energy")
 
 
@@ -97,18 +97,29 @@ class RunConfig:
             raise ValueError(f"the pre-training of seed {source.seed} has seen test conformations of seed {self.seed}: "
                              "take the one of the same seed and split_order")  # fmt: skip
 
-    def describe(self) -> dict[str, Any]:
-        """The settings as JSON values; data sets by fingerprint."""
-        out = asdict(self)
+    def describe(self, whole: bool = True) -> dict[str, Any]:
+        """The settings as JSON values; data sets by fingerprint; not ``whole``: without those at their default."""
+        out = asdict(self) if whole else _beyond_defaults(self)
         stores = [open_store(d) for d in self.data]
         out["data"] = [
             {"reader": d.reader, "fingerprint": s.fingerprint} for d, s in zip(self.data, stores, strict=True)
         ]
         if self.task == "energy":
             out["references"] = [hashlib.sha256(s.references.tobytes()).hexdigest() for s in stores]
-        out["pretrained"] = None if self.pretrained is None else self.pretrained.describe()
+        out["pretrained"] = None if self.pretrained is None else self.pretrained.describe(whole)
         return out | {"format": FORMAT}
 
     def key(self) -> str:
-        """The content hash, 16 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:16]
+        """The content hash, 16 hexadecimal digits; a setting that comes later, at its default, leaves it as it is."""
+        return hashlib.sha256(json.dumps(self.describe(whole=False), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _beyond_defaults(settings: Any) -> dict[str, Any]:
+    """The fields of a dataclass, and of dataclasses in it, that have no default or another value."""
+    out = {}
+    for field_ in fields(settings):
+        value = getattr(settings, field_.name)
+        default = field_.default_factory() if callable(field_.default_factory) else field_.default
+        if value != default:
+            out[field_.name] = _beyond_defaults(value) if is_dataclass(value) else value
+    return out

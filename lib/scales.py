@@ -37,7 +37,9 @@ class Scale:
             without it, epochs stay the same, as in the paper.
         models: the default models.
         systems: the default systems of MD22.
+        md22_learning_rates: candidates for MD22, where they are others.
         md22_seeds: how many of the seeds MD22 takes, by model; all where it is left out.
+        sigma_seeds: how many of the seeds the choice of σ takes.
         pretraining_limits: how many conformations of each data set.
         finetuning_limits: the same by data set or kind; one that is left out is used whole.
         seconds: for one conformation of 18 atoms to pass one training step, (denoising, energy) by model on one core;
@@ -54,7 +56,9 @@ class Scale:
     constant_steps: bool = True
     models: tuple[str, ...] = tuple(MODELS)
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
+    md22_learning_rates: tuple[float, ...] = ()
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
+    sigma_seeds: int | None = None
     pretraining_limits: Limits = field(default_factory=Limits)
     finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -76,9 +80,17 @@ class Scale:
         """
         return make_settings(model, self.widths.get(model, {}))
 
-    def seeds_of(self, model: str, data: str) -> tuple[int, ...]:
-        """The default seeds of ``model`` on ``data``."""
-        return self.seeds[: self.md22_seeds.get(model)] if data.startswith("md22/") else self.seeds
+    def seeds_of(self, model: str, data: str, sigma: float = SIGMA) -> tuple[int, ...]:
+        """The default seeds of ``model`` on ``data``, after pre-training with ``sigma`` (Å)."""
+        if data.startswith("md22/"):
+            return self.seeds[: self.md22_seeds.get(model)]
+        return self.seeds if sigma == SIGMA else self.seeds[: self.sigma_seeds]
+
+    def rates_of(self, data: str) -> tuple[float, ...]:
+        """Candidate learning rates of the energy of ``data``."""
+        return (
+            self.md22_learning_rates if data.startswith("md22/") and self.md22_learning_rates else self.learning_rates
+        )
 
     def pretrain(self, model: str, seed: int, sigma: float = SIGMA, strict_split: bool = True) -> RunConfig:
         """Pre-training of ``model``: ANI-1 and ANI-1x together.
@@ -188,15 +200,17 @@ SCALES: dict[str, Scale] = {
         finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=32, batch_size=32, normalise=True, validate_every=4))
         | {"md22": TrainingSettings(epochs=20, batch_size=32, normalise=True, validate_every=4)},
         baseline="composition",
-        learning_rates=(1e-3, 3e-3, 1e-2),
+        learning_rates=(3e-4, 1e-3, 3e-3, 1e-2),
+        md22_learning_rates=(3e-4, 1e-3, 3e-3),
         seeds=(0, 1, 2),
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
+        sigma_seeds=2,
         finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000, validation=500, test=1000)),
         seconds={
             "schnet": (1.7e-3, 7e-4),
             "se3_transformer": (1.7e-2, 5.6e-3),
-            "egnn": (1.8e-3, 1.6e-3),
-            "torchmd_net": (3e-3, 2.6e-3),
+            "egnn": (1.8e-3, 1.4e-3),
+            "torchmd_net": (3e-3, 2.4e-3),
         },
     ),
     "paper": Scale(

@@ -1,7 +1,7 @@
 """Runs: stored by content, equal for equal seeds, pre-training apart from the test conformations; and real DFT data."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -69,6 +69,17 @@ def test_key_follows_content(finetuning, pretraining, data, tmp_path):
     assert len(keys) == 7
     renamed = replace(finetuning, data=(replace(data[0], name="another name"),))
     assert renamed.key() == finetuning.key()
+
+
+def test_a_new_setting_at_its_default_keeps_the_key(finetuning, monkeypatch):
+    @dataclass(frozen=True)
+    class Longer(TrainingSettings):
+        novelty: int = 0
+
+    known = vars(finetuning.training)
+    assert replace(finetuning, training=Longer(**known)).key() == finetuning.key()
+    assert replace(finetuning, training=Longer(**known, novelty=1)).key() != finetuning.key()
+    assert finetuning.describe()["training"]["clip"] == 0  # results still say everything
 
 
 def test_equal_seeds_give_equal_numbers(finetuning, pretraining):
