@@ -111,7 +111,12 @@ class RunConfig:
 
     def key(self) -> str:
         """The content hash, 16 hexadecimal digits; a setting that comes later, at its default, leaves it as it is."""
-        return hashlib.sha256(json.dumps(self.describe(whole=False), sort_keys=True).encode()).hexdigest()[:16]
+        return key_of(self.describe(whole=False))
+
+
+def key_of(identity: dict[str, Any]) -> str:
+    """The hash of what `RunConfig.describe` gives with ``whole`` False."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _beyond_defaults(settings: Any) -> dict[str, Any]:

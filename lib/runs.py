@@ -85,7 +85,8 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
         metrics, about = JOBS[config.task](config, part, execution, weights)
     if not is_first_process():
         return
-    about |= {"config": config.describe(), "units": {name: UNITS[name] for name in metrics}}
+    about |= {"config": config.describe(), "identity": config.describe(whole=False)}
+    about |= {"units": {name: UNITS[name] for name in metrics}}
     about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": goes_on, "provenance": provenance()}
     (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
 

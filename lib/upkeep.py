@@ -1,14 +1,13 @@
 """Upkeep of the run store: check what it holds, and clear what nobody needs."""
 
-import hashlib
-import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lib.config import FORMAT
+from lib.config import FORMAT, key_of
 from lib.errors import DataError
 from lib.paths import RUNS
 from lib.results import Result, load_result
@@ -37,10 +36,11 @@ def verify() -> dict[str, str]:
 def _verdict(folder: Path) -> str:
     try:
         result = load_result(folder)
-        config = result.about["config"]
-        key = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
-        if key != result.key:
-            return f"its settings make the key {key}: they were changed"
+        config, identity = result.about["config"], result.about["identity"]
+        if key_of(identity) != result.key:
+            return f"its settings make the key {key_of(identity)}: they were changed"
+        if not _holds(config, identity):
+            return "its settings are not those that make its key: they were changed"
         if config["format"] != FORMAT:
             return f"of format {config['format']}, this version's is {FORMAT}: nothing will find it"
         if not all(math.isfinite(value) for value in result.metrics.values()):
@@ -52,6 +52,13 @@ def _verdict(folder: Path) -> str:
     except (DataError, OSError, KeyError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     return WHOLE
+
+
+def _holds(whole: Any, part: Any) -> bool:
+    """Whether ``part`` is in ``whole``, dictionaries key by key."""
+    if not isinstance(part, dict):
+        return whole == part
+    return isinstance(whole, dict) and all(key in whole and _holds(whole[key], part[key]) for key in part)
 
 
 def collect() -> list[Path]:
