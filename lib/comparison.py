@@ -160,9 +160,9 @@ def yardsticks(scale: Scale, model: str, systems: Sequence[str], learning_rate: 
     ]
 
 
-def plan_scale(name: str) -> pd.DataFrame:
-    """`plan` of everything that the notebooks run at the scale called ``name``, by item; shared runs count once."""
-    scale, seen, rows, items = get_scale(name), set(), [], {}
+def scale_runs(scale: Scale) -> dict[str, list[RunConfig]]:
+    """Everything that the notebooks run at ``scale``, by item; a run that several items share is in the first."""
+    items, seen = {}, set()
     for item, cells_of in MATRIX.items():
         cells = cells_of(scale)
         energies = [config for cell in cells for config in chosen(scale, cell)]
@@ -171,8 +171,20 @@ def plan_scale(name: str) -> pd.DataFrame:
     for item, configs in items.items():
         new = {c.key(): c for c in configs if c.key() not in seen}
         seen |= set(new)
-        rows.append(_todo(scale, item, list(new.values())))
-    return pd.DataFrame(rows)
+        items[item] = list(new.values())
+    return items
+
+
+def stored_of(name: str) -> list[Result]:
+    """The results of the scale called ``name`` that were trained here."""
+    found = [stored(config) for configs in scale_runs(get_scale(name)).values() for config in configs]
+    return [result for result in found if result is not None and not result.recorded]
+
+
+def plan_scale(name: str) -> pd.DataFrame:
+    """`plan` of everything that the notebooks run at the scale called ``name``, by item; shared runs count once."""
+    scale = get_scale(name)
+    return pd.DataFrame([_todo(scale, item, configs) for item, configs in scale_runs(scale).items()])
 
 
 def shards(name: str) -> list[tuple[str, int]]:

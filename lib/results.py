@@ -6,6 +6,7 @@ weights (some are shipped in `WEIGHTS`), nor the predictions.
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Result:
         """
         if self.recorded:
             parts = json.loads(self.path.read_text(encoding="utf-8"))["errors"]["parts"]
-            parts = {key: {name: np.array(column) for name, column in rows.items()} for key, rows in parts.items()}
+            parts = {key: _from_steps(rows) for key, rows in parts.items()}
         else:
             parts = _by_part(self.predictions())
         if part not in parts:
@@ -110,6 +111,12 @@ def _by_part(predictions: dict[str, NDArray]) -> dict[str, dict[str, NDArray]]:
     return out
 
 
+def _from_steps(rows: dict[str, list]) -> dict[str, NDArray]:
+    """Numbers and errors from a record, which has the steps from one number to the next, for they are short."""
+    numbers = {key: np.cumsum(rows[f"{key} steps"]) for key in ("index", "molecule")}
+    return numbers | {"error": np.array(rows["error"])}
+
+
 def load_result(folder: Path) -> Result:
     """The result that a run left in ``folder``, whose name is its key."""
     content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
@@ -126,6 +133,12 @@ def find_record(key: str) -> Result | None:
     return None
 
 
+def ship_weights(result: Result) -> Path:
+    """Copy the weights of ``result`` to `WEIGHTS`, where its record finds them."""
+    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    return shutil.copy(result.weights().path, WEIGHTS / f"{result.key}.safetensors")
+
+
 def record(result: Result, name: str) -> Path:
     """Write ``result`` to the records called ``name``, as one line an item, the same bytes for the same result."""
     path = RECORDS / name / f"{result.key}.json"
@@ -135,7 +148,8 @@ def record(result: Result, name: str) -> Path:
         parts = {}
         for part, rows in _by_part(result.predictions()).items():
             error = [float(f"{e:.{DIGITS}g}") for e in rows["error"]]
-            parts[part] = {"index": rows["index"].tolist(), "molecule": rows["molecule"].tolist(), "error": error}
+            steps = {f"{key} steps": np.diff(rows[key], prepend=0).tolist() for key in ("index", "molecule")}
+            parts[part] = steps | {"error": error}
         content["errors"] = {"unit": "kcal/mol", "parts": parts}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

@@ -92,7 +92,7 @@ def test_records_are_small_text_with_the_same_bytes(configs):
     assert results.record(result, "laptop").read_bytes() == first
     content = json.loads(first)
     rows = content["errors"]["parts"]["test"]
-    assert len(rows["index"]) == len(rows["molecule"]) == len(rows["error"]) > 0
+    assert len(rows["index steps"]) == len(rows["molecule steps"]) == len(rows["error"]) > 0
     assert content["about"]["provenance"]["commit"]
 
 
