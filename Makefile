@@ -5,9 +5,8 @@ BIN := .venv/bin
 CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
-NOTEBOOKS := $(sort $(notdir $(basename $(wildcard notebooks/[0-9]*.ipynb))))
 
-.PHONY: help reproduce plan test test-browser chromium lint lab mini-suite clean .venv $(NOTEBOOKS)
+.PHONY: help reproduce plan test test-browser chromium lint lab mini-suite clean .venv
 
 help:
 	@echo "make reproduce [SCALE=smoke|laptop|paper]   run every notebook, write figures/<scale>/"
@@ -34,10 +33,6 @@ reproduce: .venv
 plan: .venv
 	@$(BIN)/python -m lib runs plan --scale $(SCALE)
 	$(SNAKEMAKE) --dry-run --quiet host reason --config scale=$(SCALE)
-
-$(NOTEBOOKS):
-	@mkdir -p figures/$(SCALE)
-	$(BIN)/papermill --log-level WARNING --progress-bar -f notebooks/params/$(SCALE).yml notebooks/$@.ipynb figures/$(SCALE)/$@.ipynb
 
 test: .venv lint
 	$(BIN)/pytest

@@ -6,14 +6,14 @@ the rule looks at. Verdicts: `REPRODUCED`, `DIRECTION` (the sign is right, the s
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from lib.datasets import LABELS, NAMES_IN_TABLES
+from lib.datasets import paper_names
 from lib.paths import DATA
-from lib.tables import AVERAGE, COLUMNS, DETAILS, paper_numbers
+from lib.tables import AVERAGE, COLUMNS, DETAILS, paper_numbers, printed_gains
 
 REPRODUCED, DIRECTION, FAILED = "reproduced", "direction only", "not reproduced"
 NO_EVIDENCE, UNTESTED = "no evidence", "not tested"
@@ -55,7 +55,7 @@ def decide(claim: pd.Series, rows: pd.DataFrame) -> Verdict:
         found = learnt
     threshold = float(claim["threshold"] or "nan")
     verdict = TESTS[claim["test"]](found, threshold, claim["model"].split("|"))
-    return Verdict(verdict.verdict, verdict.value, verdict.low, verdict.high, verdict.why + left_out)
+    return replace(verdict, why=verdict.why + left_out)
 
 
 def select(claim: pd.Series, rows: pd.DataFrame) -> pd.DataFrame:
@@ -210,8 +210,7 @@ BETWEEN_MODELS = ("largest_gain", "group_gain", "cheap_reaches")
 
 def with_paper_names(rows: pd.DataFrame, suite: str) -> pd.DataFrame:
     """``rows`` with the paper's names of data sets."""
-    names = {NAMES_IN_TABLES[suite].format(label): label for label in LABELS.values()}
-    return rows.assign(dataset=rows["dataset"].replace(names))
+    return rows.assign(dataset=rows["dataset"].replace(paper_names(suite)))
 
 
 def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
@@ -227,10 +226,7 @@ def paper_rows() -> pd.DataFrame:
     """The paper's Table 2 as rows with the range that rounding leaves, and the averages that follow."""
     paper = paper_numbers()
     errors = paper[(paper["item"] == "Table 2") & (paper["unit"] == "kcal/mol")]
-    wide = errors.pivot(index=["dataset", "model", "metric"], columns="pretrained", values="value").reset_index()
-    bounds = {key: 100 * (1 - (wide["yes"] + up) / (wide["no"] - up))
-              for key, up in (("value", 0.0), ("low", ROUNDING), ("high", -ROUNDING))}  # fmt: skip
-    gains = wide[["dataset", "model", "metric"]].assign(**bounds, pretrained="improvement", unit="%")
+    gains = printed_gains(errors, ROUNDING)
     means = gains.groupby(["dataset", "metric"])[["value", "low", "high"]].mean().reset_index()
     means = means.assign(model=AVERAGE, pretrained="improvement", unit="%")
     errors = errors.assign(low=errors["value"] - ROUNDING, high=errors["value"] + ROUNDING)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lib.config import RunConfig
 from lib.datasets import find, open_store
 from lib.jobs import select, splits
-from lib.matrix import MATRIX, Cell
+from lib.matrix import MATRIX, Cell, all_cells
 from lib.models import MODELS
 from lib.runs import Result, run_all, stored
 from lib.scales import Scale, get_scale
@@ -190,15 +190,13 @@ def plan_scale(name: str) -> pd.DataFrame:
 def shards(name: str) -> list[tuple[str, int]]:
     """What the batch deals out at the scale called ``name``: every model with every seed."""
     scale = get_scale(name)
-    cells = [cell for cells_of in MATRIX.values() for cell in cells_of(scale)]
-    return sorted({(c.model, seed) for c in cells for seed in seeds_of(scale, c, None)})
+    return sorted({(c.model, seed) for c in all_cells(scale) for seed in seeds_of(scale, c, None)})
 
 
 def train_shard(name: str, model: str, seed: int, workers: int = 1) -> list[Result]:
     """The runs of `shards`' item at the scale called ``name``, and of the learning rates that they need."""
     scale = get_scale(name)
-    cells = [c for cells_of in MATRIX.values() for c in cells_of(scale) if c.model == model]
-    cells = [c for c in cells if seed in seeds_of(scale, c, None)]
+    cells = [c for c in all_cells(scale) if c.model == model and seed in seeds_of(scale, c, None)]
     results = [result for arm in compare_arms(scale, cells, [seed], workers) for result in arm.results]
     if (model, seed) == (YARDSTICK, scale.seeds[0]):
         results += run_all(yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, seed), workers, "yardsticks")
@@ -208,12 +206,12 @@ def train_shard(name: str, model: str, seed: int, workers: int = 1) -> list[Resu
 def _seconds(scale: Scale, config: RunConfig) -> float:
     per_conformation = scale.seconds.get(config.model, (float("nan"),) * 2)[config.task == "energy"]
     selections = select(config, splits(config))["train"]
-    passed = config.training.epochs * sum(float(_weight(s.store.n_atoms[s.store.molecule_of(s.index)]).sum())
+    passed = config.training.epochs * sum(float(relative_cost(s.store.n_atoms[s.store.molecule_of(s.index)]).sum())
                                           for s in selections)  # fmt: skip
     return 1.0 + passed * per_conformation
 
 
-def _weight(atoms: NDArray[np.int64]) -> NDArray[np.float64]:
+def relative_cost(atoms: NDArray[np.number]) -> NDArray[np.float64]:
     """Cost of conformations beside one of 18 atoms: pairs within the cutoff, at most some 45 an atom."""
     return atoms * (atoms - 1).clip(1, 45) / (18 * 17)
 

@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from lib.claims import DIRECTION, FAILED, NO_EVIDENCE, REPRODUCED, UNTESTED
 from lib.datasets import MD22_SYSTEMS
-from lib.figures import ARMS, BLUE, GREY, ORANGE
+from lib.figures import ARMS, BLUE, GREEN, GREY, ORANGE
+from lib.tables import AVERAGE
 
 CUT = -100  # per cent, of the axis of improvements
 COLUMN = 3.4  # inches, one column of a page
@@ -68,14 +70,14 @@ def _star(rows: pd.DataFrame) -> str:
 def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
     """The legend under the panels, and what a star means where there is one."""
     handles, labels = ax.get_legend_handles_labels()
-    note = SINGLE_SEED if any((table["n_seeds"] == 1).any() for table in tables) else None
+    note = SINGLE_SEED if any(_star(table) for table in tables) else None
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, title=note,
                   title_fontsize="small")  # fmt: skip
 
 
 def gains(table: pd.DataFrame, by: str) -> Figure:
     """The improvement of MAE in per cent with its 95 % interval, by the column ``by``, a colour a model."""
-    rows = table[(table["pretrained"] == "improvement") & (table["metric"] == "mae") & (table["model"] != "average")]
+    rows = table[(table["pretrained"] == "improvement") & (table["metric"] == "mae") & (table["model"] != AVERAGE)]
     models, groups = list(rows["model"].unique()), list(rows[by].unique())
     figure, ax = plt.subplots(figsize=(2 * COLUMN, 0.8 + 0.5 * len(groups)))
     for k, (model, colour) in enumerate(zip(models, sns.color_palette("colorblind", len(models)), strict=True)):
@@ -186,8 +188,7 @@ def cost_by_size(table: pd.DataFrame) -> Figure:
     return figure
 
 
-VERDICT_COLOURS = {"reproduced": "#009E73", "direction only": "#56B4E9", "not reproduced": "#D55E00",
-                   "no evidence": "#CCCCCC", "not tested": "#FFFFFF"}  # fmt: skip
+VERDICT_COLOURS = {REPRODUCED: GREEN, DIRECTION: "#56B4E9", FAILED: ORANGE, NO_EVIDENCE: "#CCCCCC", UNTESTED: "#FFFFFF"}
 
 
 def verdicts(ledger: pd.DataFrame) -> Figure:

@@ -76,9 +76,9 @@ class RunConfig:
             raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
         if self.split_order not in (*ORDERS, PUBLISHED):
             raise ValueError(f"split_order = {self.split_order!r}: choose from {(*ORDERS, PUBLISHED)}")
-        if not 0 < self.share <= 1 or (self.task == "denoising" and self.share != 1):
-            raise ValueError(f"share = {self.share!r} with task {self.task!r}: it is above 0 and at most 1, "
-                             "and only energy runs take less than all training conformations")  # fmt: skip
+        check_share(self.share)
+        if self.task == "denoising" and self.share != 1:
+            raise ValueError(f"share = {self.share!r} with task 'denoising': only energy runs take less than all")
         if len({d.name for d in self.data}) < len(self.data):
             raise ValueError(f"data sets {[d.name for d in self.data]} must have different names")
         if self.task == "energy" and len(self.data) != 1:
@@ -112,6 +112,16 @@ class RunConfig:
     def key(self) -> str:
         """The content hash, 16 hexadecimal digits; a setting that comes later, at its default, leaves it as it is."""
         return key_of(self.describe(whole=False))
+
+
+def check_share(share: float) -> None:
+    """Refuse a share of the training conformations that is none.
+
+    Raises:
+        ValueError: it is not above 0 and up to 1.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share = {share!r} of the training conformations must be above 0 and at most 1")
 
 
 def key_of(identity: dict[str, Any]) -> str:

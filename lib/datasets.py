@@ -77,6 +77,11 @@ def label(suite: str, data: str) -> str:
     return NAMES_IN_TABLES[suite].format(LABELS[data.split("/")[0]])
 
 
+def paper_names(suite: str) -> dict[str, str]:
+    """The paper's names of the data sets by those that tables use for them in ``suite``."""
+    return {NAMES_IN_TABLES[suite].format(name): name for name in LABELS.values()}
+
+
 def find(name: str) -> DataSet:
     """The known data set ``name``.
 

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
+from torch import nn
 
 from lib.batches import Batch
 from lib.elements import ATOM_TYPES
 from lib.jobs import select, splits
 from lib.noising import gaussian_noise
 from lib.runs import Result, RunConfig
+from lib.store import Conformations
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,14 @@ def noised_example(config: RunConfig, result: Result, n_atoms: int, seed: int) -
             break
     else:
         raise ValueError(f"no validation conformation has {n_atoms} atoms: choose another number")
-    noise = gaussian_noise(n_atoms, config.sigma, np.random.default_rng(seed))
-    batch = Batch.from_arrays(found.types, found.positions + noise, found.molecule, config.settings.cutoff)
+    return denoised(result.weights().build(), found, config.sigma, np.random.default_rng(seed))
+
+
+def denoised(model: nn.Module, found: Conformations, sigma: float, generator: np.random.Generator) -> NoisedExample:
+    """One conformation ``found``, noised with ``sigma`` (Å), and the noise that ``model`` predicts."""
+    noise = gaussian_noise(len(found.types), sigma, generator)
+    batch = Batch.from_arrays(found.types, found.positions + noise, found.molecule, model.settings.cutoff)
     with torch.no_grad():
-        predicted = result.weights().build()(batch, energy=False).noise.numpy()
+        predicted = model(batch, energy=False).noise.numpy()
     numbers = np.array([atomic_numbers[ATOM_TYPES[t][0]] for t in found.types])
     return NoisedExample(numbers, found.positions, noise, predicted)

@@ -140,7 +140,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     found = splits(config)
     data = {k: ConformationBatches(v, config.settings.cutoff) for k, v in select(config, found).items()}
     scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
-    task = EnergyTask(model, config.training, scaling, _measured(config, found, execution))
+    task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))
     loaders = {k: _loader(config, v, execution.accumulate if k == "train" else None) for k, v in data.items()}
     fitted = fit(task, loaders["train"], loaders["validation"], folder, execution)
     task.finish()
@@ -163,7 +163,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     return metrics, _facts(config, folder, found, data, fitted.steps) | {"target": target}
 
 
-def _measured(config: RunConfig, found: Splits, execution: Execution) -> DataLoader | None:
+def _measured(config: RunConfig, train: ConformationBatches, execution: Execution) -> DataLoader | None:
     """Training conformations on which `InputNorm` measures, where the settings ask for it.
 
     Raises:
@@ -174,7 +174,7 @@ def _measured(config: RunConfig, found: Splits, execution: Execution) -> DataLoa
     if execution.accumulate * execution.devices * execution.nodes > 1:
         raise ValueError(f"normalise = True wants whole batches: accumulate = {execution.accumulate}, devices = "
                          f"{execution.devices}, nodes = {execution.nodes} must be 1")  # fmt: skip
-    (selection,) = select(config, found)["train"]
+    (selection,) = train.selections
     index = subsample(selection.index, min(MEASURED, len(selection.index)), config.seed)
     return _loader(config, ConformationBatches([Selection(selection.store, index)], config.settings.cutoff))
 

@@ -7,7 +7,9 @@ pre-trained.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lib.config import check_share
 from lib.datasets import MD22_SYSTEMS, find
+from lib.errors import look_up
 from lib.models import entry
 from lib.scales import PRE_TRAINING_DATA, SIGMA, Scale
 
@@ -62,8 +64,7 @@ def systems_of_md22(systems: Sequence[str]) -> list[str]:
         ValueError: unknown system; the message lists the names.
     """
     for system in systems:
-        if system not in MD22_SYSTEMS:
-            raise ValueError(f"no system {system!r} of MD22: choose from {sorted(MD22_SYSTEMS)}")
+        look_up(MD22_SYSTEMS, system, "system of MD22")
     return [f"md22/{system}" for system in systems]
 
 
@@ -74,8 +75,7 @@ def shares(model: str, data: Sequence[str], values: Sequence[float]) -> list[Cel
         ValueError: a share that is not above 0 and up to 1.
     """
     for value in values:
-        if not 0 < value <= 1:
-            raise ValueError(f"share = {value!r} of the training conformations must be above 0 and at most 1")
+        check_share(value)
     return [cell for name in data for value in values for cell in pairs([model], [name], share=value)]
 
 
@@ -105,3 +105,8 @@ MATRIX: dict[str, Callable[[Scale], list[Cell]]] = {
     "Figure 4": lambda _: shares(EFFICIENCY_MODEL, EFFICIENCY_DATA, SHARES),
     "Figure 5": lambda _: noise_levels(SIGMA_MODEL, SIGMA_DATA, SIGMAS),
 }  # each item's cells at its notebook's defaults
+
+
+def all_cells(scale: Scale) -> list[Cell]:
+    """The cells of all items, each once."""
+    return list(dict.fromkeys(cell for cells_of in MATRIX.values() for cell in cells_of(scale)))

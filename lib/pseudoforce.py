@@ -10,17 +10,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from lib.batches import Batch
 from lib.elements import ATOM_TYPES
+from lib.examples import denoised
 from lib.figures import BLUE
 from lib.jobs import select, splits
 from lib.models import MODELS
-from lib.noising import gaussian_noise
 from lib.runs import Result, RunConfig
 from lib.scales import Scale
 from lib.tables import COLUMNS
@@ -35,8 +33,6 @@ def pseudo_forces(config: RunConfig, result: Result, count: int, seed: int) -> p
     Returns:
         A row a coordinate: conformation, force (kcal/mol/Å), minus the true noise and minus the predicted noise (Å).
     """
-    from ase.data import atomic_numbers
-
     from lib.mini_suite.xtb import single_point
 
     rng, model, parts = np.random.default_rng(seed), result.weights().build(), []
@@ -44,18 +40,14 @@ def pseudo_forces(config: RunConfig, result: Result, count: int, seed: int) -> p
     for k in range(count):
         chosen = selections[k % len(selections)]
         found = chosen.store.gather(rng.choice(chosen.index, 1))
-        noise = gaussian_noise(len(found.types), config.sigma, rng)
-        batch = Batch.from_arrays(found.types, found.positions + noise, found.molecule, config.settings.cutoff)
-        with torch.no_grad():
-            predicted = model(batch, energy=False).noise.numpy()
-        numbers = np.array([atomic_numbers[ATOM_TYPES[t][0]] for t in found.types])
+        seen = denoised(model, found, config.sigma, rng)
         charge = sum(ATOM_TYPES[t][1] for t in found.types)
         try:
-            force = single_point(numbers, (found.positions + noise).astype(float), charge).forces * HARTREE
+            force = single_point(seen.numbers, (seen.clean + seen.noise).astype(float), charge).forces * HARTREE
         except RuntimeError:
             continue  # the self-consistent field does not converge where noise tears a molecule apart
-        parts.append(pd.DataFrame({"conformation": k, "force": force.ravel(), "true": -noise.ravel(),
-                                   "predicted": -predicted.ravel()}))  # fmt: skip
+        parts.append(pd.DataFrame({"conformation": k, "force": force.ravel(), "true": -seen.noise.ravel(),
+                                   "predicted": -seen.predicted.ravel()}))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
 

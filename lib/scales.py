@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lib.config import Limits, RunConfig
+from lib.config import Limits, RunConfig, check_share
 from lib.datasets import MD22_SYSTEMS, SUITES, find, label
 from lib.errors import look_up
 from lib.models import MODELS, make_settings
@@ -86,6 +86,10 @@ class Scale:
             return self.seeds[: self.md22_seeds.get(model)]
         return self.seeds if sigma == SIGMA else self.seeds[: self.sigma_seeds]
 
+    def training_of(self, data: str) -> TrainingSettings:
+        """Training settings of the energy of ``data``: its own, or those of its kind."""
+        return self.finetuning.get(data) or self.finetuning[data.split("/")[0]]
+
     def rates_of(self, data: str) -> tuple[float, ...]:
         """Candidate learning rates of the energy of ``data``."""
         return (
@@ -132,9 +136,10 @@ class Scale:
         Raises:
             ValueError: unknown model or data set, or a share that is not above 0 and up to 1.
         """
+        check_share(share)
         dataset, kind = find(f"{self.suite}/{data}"), data.split("/")[0]
-        training = self.finetuning.get(data) or self.finetuning[kind]
-        times = longer * round(1 / share) if self.constant_steps and 0 < share <= 1 else longer
+        training = self.training_of(data)
+        times = longer * round(1 / share) if self.constant_steps else longer
         training = replace(
             training,
             learning_rate=learning_rate,

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
+import numpy as np
 import pandas as pd
 
 from lib import models
 from lib.bench.models import inference, training_rate
+from lib.comparison import relative_cost
 from lib.datasets import LABELS, MD22_SYSTEMS
 from lib.models import MODELS
 from lib.paths import DATA
@@ -18,16 +20,14 @@ from lib.sources import load_sources
 # mean atoms of a conformation where we do not have the published files: assumed, from the range that the paper prints
 ASSUMED_ATOMS = {"ani1": 18, "ani1x": 18, "iso17": 19, "spice": 30}
 TRAINED_SHARE = {"denoising": 0.95, "energy": 0.8}
-MOST_PAIRS = 45  # of an atom within 5 Å, about
 
 
 def training_table(scale: Scale) -> pd.DataFrame:
     """S2: optimiser and schedule of pre-training and of each fine-tuning, a row each."""
     kinds = {"pre-training": scale.pretraining}
     for data in (*LABELS, *(f"md22/{system}" for system in MD22_SYSTEMS)):
-        settings = scale.finetuning.get(data) or scale.finetuning.get(data.split("/")[0])
-        if settings is not None and (data != "md22" or "md22" in scale.finetuning):
-            kinds[data] = settings
+        if data in scale.finetuning or data != "md22":  # MD22 as a whole has settings only where its systems share them
+            kinds[data] = scale.training_of(data)
     shown = [f.name for f in fields(TrainingSettings)]
     table = pd.DataFrame([{"run": kind, **{n: asdict(s)[n] for n in shown}} for kind, s in kinds.items()])
     rates = ", ".join(f"{rate:g}" for rate in scale.learning_rates)
@@ -81,11 +81,11 @@ def paper_passes() -> dict[str, float]:
     A larger conformation counts as as many of 18 atoms as have its number of neighbour pairs.
     """
     scale, sources = get_scale("paper"), load_sources()
-    counts = {data: float(sources[data].table1["conformations"]) for data in ASSUMED_ATOMS}
-    sizes: dict[str, float] = dict(ASSUMED_ATOMS)
-    for _, row in pd.read_csv(DATA / "paper" / "md22.csv").iterrows():
-        counts[f"md22/{row['system']}"], sizes[f"md22/{row['system']}"] = row["conformations"], row["atoms"]
-    weighed = {data: n * sizes[data] * min(sizes[data] - 1, MOST_PAIRS) / (18 * 17) for data, n in counts.items()}
+    md22 = pd.read_csv(DATA / "paper" / "md22.csv")
+    names = [*ASSUMED_ATOMS, *("md22/" + md22["system"])]
+    counts = [*(sources[data].table1["conformations"] for data in ASSUMED_ATOMS), *md22["conformations"]]
+    atoms = np.array([*ASSUMED_ATOMS.values(), *md22["atoms"]])
+    weighed = dict(zip(names, np.array(counts) * relative_cost(atoms), strict=True))
     pre = sum(weighed[data] for data in PRE_TRAINING_DATA) * scale.pretraining.epochs * TRAINED_SHARE["denoising"]
     fine = sum(w * scale.finetuning[data].epochs for data, w in weighed.items()) * TRAINED_SHARE["energy"]
     return {"denoising": pre, "energy": 2 * fine}

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.comparison import Arm
-from lib.datasets import LABELS, NAMES_IN_TABLES, SUITES, find, open_store
+from lib.datasets import SUITES, find, open_store, paper_names
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
 from lib.results import Result
@@ -37,12 +37,22 @@ def paper_numbers() -> pd.DataFrame:
     conformations.
     """
     table2 = pd.read_csv(DATA / "paper" / "table2.csv")
-    wide = table2.pivot(index=["dataset", "model", "metric"], columns="pretrained", values="value").reset_index()
-    gain = wide.assign(item="Table 2", pretrained="improvement", unit="%", value=100 * (1 - wide["yes"] / wide["no"]))
+    gain = printed_gains(table2).assign(item="Table 2")
     text = pd.read_csv(DATA / "paper" / "text.csv", dtype={"system": str}, keep_default_na=False)
     text = text.assign(share=pd.to_numeric(text["share"]))
     found = pd.concat([table2, gain, text], ignore_index=True).fillna({"system": "", "share": 1.0})
     return found[[*PAPER_KEY, "unit", "value"]]
+
+
+def printed_gains(errors: pd.DataFrame, rounding: float = 0.0) -> pd.DataFrame:
+    """Improvements (``value``) that follow from printed errors by data set, model and metric.
+
+    ``low`` and ``high`` are the least and most that they can be if the errors are off by ``rounding``.
+    """
+    wide = errors.pivot(index=["dataset", "model", "metric"], columns="pretrained", values="value").reset_index()
+    bounds = {key: 100 * (1 - (wide["yes"] + up) / (wide["no"] - up))
+              for key, up in (("value", 0.0), ("low", rounding), ("high", -rounding))}  # fmt: skip
+    return wide[["dataset", "model", "metric"]].assign(**bounds, pretrained="improvement", unit="%")
 
 
 def paper_table2() -> pd.DataFrame:
@@ -75,11 +85,15 @@ def comparison_table(
         Rows of `COLUMNS` and `DETAILS`; where there are several models, also their average improvement.
     """
     rows = []
+    couples = list(zip(arms[::2], arms[1::2], strict=True))
+    tested = {
+        name: [[[r.errors(part, chosen) for r in arm.results] for arm in couple] for couple in couples]
+        for name, chosen in (molecules or {subset: None}).items()
+    }
     for metric, item in (dict.fromkeys(METRICS, items) if isinstance(items, str) else items).items():
-        for name, chosen in (molecules or {subset: None}).items():
+        for name, all_errors in tested.items():
             groups: dict[tuple, list[tuple[dict[str, Any], Comparison]]] = {}
-            for scratch, tuned in zip(arms[::2], arms[1::2], strict=True):
-                errors = [[r.errors(part, chosen) for r in arm.results] for arm in (scratch, tuned)]
+            for (scratch, tuned), errors in zip(couples, all_errors, strict=True):
                 if not all(len(e.molecule) for arm in errors for e in arm):
                     continue  # a seed tests none of the subset
                 found = compare(*errors, metric)
@@ -133,7 +147,7 @@ def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]]) -> dict[str
 
 def _printed(table: pd.DataFrame) -> pd.Series:
     """The paper's number for each row, whatever the suite is called."""
-    names = {NAMES_IN_TABLES[suite].format(label): label for suite in SUITES for label in LABELS.values()}
+    names = {ours: printed for suite in SUITES for ours, printed in paper_names(suite).items()}
     paper = paper_numbers().set_index(PAPER_KEY)["value"]
     keys = table.assign(dataset=table["dataset"].map(names))[PAPER_KEY]
     return pd.Series([paper.get(tuple(key), float("nan")) for key in keys.itertuples(index=False)], table.index)

@@ -43,9 +43,9 @@ def read(
             stated = file.attrs.get("level_of_theory")
             found = PUBLISHED_LEVEL if stated is None else text(stated) + FORMATION
             of_all = one_level(file_path, found, level, of_all)
-            groups = [g for g in file.values() if isinstance(g, h5py.Group) and "conformations" in g]
+            groups = _groups(file)
             some(groups, file_path, file, "group with conformations")
-            names = {group.name: text(dataset(file_path, group, "subset")[0]) for group in groups}
+            names = {group.name: _subset(file_path, group) for group in groups}
             chosen = [g for g in groups if subsets is None or any(word in names[g.name] for word in subsets)]
             if not chosen:
                 raise DataError(
@@ -64,15 +64,27 @@ def subsets_of(path: Path | str | Sequence[Path | str]) -> dict[str, str]:
     out = {}
     for file_path in find_files(path, "*.hdf5"):
         with open_hdf5(file_path) as file:
-            for group in (g for g in file.values() if isinstance(g, h5py.Group) and "conformations" in g):
-                out[group.name.rsplit("/", 1)[-1]] = text(dataset(file_path, group, "subset")[0])
+            out |= {_name(group): _subset(file_path, group) for group in _groups(file)}
     return out
+
+
+def _groups(file: h5py.File) -> list[h5py.Group]:
+    """Those that hold a molecule."""
+    return [g for g in file.values() if isinstance(g, h5py.Group) and "conformations" in g]
+
+
+def _name(group: h5py.Group) -> str:
+    return group.name.rsplit("/", 1)[-1]
+
+
+def _subset(path: Path, group: h5py.Group) -> str:
+    return text(dataset(path, group, "subset")[0])
 
 
 def _molecule(path: Path, group: h5py.Group, level: str) -> Molecule:
     z = dataset(path, group, "atomic_numbers").astype(np.int64)
     return checked(path, group.name, Molecule(
-        name=group.name.rsplit("/", 1)[-1],
+        name=_name(group),
         z=z,
         charges=charges_in_map_order(path, group.name, text(dataset(path, group, "smiles")[0]), z),
         positions=(dataset(path, group, "conformations") * BOHR).astype(np.float32),
