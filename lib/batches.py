@@ -27,6 +27,7 @@ class Batch:
         pairs: (2, 2P) receiver and sender atom of each directed pair.
         n_molecules: B.
         energy: (B,) target, float64 kcal/mol, where there is one.
+        forces: (A, 3) target, kcal/mol/Å, where there is one.
         noise: (A, 3) Å, what was added to the clean coordinates, where something was.
         index: (B,) conformation numbers in the data set, where known.
         share: of the step's conformations that are in this batch, times the number of batches among which these are
@@ -39,6 +40,7 @@ class Batch:
     pairs: Tensor
     n_molecules: int
     energy: Tensor | None = None
+    forces: Tensor | None = None
     noise: Tensor | None = None
     index: Tensor | None = None
     share: float = 1.0
@@ -52,7 +54,7 @@ class Batch:
             pos: (A, 3) Å.
             molecule: (A,) molecule of each atom, ascending from 0.
             cutoff: Å; atoms closer than this are neighbours.
-            targets: ``energy``, ``noise``, ``index`` as in `Batch`.
+            targets: ``energy``, ``forces``, ``noise``, ``index`` as in `Batch`.
 
         Raises:
             ValueError: a type outside the vocabulary, coordinates that are not finite, lengths that differ, or
@@ -77,11 +79,11 @@ class Batch:
                      **{key: torch.as_tensor(value) for key, value in targets.items()})  # fmt: skip
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
-        """The batch on ``device``, its coordinates and noise as ``dtype`` where one is given."""
+        """The batch on ``device``, its coordinates, forces and noise as ``dtype`` where one is given."""
         moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)
                  if isinstance(getattr(self, f.name), Tensor)}  # fmt: skip
         if dtype is not None:
-            moved |= {key: moved[key].to(dtype) for key in ("pos", "noise") if key in moved}
+            moved |= {key: moved[key].to(dtype) for key in ("pos", "forces", "noise") if key in moved}
         return replace(self, **moved)
 
     def pin_memory(self) -> "Batch":

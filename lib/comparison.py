@@ -1,7 +1,8 @@
 """With and without pre-training: the same schedule, steps, seeds and splits; each arm with its own learning rate.
 
-The learning rate of an arm is the one of the scale's candidates with the lowest validation RMSE, for each model on one
-data set of a kind (`SCANNED`) at the first seed, and serves the whole kind. Test data decide nothing.
+The learning rate of an arm is the one of the scale's candidates with the lowest validation RMSE (loss, where forces are
+learnt), for each model on one data set of a kind (`SCANNED`) at the first seed, and serves the whole kind. Test data
+decide nothing.
 """
 
 from collections.abc import Sequence
@@ -78,12 +79,13 @@ def _candidates(scale: Scale, cell: Cell) -> list[RunConfig]:
     data = SCANNED.get(cell.data.split("/")[0], SCANNED_ELSE)
     if len(rates) == 1:
         return []
-    return [scale.finetune(cell.model, data, cell.pretrained, rate, scale.seeds[0]) for rate in rates]
+    seed, weight = scale.seeds[0], cell.force_weight or None  # not learnt: the same training
+    return [scale.finetune(cell.model, data, cell.pretrained, rate, seed, force_weight=weight) for rate in rates]
 
 
 def scan(scale: Scale, cells: Sequence[Cell]) -> list[RunConfig]:
     """The runs that decide the learning rates of ``cells``, some of them twice."""
-    kinds = {(c.model, c.data.split("/")[0] in SCANNED, c.pretrained): c for c in cells}
+    kinds = {(c.model, c.data.split("/")[0] in SCANNED, c.pretrained, c.force_weight or None): c for c in cells}
     return [config for cell in kinds.values() for config in _candidates(scale, cell)]
 
 
@@ -95,7 +97,7 @@ def choose_rate(scale: Scale, cell: Cell) -> float:
     found = [stored(config) for config in _candidates(scale, cell)]
     if not found or any(result is None for result in found):
         return scale.rates_of(cell.data)[0]
-    scores = [result.metrics["validation_rmse"] for result in found]
+    scores = [result.metrics["validation_loss" if cell.force_weight else "validation_rmse"] for result in found]
     return scale.rates_of(cell.data)[scores.index(min(scores))]
 
 
@@ -108,9 +110,8 @@ def scan_table(scale: Scale, cells: Sequence[Cell]) -> pd.DataFrame:
     for config in scan(scale, cells):
         result = stored(config)
         if result is not None:
-            cell = Cell(
-                config.model, config.data[0].name.removeprefix(f"{scale.suite}/"), config.pretrained is not None
-            )
+            data = config.data[0].name.removeprefix(f"{scale.suite}/")
+            cell = Cell(config.model, data, config.pretrained is not None, force_weight=config.training.force_weight)
             rate = config.training.learning_rate
             rows[config.key()] = {
                 "model": MODELS[cell.model].label, "data": cell.data, "pretrained": cell.pretrained,
@@ -125,7 +126,17 @@ def chosen(scale: Scale, cell: Cell, seeds: Sequence[int] | None = None) -> list
     """The runs of ``cell``, one a seed, at its chosen learning rate."""
     rate = choose_rate(scale, cell)
     return [
-        scale.finetune(cell.model, cell.data, cell.pretrained, rate, seed, cell.longer, cell.share, cell.sigma)
+        scale.finetune(
+            cell.model,
+            cell.data,
+            cell.pretrained,
+            rate,
+            seed,
+            cell.longer,
+            cell.share,
+            cell.sigma,
+            force_weight=cell.force_weight,
+        )
         for seed in seeds_of(scale, cell, seeds)
     ]
 

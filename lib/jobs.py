@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lib import models
+from lib.batches import Batch
 from lib.config import RunConfig
 from lib.datasets import open_store
 from lib.errors import look_up
@@ -35,6 +36,12 @@ UNITS = {
     "test_known_rmse": "kcal/mol",
     "test_known_mae": "kcal/mol",
     "test_known_r2": "1",
+    "validation_loss": "1",
+    "validation_force_rmse": "kcal/mol/angstrom",
+    "test_force_rmse": "kcal/mol/angstrom",
+    "test_force_mae": "kcal/mol/angstrom",
+    "test_known_force_rmse": "kcal/mol/angstrom",
+    "test_known_force_mae": "kcal/mol/angstrom",
 }
 MEASURED = 512  # conformations, for `InputNorm`
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and what else is to be said
@@ -129,8 +136,8 @@ def _rigid_share(loader: DataLoader, config: RunConfig) -> float:
 
 
 def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weights | None = None) -> Outcome:
-    """Train the energy, from ``weights`` where given: metrics are RMSE, MAE, R² of each test part and the best
-    validation RMSE.
+    """Train the energy, from ``weights`` where given: metrics are RMSE, MAE, R² of each test part and the validation
+    RMSE of the best epoch; where settings ask for forces, theirs too.
 
     R² is the share of the variance about the baseline (`scaling`) that the model explains: 0 for the baseline alone.
     """
@@ -138,7 +145,8 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     if weights is not None:
         transfer(model, config.model, weights)
     found = splits(config)
-    data = {k: ConformationBatches(v, config.settings.cutoff) for k, v in select(config, found).items()}
+    forces = config.training.force_weight is not None
+    data = {k: ConformationBatches(v, config.settings.cutoff, forces=forces) for k, v in select(config, found).items()}
     scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
     task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))
     loaders = {k: _loader(config, v, execution.accumulate if k == "train" else None) for k, v in data.items()}
@@ -151,7 +159,9 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level}
     save_weights(folder / "weights.safetensors", config.model, model, task="energy", target=target)
     tests = {part: batches for part, batches in data.items() if part.startswith("test")}
-    metrics, predictions = {"validation_rmse": fitted.best_metric}, []
+    best = int(np.nanargmin(task.history[task.monitor]))
+    shown = {task.monitor, "validation_rmse", *(["validation_force_rmse"] if forces else [])}
+    metrics, predictions = {name: task.history[name][best] for name in sorted(shown)}, []
     for part, batches in tests.items():
         rows = _predict(task, _loader(config, batches, alone=True))
         rows["index"] = batches.selections[0].index[rows["index"]]
@@ -180,22 +190,38 @@ def _measured(config: RunConfig, train: ConformationBatches, execution: Executio
 
 
 def _scores(part: str, found: dict[str, NDArray]) -> dict[str, float]:
-    """RMSE, MAE (kcal/mol) and R² of the predictions for one part."""
+    """RMSE, MAE (kcal/mol) and R² of the predictions for one part, and RMSE, MAE (kcal/mol/Å) of forces, if any."""
     error = found["prediction"] - found["energy"]
-    return {
+    scores = {
         f"{part}_rmse": float(np.sqrt((error**2).mean())),
         f"{part}_mae": float(np.abs(error).mean()),
         f"{part}_r2": float(1 - (error**2).mean() / ((found["energy"] - found["baseline"]) ** 2).mean()),
     }
+    if "components" in found:
+        components = found["components"].sum()
+        scores[f"{part}_force_rmse"] = float(np.sqrt(found["force_squared"].sum() / components))
+        scores[f"{part}_force_mae"] = float(found["force_absolute"].sum() / components)
+    return scores
 
 
 def _predict(task: EnergyTask, loader: DataLoader) -> dict[str, NDArray]:
-    """Predictions beside targets for every conformation of ``loader``."""
+    """Predictions beside targets for every conformation of ``loader``; of forces, sums over a conformation's errors."""
     task = task.cpu().eval()
     with torch.no_grad():
-        rows = [(b.index, b.energy, task.predict(b), task.baseline(b)) for b in loader]
-    names = ("index", "energy", "prediction", "baseline")
-    return {name: torch.cat(column).numpy() for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+        rows = [_predicted(task, batch) for batch in loader]
+    return {name: torch.cat([row[name] for row in rows]).numpy() for name in rows[0]}
+
+
+def _predicted(task: EnergyTask, batch: Batch) -> dict[str, Tensor]:
+    """One batch of `_predict`."""
+    found = {"index": batch.index, "energy": batch.energy, "baseline": task.baseline(batch)}
+    if batch.forces is None:
+        return found | {"prediction": task.predict(batch)}
+    energy, forces = task.predict_with_forces(batch)
+    off, zero = forces - batch.forces, energy.new_zeros(batch.n_molecules)
+    sums = {"force_squared": off.square(), "force_absolute": off.abs(), "components": torch.ones_like(off)}
+    sums = {name: zero.index_add(0, batch.molecule, rows.sum(1)) for name, rows in sums.items()}
+    return found | {"prediction": energy} | sums
 
 
 JOBS: dict[str, Callable[..., Outcome]] = {"denoising": denoise, "energy": energy}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lib.batches import Batch
+from lib.errors import DataError
 from lib.noising import conformation_noise
 from lib.store import ConformationStore
 
@@ -41,9 +42,19 @@ class Selection:
 class ConformationBatches(Dataset):
     """Batches of the conformations of ``selections``, numbered through; noised, or with relative energies."""
 
-    def __init__(self, selections: Sequence[Selection], cutoff: float, sigma: float | None = None) -> None:
-        """With ``sigma`` (Å) batches are noised and carry ``noise``; without, they carry ``energy`` (kcal/mol)."""
-        self.selections, self.cutoff, self.sigma = list(selections), cutoff, sigma
+    def __init__(
+        self, selections: Sequence[Selection], cutoff: float, sigma: float | None = None, forces: bool = False
+    ) -> None:
+        """With ``sigma`` (Å) batches are noised and carry ``noise``; without, they carry ``energy`` (kcal/mol) and,
+        where asked for, ``forces`` (kcal/mol/Å).
+
+        Raises:
+            DataError: forces are asked for and a store has none.
+        """
+        self.selections, self.cutoff, self.sigma, self.forces = list(selections), cutoff, sigma, forces
+        for selection in selections if forces else []:
+            if "forces" not in selection.store.arrays:
+                raise DataError(selection.store.path, "", "it has no forces", "learn energies alone: force_weight None")
         self.ends = np.cumsum([len(s.index) for s in selections])
 
     def __len__(self) -> int:
@@ -72,8 +83,10 @@ class ConformationBatches(Dataset):
         positions = np.concatenate([p.positions for p in parts])
         molecule = np.repeat(np.arange(len(index)), np.concatenate([p.n_atoms for p in parts]))
         if self.sigma is None:
-            energy = np.concatenate([store.relative_energy(chosen) for store, chosen in picked])
-            batch = Batch.from_arrays(types, positions, molecule, self.cutoff, energy=energy, index=index)
+            targets = {"energy": np.concatenate([store.relative_energy(chosen) for store, chosen in picked])}
+            if self.forces:
+                targets["forces"] = np.concatenate([store.gather_forces(chosen) for store, chosen in picked])
+            batch = Batch.from_arrays(types, positions, molecule, self.cutoff, **targets, index=index)
         else:
             owners = np.stack([np.sort(which), np.concatenate([chosen for _, chosen in picked])], 1)
             n_atoms = np.concatenate([p.n_atoms for p in parts])

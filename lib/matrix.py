@@ -32,6 +32,7 @@ class Cell:
         longer: times the steps.
         share: of the training conformations.
         sigma: Å, of the pre-training.
+        force_weight: of the loss; None is without forces (`TrainingSettings`).
     """
 
     model: str
@@ -40,6 +41,7 @@ class Cell:
     longer: int = 1
     share: float = 1.0
     sigma: float = SIGMA
+    force_weight: float | None = None
 
 
 def pairs(models: Sequence[str], data: Sequence[str], longer: int = 1, share: float = 1.0) -> list[Cell]:

@@ -22,6 +22,7 @@ from lib.weights import Weights, load_weights
 RECORDS, WEIGHTS = DATA / "results", DATA / "weights"
 IGNORE = "DENOISING_FRESH"  # environment variable: set and not empty, records count for nothing
 DIGITS = 4  # of a recorded error, significant
+FORCES = ("force_squared", "force_absolute", "components")  # of a conformation: (kcal/mol/Å)², kcal/mol/Å, number
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Result:
 
     def test_errors(self, part: str = "test") -> dict[str, NDArray]:
         """Of the test conformations of ``part``, ascending: ``index`` and ``molecule`` in the store, ``error`` in
-        kcal/mol.
+        kcal/mol; where forces were measured, `FORCES`, sums over each conformation's components.
 
         Raises:
             ValueError: the run has no such part.
@@ -70,12 +71,20 @@ class Result:
             raise ValueError(f"run {self.key} has no test part {part!r}: choose from {sorted(parts)}")
         return parts[part]
 
-    def errors(self, part: str = "test", molecules: NDArray[np.int64] | None = None) -> Errors:
-        """Test errors of an energy run for the bootstrap, all of ``part`` or those of some ``molecules``."""
+    def errors(self, part: str = "test", molecules: NDArray[np.int64] | None = None, of_forces: bool = False) -> Errors:
+        """Test errors of an energy run for the bootstrap, all of ``part`` or those of some ``molecules``.
+
+        Raises:
+            ValueError: errors of forces are asked for and were not measured.
+        """
         found = self.test_errors(part)
         keep = slice(None) if molecules is None else np.isin(found["molecule"], molecules)
-        molecule, index, error = (found[key][keep] for key in ("molecule", "index", "error"))
-        return Errors.of(groups_of(molecule, index), error)
+        groups = groups_of(found["molecule"][keep], found["index"][keep])
+        if not of_forces:
+            return Errors.of(groups, found["error"][keep])
+        if FORCES[0] not in found:
+            raise ValueError(f"run {self.key} measured no forces: its settings have force_weight None")
+        return Errors.of_sums(groups, *(found[key][keep] for key in FORCES))
 
     def history(self) -> dict[str, list[float]]:
         """Validation metrics by epoch (counted from 1)."""
@@ -106,15 +115,15 @@ def _by_part(predictions: dict[str, NDArray]) -> dict[str, dict[str, NDArray]]:
         rows = np.flatnonzero(predictions["part"] == part)
         rows = rows[np.argsort(predictions["index"][rows], kind="stable")]
         error = predictions["prediction"][rows] - predictions["energy"][rows]
-        out[str(part)] = {"index": predictions["index"][rows], "molecule": predictions["molecule"][rows],
-                          "error": error}  # fmt: skip
+        also = {key: predictions[key][rows] for key in ("index", "molecule", *FORCES) if key in predictions}
+        out[str(part)] = also | {"error": error}
     return out
 
 
 def _from_steps(rows: dict[str, list]) -> dict[str, NDArray]:
     """Numbers and errors from a record, which has the steps from one number to the next, for they are short."""
     numbers = {key: np.cumsum(rows[f"{key} steps"]) for key in ("index", "molecule")}
-    return numbers | {"error": np.array(rows["error"])}
+    return numbers | {key: np.array(rows[key]) for key in ("error", *FORCES) if key in rows}
 
 
 def load_result(folder: Path) -> Result:
@@ -147,9 +156,9 @@ def record(result: Result, name: str) -> Path:
     if (result.path / "predictions.npz").exists():
         parts = {}
         for part, rows in _by_part(result.predictions()).items():
-            error = [float(f"{e:.{DIGITS}g}") for e in rows["error"]]
+            values = {k: [float(f"{v:.{DIGITS}g}") for v in rows[k]] for k in ("error", *FORCES) if k in rows}
             steps = {f"{key} steps": np.diff(rows[key], prepend=0).tolist() for key in ("index", "molecule")}
-            parts[part] = steps | {"error": error}
+            parts[part] = steps | values
         content["errors"] = {"unit": "kcal/mol", "parts": parts}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

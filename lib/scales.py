@@ -118,6 +118,7 @@ class Scale:
         sigma: float = SIGMA,
         split_order: str | None = None,
         strict_split: bool = True,
+        force_weight: float | None = None,
     ) -> RunConfig:
         """Energy of the data set ``data``, from pre-trained layers or from scratch.
 
@@ -132,6 +133,7 @@ class Scale:
             sigma: Å, of the pre-training.
             split_order: where it is not the data set's own.
             strict_split: of the pre-training.
+            force_weight: of the loss.
 
         Raises:
             ValueError: unknown model or data set, or a share that is not above 0 and up to 1.
@@ -143,6 +145,7 @@ class Scale:
         training = replace(
             training,
             learning_rate=learning_rate,
+            force_weight=force_weight,
             epochs=times * training.epochs,
             validate_every=times * training.validate_every,
         )

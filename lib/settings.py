@@ -18,6 +18,9 @@ class TrainingSettings:
         weight_decay: of AdamW.
         clip: largest norm of the gradient; 0 does not clip.
         normalise: whether the energy head's inputs are normalised in training (`input_norm`); not in the paper.
+        energy_weight: of the energies' squared error in the loss.
+        force_weight: of the forces' (`tasks.EnergyTask`); with 0 forces are measured on validation and test data and
+            not learnt, with None nobody asks for them, as in the paper.
         validate_every: epochs from one validation to the next; divides ``epochs``, so that the last one validates.
     """
 
@@ -30,6 +33,8 @@ class TrainingSettings:
     weight_decay: float = 0.0
     clip: float = 0.0
     normalise: bool = False
+    energy_weight: float = 1.0
+    force_weight: float | None = None
     validate_every: int = 1
 
     def __post_init__(self) -> None:
@@ -39,9 +44,17 @@ class TrainingSettings:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be positive")
         if self.epochs % self.validate_every:
             raise ValueError(f"validate_every = {self.validate_every} must divide epochs = {self.epochs}")
-        for name in ("min_learning_rate", "warmup", "plateau", "weight_decay", "clip"):
-            if not getattr(self, name) >= 0:
+        for name in ("min_learning_rate", "warmup", "plateau", "weight_decay", "clip", "energy_weight", "force_weight"):
+            if not (getattr(self, name) or 0.0) >= 0:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must not be negative")
+        if not self.energy_weight + (self.force_weight or 0.0) > 0:
+            raise ValueError(f"energy_weight = {self.energy_weight!r}, force_weight = {self.force_weight!r}: "
+                             "one of them must be positive, else there is nothing to learn")  # fmt: skip
+
+    @property
+    def learns_forces(self) -> bool:
+        """Whether forces are in the loss."""
+        return bool(self.force_weight)
 
     def rate(self, epoch: float) -> float:
         """Share of the highest learning rate at a point in time counted in epochs: warm-up, plateau, half-cosine."""

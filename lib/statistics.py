@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 REPLICATES = 2000
 METRICS = ("rmse", "mae")
+OF_FORCES = "force_"  # begins the name of a force's metric
 BLOCKS = 20
 
 
@@ -39,13 +40,25 @@ class Errors:
     @staticmethod
     def of(groups: NDArray[np.int64], error: NDArray[np.float64]) -> "Errors":
         """From the ``error`` (n,) of each conformation and the group that it belongs to (`groups_of`), (n,)."""
+        return Errors.of_sums(groups, error**2, np.abs(error), np.ones(len(error)))
+
+    @staticmethod
+    def of_sums(
+        groups: NDArray[np.int64],
+        squared: NDArray[np.float64],
+        absolute: NDArray[np.float64],
+        count: NDArray[np.float64],
+    ) -> "Errors":
+        """From what each conformation contributes to the sums, (n,) each."""
         molecules, molecule = np.unique(groups, return_inverse=True)
-        return Errors(molecules, np.bincount(molecule, error**2), np.bincount(molecule, np.abs(error)),
-                      np.bincount(molecule).astype(float))  # fmt: skip
+        return Errors(molecules, *(np.bincount(molecule, column) for column in (squared, absolute, count)))
 
     def score(self, metric: str, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``rmse`` or ``mae`` with molecule k counted ``weights[:, k]`` times, weights (R, all molecules): (R,)."""
-        own = weights[:, self.molecule]
+        """``rmse`` or ``mae`` with molecule k counted ``weights[:, k]`` times, weights (R, all molecules): (R,).
+
+        A ``force_`` before the name changes nothing: the errors decide.
+        """
+        metric, own = metric.removeprefix(OF_FORCES), weights[:, self.molecule]
         if metric == "rmse":
             return np.sqrt(own @ self.squared / (own @ self.count))
         return own @ self.absolute / (own @ self.count)
@@ -91,7 +104,7 @@ def compare(scratch: Sequence[Errors], pretrained: Sequence[Errors], metric: str
     Args:
         scratch: errors by seed.
         pretrained: errors of the same seeds, on the same test conformations.
-        metric: one of `METRICS`.
+        metric: one of `METRICS`, with `OF_FORCES` before it where the errors are those of forces.
         seed: of the bootstrap.
 
     Raises:

@@ -19,7 +19,7 @@ from lib.models import MODELS
 from lib.paths import DATA, FIGURES
 from lib.results import Result
 from lib.scales import Scale
-from lib.statistics import METRICS, Comparison, average, compare
+from lib.statistics import METRICS, OF_FORCES, Comparison, average, compare
 
 COLUMNS = ["item", "dataset", "system", "model", "pretrained", "metric", "unit", "value", "low", "high", "n_seeds",
            "source", "paper_value"]  # fmt: skip
@@ -75,7 +75,8 @@ def comparison_table(
     Args:
         scale: which data they are.
         arms: pairs of arms (from scratch, pre-trained), as `comparison.compare_arms` gives.
-        items: what of the paper they are, of all metrics or by metric; metrics left out are not shown.
+        items: what of the paper they are, of all metrics or by metric (``rmse``, ``mae``, ``force_rmse``,
+            ``force_mae``); metrics left out are not shown.
         part: of the test conformations (ISO17: ``test`` are unknown molecules, ``test_known`` known ones).
         molecules: names of subsets and the molecules in them, a group of rows each; None takes all together.
         subset: what ``part`` is called, without ``molecules``.
@@ -86,12 +87,17 @@ def comparison_table(
     """
     rows = []
     couples = list(zip(arms[::2], arms[1::2], strict=True))
+    items = dict.fromkeys(METRICS, items) if isinstance(items, str) else items
     tested = {
-        name: [[[r.errors(part, chosen) for r in arm.results] for arm in couple] for couple in couples]
+        (name, forces): [
+            [[r.errors(part, chosen, forces) for r in arm.results] for arm in couple] for couple in couples
+        ]
         for name, chosen in (molecules or {subset: None}).items()
+        for forces in {metric.startswith(OF_FORCES) for metric in items}
     }
-    for metric, item in (dict.fromkeys(METRICS, items) if isinstance(items, str) else items).items():
-        for name, all_errors in tested.items():
+    for metric, item in items.items():
+        for name in molecules or {subset: None}:
+            all_errors = tested[name, metric.startswith(OF_FORCES)]
             groups: dict[tuple, list[tuple[dict[str, Any], Comparison]]] = {}
             for (scratch, tuned), errors in zip(couples, all_errors, strict=True):
                 if not all(len(e.molecule) for arm in errors for e in arm):
@@ -126,7 +132,8 @@ def _three_rows(facts: dict[str, Any], found: Comparison, divisor: float) -> lis
     rows = []
     for kind, interval in zip(ARMS, found.intervals(), strict=True):
         plain = kind == "improvement"
-        unit = "%" if plain else "kcal/mol/atom" if divisor != 1 else "kcal/mol"
+        unit = "kcal/mol/angstrom" if facts["metric"].startswith(OF_FORCES) else "kcal/mol"
+        unit = "%" if plain else f"{unit}/atom" if divisor != 1 else unit
         by = 1.0 if plain else divisor
         rows.append(facts | {"pretrained": kind, "unit": unit, "value": interval.value / by,
                              "low": interval.low / by, "high": interval.high / by})  # fmt: skip
@@ -172,11 +179,16 @@ def beside_paper(table: pd.DataFrame, columns: Sequence[str] = ("dataset", "metr
         ours += "*" if row["n_seeds"] == 1 else ""
         return ours if pd.isna(row["paper_value"]) else f"{ours} ({row['paper_value']:.{digits}f})"
 
-    text = table.assign(cell=[cell(row) for _, row in table.iterrows()], metric=table["metric"].str.upper())
+    text = table.assign(cell=[cell(row) for _, row in table.iterrows()], metric=table["metric"].map(metric_label))
     wide = text.pivot(index=["model", "pretrained"], columns=list(columns), values="cell")
     order = [(m, kind) for m in table["model"].unique() for kind in ARMS if (m, kind) in wide.index]
     met = list(text[list(columns)].drop_duplicates().itertuples(index=False, name=None))  # in the paper's order
     return wide.loc[order, met if len(columns) > 1 else [key for (key,) in met]].fillna("")
+
+
+def metric_label(metric: str) -> str:
+    """What tables and figures call a metric."""
+    return f"force {metric.removeprefix(OF_FORCES).upper()}" if metric.startswith(OF_FORCES) else metric.upper()
 
 
 def save_table(table: pd.DataFrame, stem: str, scale: str) -> Path:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lib.batches import Batch
+from lib.forces import energy_and_forces
 from lib.input_norm import InputNorm
 from lib.scaling import Scaling
 from lib.settings import TrainingSettings
@@ -118,11 +119,18 @@ class DenoisingTask(Task):
 
 
 class EnergyTask(Task):
-    """Mean squared error of the scaled energy (`scaling.Scaling`), whose numbers are saved with the model."""
+    """Mean squared error of the scaled energy (`scaling.Scaling`), whose numbers are saved with the model.
+
+    With forces (weights w_E and w_F of the settings, ε the error of the energy, f the error of a force component, N the
+    atoms, s the scaling's standard deviation):
+
+        loss = mean over conformations of (w_E ε² + w_F Σ f² / 3N) / s²        (f in kcal/mol/Å, s in kcal/mol)
+    """
 
     title = "energy"
     monitor = "validation_rmse"
     summed = ("squared", "absolute", "n")
+    summed_of_forces = ("force_squared", "force_absolute", "components")
 
     def __init__(
         self, model: nn.Module, settings: TrainingSettings, scaling: Scaling, measured: DataLoader | None = None
@@ -137,8 +145,12 @@ class EnergyTask(Task):
             raise ValueError("normalise = True needs training conformations to measure on: give measured")
         for name in ("mean", "std", "per_type"):
             self.register_buffer(name, torch.tensor(getattr(scaling, name), dtype=torch.float64))
-        self.input_norm = InputNorm(model.energy_head) if settings.normalise else None
+        self.input_norm = InputNorm(model.energy_head, settings.learns_forces) if settings.normalise else None
         self._measured = measured
+        if settings.force_weight is not None:
+            self.summed += self.summed_of_forces
+        if settings.learns_forces:
+            self.monitor = "validation_loss"
 
     def on_validation_epoch_start(self) -> None:
         """Begin the sums anew, and measure what the head is given."""
@@ -158,22 +170,50 @@ class EnergyTask(Task):
         return self.mean + atoms.new_zeros(batch.n_molecules).index_add(0, batch.molecule, atoms)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Dimensionless: in units of the scaled target's variance; float32 or better, whatever the model gives."""
-        energy = self.model(batch, noise=False).energy
-        energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
+        """In units of the scaled target's variance; float32 or better, whatever the model gives."""
         target = (batch.energy - self.baseline(batch)) / self.std
-        return (energy - target.to(energy.dtype)).square().mean()
+        if not self.settings.learns_forces:
+            energy = self.model(batch, noise=False).energy
+            energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
+            return (energy - target.to(energy.dtype)).square().mean() * self.settings.energy_weight
+        energy, forces = energy_and_forces(self.model, batch, create_graph=True)
+        off = (forces - (batch.forces / self.std).to(forces.dtype)).square().mean(1)
+        atoms = torch.bincount(batch.molecule, minlength=batch.n_molecules).to(off.dtype)
+        of_forces = off.new_zeros(batch.n_molecules).index_add(0, batch.molecule, off) / atoms
+        of_energy = (energy - target.to(energy.dtype)).square()
+        return (self.settings.energy_weight * of_energy + self.settings.force_weight * of_forces).mean()
 
     def predict(self, batch: Batch) -> Tensor:
         """Relative energies (n_molecules,) in kcal/mol, float64."""
         return self.model(batch, noise=False).energy.double() * self.std + self.baseline(batch)
 
+    def predict_with_forces(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Relative energies (n_molecules,) in kcal/mol and forces (n_atoms, 3) in kcal/mol/Å, float64."""
+        energy, forces = energy_and_forces(self.model, batch)
+        return energy.double() * self.std + self.baseline(batch), forces.double() * self.std
+
     def errors(self, batch: Batch) -> dict[str, float]:
-        """Squared and absolute errors and their number."""
-        error = self.predict(batch) - batch.energy
-        return {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
-                "n": float(batch.n_molecules)}  # fmt: skip
+        """Squared and absolute errors and their number, of energies and, where wanted, of force components."""
+        found = {}
+        if self.settings.force_weight is None:
+            energy = self.predict(batch)
+        else:
+            energy, forces = self.predict_with_forces(batch)
+            off = forces - batch.forces
+            found = {"force_squared": float(off.square().sum()), "force_absolute": float(off.abs().sum()),
+                     "components": float(off.numel())}  # fmt: skip
+        error = energy - batch.energy
+        return found | {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
+                        "n": float(batch.n_molecules)}  # fmt: skip
 
     def metrics(self, sums: dict[str, float]) -> dict[str, float]:
-        """``rmse`` and ``mae`` in kcal/mol."""
-        return {"rmse": (sums["squared"] / sums["n"]) ** 0.5, "mae": sums["absolute"] / sums["n"]}
+        """``rmse`` and ``mae`` in kcal/mol; of forces in kcal/mol/Å, where wanted; ``loss`` where they are learnt."""
+        s = self.settings
+        found = {"rmse": (sums["squared"] / sums["n"]) ** 0.5, "mae": sums["absolute"] / sums["n"]}
+        if s.force_weight is not None:
+            found |= {"force_rmse": (sums["force_squared"] / sums["components"]) ** 0.5,
+                      "force_mae": sums["force_absolute"] / sums["components"]}  # fmt: skip
+        if s.learns_forces:
+            squared = s.energy_weight * found["rmse"] ** 2 + s.force_weight * found["force_rmse"] ** 2
+            found["loss"] = squared / float(self.std) ** 2
+        return found

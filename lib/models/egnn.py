@@ -167,11 +167,15 @@ class EGNNLayer(nn.Module):
 
     def move(
         self, weight: Tensor, x: Tensor, delta: Tensor, squared: Tensor, receiver: Tensor, smooth: Tensor | None,
-        degree: Tensor,
+        degree: Tensor, exact: bool,
     ) -> Tensor:  # fmt: skip
-        """The coordinates (A, 3) after this layer, from the ``weight`` (2P, 1) of each pair."""
+        """The coordinates (A, 3) after this layer, from the ``weight`` (2P, 1) of each pair.
+
+        Gradients leave the length of x_i - x_j out, as in the released code, unless they are to be ``exact``.
+        """
         if self.settings.normalize:
-            delta = delta / (squared.sqrt().detach() + 1e-8)
+            length = squared.clamp(min=NEAREST**2).sqrt() if exact else squared.sqrt().detach()
+            delta = delta / (length + 1e-8)
         shift = delta * (torch.tanh(weight) if self.settings.tanh else weight)
         if smooth is not None:
             shift = shift * smooth
@@ -203,7 +207,10 @@ class EGNN(nn.Module):
         return "energy_head.", f"gcl_{self.settings.n_layers - 1}.node_mlp."
 
     def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
-        """Energy (n_molecules,) and noise (n_atoms, 3), each only where asked for."""
+        """Energy (n_molecules,) and noise (n_atoms, 3), each only where asked for.
+
+        Gradients are exact where the coordinates take one (forces), else those of the released code (`EGNNLayer.move`).
+        """
         receiver, sender = batch.pairs
         smooth, degree = self._weights(batch)
         h, x = self.type_embedding(batch.z), batch.pos
@@ -215,7 +222,7 @@ class EGNN(nn.Module):
             radial = squared if self.smearing is None else self._smeared(squared)
             gathered, weight = layer.messages(h, radial, receiver, sender, smooth, moves=noise or t < last)
             if noise or t < last:
-                x = layer.move(weight, x, delta, squared, receiver, smooth, degree)
+                x = layer.move(weight, x, delta, squared, receiver, smooth, degree, batch.pos.requires_grad)
             if energy or t < last:
                 h = layer.update(h, gathered)
         return Prediction(energy=self._read_out(h, batch) if energy else None, noise=x - batch.pos if noise else None)

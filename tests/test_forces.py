@@ -1,0 +1,163 @@
+"""Forces: minus the gradient of the energy for every model, learnt, measured, recorded and tabled."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_molecule
+from test_models import build, molecules
+
+from lib import models
+from lib.batches import Batch
+from lib.errors import DataError
+from lib.forces import energy_and_forces
+from lib.input_norm import InputNorm
+from lib.loading import ConformationBatches, Selection, make_loader
+from lib.results import FORCES, load_result, record
+from lib.runs import run
+from lib.scales import get_scale
+from lib.scaling import Scaling
+from lib.settings import TrainingSettings
+from lib.statistics import Errors
+from lib.store import ConformationStore
+from lib.tasks import EnergyTask
+from lib.training import QUIET
+
+STEP = 1e-5  # Å
+SMOOTH = {"smooth_cutoff": True}
+SETTINGS = TrainingSettings(epochs=1, batch_size=16, force_weight=2.0)
+
+
+def batch_of(z, pos, molecule, cutoff=5.0):
+    return Batch.from_arrays(z, pos, molecule, cutoff).to("cpu", torch.float64)
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize("settings", [{}, SMOOTH], ids=["paper", "smooth"])
+def test_forces_are_minus_the_finite_difference(name, settings):
+    model, (z, pos, molecule) = build(name, torch.float64, **settings), molecules()
+    energy, forces = energy_and_forces(model, batch_of(z, pos, molecule))
+    torch.testing.assert_close(energy, model(batch_of(z, pos, molecule), noise=False).energy)
+    for atom, axis in ((0, 0), (3, 2), (8, 1), (15, 0)):
+        shift = np.zeros_like(pos)
+        shift[atom, axis] = STEP
+        above, below = (
+            model(batch_of(z, pos + s, molecule), noise=False).energy.detach().sum() for s in (shift, -shift)
+        )
+        expected = -(above - below).item() / (2 * STEP)
+        assert float(forces[atom, axis]) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    totals = torch.zeros(4, 3, dtype=torch.float64).index_add(0, torch.as_tensor(molecule), forces)
+    torch.testing.assert_close(totals, torch.zeros_like(totals), atol=1e-9, rtol=0)
+    assert float(forces[6].abs().max()) == 0  # an atom alone
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_weights_learn_from_forces(name):
+    """The loss's gradient with respect to a weight is that of finite differences, second derivatives included."""
+    model, (z, pos, molecule) = build(name, torch.float64, **SMOOTH), molecules()
+    batch = replace(
+        batch_of(z, pos, molecule),
+        energy=torch.zeros(4, dtype=torch.float64), forces=torch.ones(len(z), 3, dtype=torch.float64),
+    )  # fmt: skip
+    task = EnergyTask(model, SETTINGS, Scaling(0.0, 1.0, np.zeros(28)))
+    task.loss(batch).backward()
+    parameters = [p for p in model.parameters() if p.grad is not None and p.grad.abs().max() > 1e-3]
+    for parameter in parameters[:: max(1, len(parameters) // 4)]:
+        where = tuple(int(i) for i in np.unravel_index(int(parameter.grad.abs().argmax()), parameter.shape))
+        losses = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                parameter[where] += sign * STEP
+            losses.append(task.loss(batch).item())
+            with torch.no_grad():
+                parameter[where] -= sign * STEP
+        assert float(parameter.grad[where]) == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-4)
+
+
+def test_loss_and_metrics_are_those_of_the_formula():
+    model, (z, pos, molecule) = build("schnet", torch.float64), molecules()
+    plain = batch_of(z, pos, molecule)
+    energy, forces = energy_and_forces(model, plain)
+    task = EnergyTask(model, SETTINGS, Scaling(1.0, 3.0, np.zeros(28)))
+    target = replace(plain, energy=3.0 * energy + 1.0 + 6.0, forces=3.0 * forces + 1.5)  # off by 6 and 1.5
+    assert float(task.loss(target).detach()) == pytest.approx((6.0 / 3) ** 2 + 2.0 * (1.5 / 3) ** 2)
+    found = task.metrics(task.errors(target))
+    assert found["rmse"] == pytest.approx(6.0)
+    assert found["force_rmse"] == found["force_mae"] == pytest.approx(1.5)
+    assert found["loss"] == pytest.approx((6.0 / 3) ** 2 + 2.0 * (1.5 / 3) ** 2)
+    assert task.monitor == "validation_loss"
+    assert EnergyTask(model, replace(SETTINGS, force_weight=0.0), Scaling(1.0, 3.0, np.zeros(28))).monitor == (
+        "validation_rmse"
+    )
+
+
+@pytest.mark.parametrize("detached", [True, False])
+def test_forces_do_not_see_the_statistics_of_the_batch(detached):
+    """The sum of centred features is constant: through the batch's statistics no force would come."""
+    head = torch.nn.Linear(12, 1)
+    norm = InputNorm(head, detached).double().train()
+    x = torch.randn(4, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    (gradient,) = torch.autograd.grad(norm(x).sum(), x)
+    expected = (1 / x.std(0, unbiased=False)).expand(4, 12) if detached else torch.zeros(4, 12, dtype=torch.float64)
+    torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("values", "word"), [({"energy_weight": 0.0}, "nothing to learn"), ({"force_weight": -1.0}, "force_weight = -1.0")]
+)
+def test_weights_that_teach_nothing(values, word):
+    with pytest.raises(ValueError, match=word):
+        TrainingSettings(epochs=1, **values)
+
+
+def test_energy_weight_may_be_zero_beside_forces():
+    assert TrainingSettings(epochs=1, energy_weight=0.0, force_weight=1.0).learns_forces
+
+
+def test_data_without_forces(tmp_path):
+    store = ConformationStore.write([make_molecule("water", [8, 1, 1], 10, 0)], tmp_path / "s")
+    with pytest.raises(DataError, match=r"no forces.*force_weight"):
+        ConformationBatches([Selection(store, np.arange(10))], 5.0, forces=True)
+
+
+def test_batches_carry_the_store_s_forces(tmp_path):
+    made = [make_molecule("water", [8, 1, 1], 9, 0, forces=True), make_molecule("hcn", [1, 6, 7], 9, 1, forces=True)]
+    store = ConformationStore.write(made, tmp_path / "s")
+    data = ConformationBatches([Selection(store, np.arange(18))], 5.0, forces=True)
+    for batch in make_loader(data, 5, 0, shuffle=True):
+        torch.testing.assert_close(batch.forces, torch.as_tensor(store.gather_forces(batch.index.numpy())))
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Energies alone with forces measured, and energies with forces, of mini ANI-1x at smoke scale."""
+    scale = get_scale("smoke")
+    scale = replace(scale, finetuning={**scale.finetuning, "ani1x": replace(scale.finetuning["ani1x"], epochs=24)})
+    return {w: run(scale.finetune("schnet", "ani1x", False, 1e-2, 0, force_weight=w), QUIET) for w in (None, 0.0, 30.0)}
+
+
+def test_forces_are_measured_and_learnt(results):
+    assert not any("force" in name for name in results[None].metrics)
+    assert results[0.0].metrics["test_rmse"] == pytest.approx(results[None].metrics["test_rmse"], rel=1e-4)
+    assert results[30.0].metrics["test_force_rmse"] < 0.8 * results[0.0].metrics["test_force_rmse"]
+    assert set(results[30.0].metrics) <= set(results[30.0].about["units"])
+    assert results[30.0].about["units"]["test_force_mae"] == "kcal/mol/angstrom"
+    history = results[30.0].history()
+    assert results[30.0].metrics["validation_loss"] == min(history["validation_loss"])
+
+
+def test_errors_of_forces(results, tmp_path, monkeypatch):
+    result = results[30.0]
+    weights = np.ones((1, 10_000))
+    trained = result.errors(of_forces=True)
+    assert trained.score("force_rmse", weights)[0] == pytest.approx(result.metrics["test_force_rmse"])
+    assert trained.score("force_mae", weights)[0] == pytest.approx(result.metrics["test_force_mae"])
+    assert not np.isclose(result.errors().score("rmse", weights)[0], result.metrics["test_force_rmse"])
+    with pytest.raises(ValueError, match="measured no forces"):
+        results[None].errors(of_forces=True)
+    monkeypatch.setattr("lib.results.RECORDS", tmp_path)
+    written = replace(load_result(result.path), path=record(result, "test"), recorded=True)
+    again: Errors = written.errors(of_forces=True)
+    np.testing.assert_allclose(again.squared, trained.squared, rtol=1e-3)
+    assert set(FORCES) <= set(written.test_errors())
