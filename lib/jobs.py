@@ -157,6 +157,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
     store = found[0][0]
     target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level}
+    target["types"] = np.flatnonzero(data["train"].compositions().any(0)).tolist()  # what training has met
     save_weights(folder / "weights.safetensors", config.model, model, task="energy", target=target)
     tests = {part: batches for part, batches in data.items() if part.startswith("test")}
     best = int(np.nanargmin(task.history[task.monitor]))

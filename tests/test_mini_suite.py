@@ -15,7 +15,7 @@ from lib import overview
 from lib.datasets import find, open_store
 from lib.elements import atom_types
 from lib.levels import FORMATION, LARGEST_RESIDUAL, reference_energies
-from lib.mini_suite import ani1, ani1x, assemblies, iso17, md22, sampling, spice, xtb
+from lib.mini_suite import ani1, ani1x, assemblies, example, iso17, md22, sampling, spice, xtb
 from lib.mini_suite.build import RECIPES, SEED, molecule_seed
 from lib.mini_suite.filters import MAX_ENERGY, MAX_FORCE, GeometryFilter, plausible
 from lib.mini_suite.free_atoms import write_reference_energies
@@ -29,7 +29,9 @@ OWN_GRID = {  # Hartree/Å, where a file's forces are rounded once more in its o
     "iso17": iso17.FORCE_GRID * EV / HARTREE,
     "spice": spice.GRADIENT_GRID / BOHR,
     "md22": md22.FORCE_GRID / HARTREE,
+    "example": 10.0**-example.DIGITS * EV / HARTREE,
 }
+OPTIONS = {"example": {"energy_unit": "eV", "level": xtb.LEVEL}}  # a user's file says neither
 GROUPS = {
     "alcohol": "[CX4][OX2H]", "phenol": "c[OX2H]", "ether": "[#6][OX2;!$(OC=O)][#6]", "aldehyde": "[CX3H1](=O)",
     "ketone": "[#6][CX3](=O)[#6]", "carboxylic acid": "C(=O)[OX2H]", "ester": "C(=O)[OX2][#6]", "amide": "C(=O)N",
@@ -38,6 +40,10 @@ GROUPS = {
     "isocyanate": "N=C=O", "epoxide": "C1OC1", "urea": "NC(=O)N", "carbamate": "NC(=O)O", "amidine": "N=CN",
     "aromatic carbocycle": "c1ccccc1", "heteroaromatic": "[n,o]", "peroxide": "OO", "anhydride": "C(=O)OC(=O)",
 }  # fmt: skip
+
+
+def read(name):
+    return READERS["own" if name in OPTIONS else name](MINI / name, **OPTIONS.get(name, {}))
 
 
 def test_ani1_molecules_are_many_small_and_diverse():
@@ -96,7 +102,7 @@ def test_size():
 
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_energies_are_near_the_free_atoms(name):
-    for molecule in READERS[name](MINI / name):
+    for molecule in read(name):
         residual = molecule.energy - reference_energies(molecule.level, atom_types(molecule.z, molecule.charges)).sum()
         assert np.abs(residual).max() < LARGEST_RESIDUAL * (molecule.z > 1).sum()
         if not molecule.charges.any():
@@ -110,7 +116,7 @@ def test_relabelled_frames_agree(name):
     Two ions far apart converge on one machine and not on another: one such frame is let pass.
     """
     rng = np.random.default_rng()
-    molecules = [m for m in READERS[name](MINI / name) if len(m.z) <= 100]
+    molecules = [m for m in read(name) if len(m.z) <= 100]
     hung = []
     for k in rng.integers(len(molecules), size=20):
         molecule = molecules[k]
@@ -296,6 +302,18 @@ def test_a_seed_makes_an_isomer_of_iso17_again():
     smiles = sampling.read_molecules(iso17.MOLECULES)[1]
     again, twice = (iso17.sample(smiles, molecule_seed(SEED, 1), frames=4) for _ in range(2))
     np.testing.assert_array_equal(again.energy, twice.energy)
+
+
+def test_the_example_is_in_no_other_data_set():
+    (smiles,) = sampling.read_molecules(example.MOLECULES)
+    others = [line.split()[0] for path in example.MOLECULES.parent.glob("*.smi") if path != example.MOLECULES
+              for line in sampling.read_lines(path)]  # fmt: skip
+    known = {Chem.CanonSmiles(part) for other in others for part in other.split(".")}
+    assert Chem.CanonSmiles(smiles) not in known
+    assert len(known) > 300
+    (molecule,) = read("example")
+    assert sorted(molecule.z) == sorted(sampling.numbers_of(Chem.AddHs(Chem.MolFromSmiles(smiles))))
+    assert len(molecule.energy) >= 500
 
 
 def subsets() -> dict[str, set[str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lib.errors import look_up
-from lib.mini_suite import ani1, ani1x, iso17, md22, spice, xtb
+from lib.mini_suite import ani1, ani1x, example, iso17, md22, spice, xtb
 from lib.mini_suite.frames import Frames
 from lib.mini_suite.free_atoms import write_reference_energies
 from lib.mini_suite.sampling import read_lines, read_molecules
@@ -51,6 +51,7 @@ RECIPES = {
     "iso17": Recipe(each_of(iso17.MOLECULES, iso17.sample), iso17.write),
     "spice": Recipe(each_of(spice.MOLECULES, spice.sample, read_lines), spice.write),
     "md22": Recipe(md22.draw, md22.write),
+    "example": Recipe(each_of(example.MOLECULES, example.sample), example.write),
 }
 
 
