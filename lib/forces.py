@@ -17,7 +17,7 @@ def energy_and_forces(model: nn.Module, batch: Batch, create_graph: bool = False
     """Energies (n_molecules,) in units of the scaled target and forces (n_atoms, 3) in that unit per Å.
 
     Args:
-        model: an entry of `models.MODELS`; no molecule's energy may depend on another molecule (`input_norm`).
+        model: an entry of `models.MODELS`; no molecule's energy may depend on another one.
         batch: the molecules; works under ``no_grad`` too.
         create_graph: for training on forces, which takes a second derivative.
     """

@@ -18,13 +18,9 @@ SMALL = 1e-5  # of the mean variance, added to each
 class InputNorm(nn.Module):
     """Normalises what ``head`` is given, (n, width), until `fold`."""
 
-    def __init__(self, head: nn.Module, detached: bool = False) -> None:
-        """``head`` begins with a linear layer; ``detached``: the batch's statistics count as constants.
-
-        Forces need them so: else the gradient of one molecule's energy would reach the others through them.
-        """
+    def __init__(self, head: nn.Module) -> None:
+        """``head`` begins with a linear layer."""
         super().__init__()
-        self.detached = detached
         first = next(m for m in head.modules() if isinstance(m, nn.Linear))
         self.register_buffer("mean", torch.zeros(first.in_features))
         self.register_buffer("scale", torch.ones(first.in_features))
@@ -36,7 +32,7 @@ class InputNorm(nn.Module):
         if self._seen is not None:
             self._seen.append(x.detach())
         if self.training and len(x) > 1:
-            mean, scale = _statistics(x.detach() if self.detached else x)
+            mean, scale = _statistics(x)
             return (x - mean) / scale
         return (x - self.mean) / self.scale
 

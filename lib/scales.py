@@ -133,7 +133,7 @@ class Scale:
             sigma: Å, of the pre-training.
             split_order: where it is not the data set's own.
             strict_split: of the pre-training.
-            force_weight: of the loss.
+            force_weight: of the loss; with forces to learn, inputs are not normalised (`TrainingSettings`).
 
         Raises:
             ValueError: unknown model or data set, or a share that is not above 0 and up to 1.
@@ -146,6 +146,7 @@ class Scale:
             training,
             learning_rate=learning_rate,
             force_weight=force_weight,
+            normalise=training.normalise and not force_weight,
             epochs=times * training.epochs,
             validate_every=times * training.validate_every,
         )

@@ -50,6 +50,9 @@ class TrainingSettings:
         if not self.energy_weight + (self.force_weight or 0.0) > 0:
             raise ValueError(f"energy_weight = {self.energy_weight!r}, force_weight = {self.force_weight!r}: "
                              "one of them must be positive, else there is nothing to learn")  # fmt: skip
+        if self.normalise and self.learns_forces:
+            raise ValueError(f"normalise = True with force_weight = {self.force_weight!r}: one molecule's forces would "
+                             "depend on the others in its batch; choose one, forces need it not")  # fmt: skip
 
     @property
     def learns_forces(self) -> bool:

@@ -145,7 +145,7 @@ class EnergyTask(Task):
             raise ValueError("normalise = True needs training conformations to measure on: give measured")
         for name in ("mean", "std", "per_type"):
             self.register_buffer(name, torch.tensor(getattr(scaling, name), dtype=torch.float64))
-        self.input_norm = InputNorm(model.energy_head, settings.learns_forces) if settings.normalise else None
+        self.input_norm = InputNorm(model.energy_head) if settings.normalise else None
         self._measured = measured
         if settings.force_weight is not None:
             self.summed += self.summed_of_forces

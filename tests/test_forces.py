@@ -12,7 +12,6 @@ from lib import models
 from lib.batches import Batch
 from lib.errors import DataError
 from lib.forces import energy_and_forces
-from lib.input_norm import InputNorm
 from lib.loading import ConformationBatches, Selection, make_loader
 from lib.results import FORCES, load_result, record
 from lib.runs import run
@@ -92,19 +91,13 @@ def test_loss_and_metrics_are_those_of_the_formula():
     )
 
 
-@pytest.mark.parametrize("detached", [True, False])
-def test_forces_do_not_see_the_statistics_of_the_batch(detached):
-    """The sum of centred features is constant: through the batch's statistics no force would come."""
-    head = torch.nn.Linear(12, 1)
-    norm = InputNorm(head, detached).double().train()
-    x = torch.randn(4, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    (gradient,) = torch.autograd.grad(norm(x).sum(), x)
-    expected = (1 / x.std(0, unbiased=False)).expand(4, 12) if detached else torch.zeros(4, 12, dtype=torch.float64)
-    torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-9)
-
-
 @pytest.mark.parametrize(
-    ("values", "word"), [({"energy_weight": 0.0}, "nothing to learn"), ({"force_weight": -1.0}, "force_weight = -1.0")]
+    ("values", "word"),
+    [
+        ({"energy_weight": 0.0}, "nothing to learn"),
+        ({"force_weight": -1.0}, "force_weight = -1.0"),
+        ({"force_weight": 1.0, "normalise": True}, "one molecule's forces"),
+    ],
 )
 def test_weights_that_teach_nothing(values, word):
     with pytest.raises(ValueError, match=word):
