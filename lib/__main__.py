@@ -1,4 +1,7 @@
-"""The command line: ``python -m lib data|mini-suite|run|runs|export|bench …``; each ``--help`` says more."""
+"""The command line: ``python -m lib data|mini-suite|run|runs|pretrain|finetune|export|bench …``.
+
+Each ``--help`` says more.
+"""
 
 import argparse
 import inspect
@@ -7,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lib import own_commands
 from lib.errors import look_up
 from lib.paths import DATA
 
@@ -19,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_mini_suite(commands)
     _add_runs(commands)
     _add_run(commands)
+    own_commands.add_commands(commands)
     _add_export(commands)
     _add_bench(commands)
     options = parser.parse_args(arguments)

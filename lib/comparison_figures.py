@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from lib.claims import DIRECTION, FAILED, NO_EVIDENCE, REPRODUCED, UNTESTED
 from lib.datasets import MD22_SYSTEMS
 from lib.figures import ARMS, BLUE, GREEN, GREY, ORANGE
-from lib.tables import AVERAGE
+from lib.tables import AVERAGE, metric_label
 
 CUT = -100  # per cent, of the axis of improvements
 COLUMN = 3.4  # inches, one column of a page
@@ -55,7 +55,7 @@ def arm_bars(
             ax.bar(np.arange(len(own)) + shift, own["value"], 0.36, yerr=_spread(own), color=colour, label=text,
                    error_kw={"capsize": 2, "linewidth": 1})  # fmt: skip
         ax.set_xticks(range(len(own)), _label(own, by), rotation=35, ha="right", rotation_mode="anchor")
-        ax.set_ylabel(f"test {rows['metric'].iloc[0].upper()}\n({rows['unit'].iloc[0]})")
+        ax.set_ylabel(f"test {metric_label(rows['metric'].iloc[0])}\n({rows['unit'].iloc[0]})")
         ax.set_title(name, fontsize="medium")
         sns.despine(ax=ax)
     _finish(figure, axes.flat[0], [table for _, table in panels])

@@ -28,7 +28,7 @@ class DataSet:
     reader: str
     path: str
     level: str | None = None
-    options: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    options: tuple[tuple[str, tuple[str, ...] | str | bool], ...] = ()
 
     @property
     def stem(self) -> str:
@@ -100,7 +100,7 @@ def open_store(dataset: DataSet) -> ConformationStore:
     read = look_up(READERS, dataset.reader, "reader")
     path = Path(dataset.path)
     if not path.exists():
-        remedy = f"put its files there; a published set comes with: python -m lib data fetch {dataset.reader}"
+        remedy = f"check the path; a published data set comes with: python -m lib data fetch {dataset.reader}"
         raise DataError(path, "", f"{dataset.name} is not there", remedy)
     target = STORES / f"{dataset.stem}-{_stamp(path, dataset)}"
     if not (target / "header.json").exists():

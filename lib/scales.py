@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.config import Limits, RunConfig, check_share
-from lib.datasets import MD22_SYSTEMS, SUITES, find, label
+from lib.datasets import MD22_SYSTEMS, SUITES, DataSet, find, label
 from lib.errors import look_up
 from lib.models import MODELS, make_settings
 from lib.settings import TrainingSettings
@@ -80,6 +80,13 @@ class Scale:
         """
         return make_settings(model, self.widths.get(model, {}))
 
+    def for_dynamics(self) -> "Scale":
+        """The same with models fit for molecular dynamics: energies continuous at the cutoff, and EGNN on Gaussians of
+        the distance. Their pre-trained layers are others than the paper's models'.
+        """
+        own = {model: {**self.widths.get(model, {}), "smooth_cutoff": True} for model in MODELS}
+        return replace(self, widths=own | {"egnn": {**own["egnn"], "num_rbf": 32}})
+
     def seeds_of(self, model: str, data: str, sigma: float = SIGMA) -> tuple[int, ...]:
         """The default seeds of ``model`` on ``data``, after pre-training with ``sigma`` (Å)."""
         if data.startswith("md22/"):
@@ -109,7 +116,7 @@ class Scale:
     def finetune(
         self,
         model: str,
-        data: str,
+        data: str | DataSet,
         pretrained: bool,
         learning_rate: float,
         seed: int,
@@ -124,7 +131,7 @@ class Scale:
 
         Args:
             model: its name.
-            data: a data set of the suite: ``ani1x``, ``md22/DHA`` …
+            data: a data set of the suite (``ani1x``, ``md22/DHA`` …), or one's own.
             pretrained: whether the layers come from `pretrain`.
             learning_rate: the highest one.
             seed: of the run and of its pre-training.
@@ -139,7 +146,8 @@ class Scale:
             ValueError: unknown model or data set, or a share that is not above 0 and up to 1.
         """
         check_share(share)
-        dataset, kind = find(f"{self.suite}/{data}"), data.split("/")[0]
+        dataset, data = (data, data.name) if isinstance(data, DataSet) else (find(f"{self.suite}/{data}"), data)
+        kind = data.split("/")[0]
         training = self.training_of(data)
         times = longer * round(1 / share) if self.constant_steps else longer
         training = replace(
@@ -180,7 +188,8 @@ SCALES: dict[str, Scale] = {
         },
         pretraining=TrainingSettings(epochs=3, batch_size=32, learning_rate=5e-3),
         finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=4, batch_size=20, normalise=True, validate_every=2))
-        | {"md22": TrainingSettings(epochs=2, batch_size=8, normalise=True)},
+        | {"md22": TrainingSettings(epochs=2, batch_size=8, normalise=True)}
+        | {"own": TrainingSettings(epochs=4, batch_size=8, normalise=True)},
         baseline="composition",
         learning_rates=(3e-3,),
         seeds=(0, 1),
@@ -189,7 +198,8 @@ SCALES: dict[str, Scale] = {
         finetuning_limits=dict.fromkeys(SMALL, Limits(100, 40, 60))
         | {"md22": Limits(40, 10, 20)}
         | {"md22/AT-AT-CG-CG": Limits(20, 4, 8), "md22/double-walled_nanotube": Limits(20, 4, 8)}
-        | {"md22/buckyball-catcher": Limits(40, 4, 8)},  # 5 % of them are two
+        | {"md22/buckyball-catcher": Limits(40, 4, 8)}  # 5 % of them are two
+        | {"own": Limits(40, 10, 20)},
         seconds={
             "schnet": (6e-4, 7e-4),
             "se3_transformer": (5.3e-3, 2.6e-3),
@@ -207,7 +217,8 @@ SCALES: dict[str, Scale] = {
         },
         pretraining=TrainingSettings(epochs=4, batch_size=64, learning_rate=5e-3),
         finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=32, batch_size=32, normalise=True, validate_every=4))
-        | {"md22": TrainingSettings(epochs=20, batch_size=32, normalise=True, validate_every=4)},
+        | {"md22": TrainingSettings(epochs=20, batch_size=32, normalise=True, validate_every=4)}
+        | {"own": TrainingSettings(epochs=100, batch_size=8, normalise=True, validate_every=10)},
         baseline="composition",
         learning_rates=(3e-4, 1e-3, 3e-3, 1e-2),
         md22_learning_rates=(3e-4, 1e-3, 3e-3),
@@ -228,7 +239,8 @@ SCALES: dict[str, Scale] = {
         pretraining=TrainingSettings(epochs=5, warmup=0.7, plateau=0.3),
         finetuning=dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=10))
         | dict.fromkeys(("iso17", "spice"), TrainingSettings(epochs=50))
-        | MD22_TRAINING,
+        | MD22_TRAINING
+        | {"own": TrainingSettings(epochs=100, batch_size=32)},
         baseline="mean",
         constant_steps=False,
         learning_rates=(2e-4,),

@@ -31,6 +31,7 @@ def read(
     forces_key: str = "forces",
     length_unit: str = "angstrom",
     level: str = "own",
+    labelled: bool = True,
 ) -> Iterator[Molecule]:
     """Molecules of one file or of a list of files.
 
@@ -41,6 +42,7 @@ def read(
         forces_key: likewise its forces, which may be missing in all frames.
         length_unit: one of `LENGTH_UNITS`.
         level: of theory; one of `levels.LEVELS` where its reference energies are to be taken off.
+        labelled: whether energies and forces are read; without, all energies are 0, for pre-training.
 
     Raises:
         DataError: an unknown unit or ending, a missing energy, a periodic cell, or a broken or empty file.
@@ -48,6 +50,8 @@ def read(
     for what, unit, known in (("energy", energy_unit, ENERGY_UNITS), ("length", length_unit, LENGTH_UNITS)):
         if unit not in known:
             raise DataError(str(path), "", f"unknown {what} unit {unit!r}", f"choose from {sorted(known)}")
+    if not isinstance(labelled, bool):
+        raise DataError(str(path), "", f"labelled = {labelled!r}", "it is True or False, and not for the command line")
     energy, length = ENERGY_UNITS[energy_unit], LENGTH_UNITS[length_unit]
     groups: dict[tuple, list[tuple[NDArray, float, NDArray | None]]] = {}
     names: dict[tuple, tuple[Path, str]] = {}
@@ -56,11 +60,11 @@ def read(
             entry = f"frame {k}"
             if atoms.pbc.any():
                 raise DataError(file, entry, "the cell is periodic", "only molecules in vacuum are supported")
-            value = _value(atoms, energy_key)
+            value = _value(atoms, energy_key) if labelled else 0.0
             if value is None:
                 keys = sorted({*atoms.info, *(atoms.calc.results if atoms.calc else ())})
                 raise DataError(file, entry, f"no energy {energy_key!r} among {keys}", "name it with energy_key=")
-            forces = _value(atoms, forces_key)
+            forces = _value(atoms, forces_key) if labelled else None
             charges = np.asarray(atoms.arrays.get("formal_charges", np.zeros(len(atoms))), dtype=np.int64)
             name = str(atoms.info.get("name", atoms.get_chemical_formula()))
             key = (name, tuple(atoms.numbers.tolist()), tuple(charges.tolist()))

@@ -1,0 +1,221 @@
+"""Inspection of a user's labelled conformations before anything is trained: units, outliers, duplicates, overlaps.
+
+Energies and forces are held against each other. For two frames of a molecule, superposed, the trapezium rule gives
+
+    E_j - E_i = -½ (F_i + F_j) · (x_j - x_i),
+
+exact where the energy is quadratic. The slope of the left side on the right, over pairs of similar frames, is 1 where
+both are in the units that were said (0.8 to 1.05 on molecules of the mini suite), -1 where the file has gradients, and
+a ratio of units where they differ.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
+
+from lib.store import ConformationStore
+from lib.units import BOHR, EV, HARTREE, KILOJOULE
+
+CLOSEST = 0.3  # Å; H2's bond is 0.74 Å long
+BONDS = (0.7, 3.0)  # Å, where the median distance of atoms to their nearest neighbour may lie
+SPREAD = (0.06, 6.0)  # kcal/mol: energies' standard deviation over sqrt(3N - 6); 0.4 per mode at 300 K, 2 at 1500 K
+FEW = 20  # frames: fewer teach hardly anything
+FAR = 12.0  # times the median absolute deviation
+FACTORS = {"Hartree and eV": HARTREE / EV, "Hartree and kcal/mol": HARTREE, "eV and kcal/mol": EV,
+           "kcal/mol and kJ/mol": 1 / KILOJOULE, "eV and kJ/mol": EV / KILOJOULE,
+           "Hartree and kJ/mol": HARTREE / KILOJOULE}  # fmt: skip
+ALIKE = 0.04  # relative difference to a factor at which it is suspected
+FRAMES = 200  # of a molecule, in which distances and forces are looked at
+SIMILAR = 0.6  # Å: the farthest that an atom moves between similar frames
+ENOUGH = 8  # pairs of similar frames
+MOLECULES = 30  # of a store, in which forces are looked at
+ERROR, WARNING = "error", "warning"
+
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found: ``severity`` is `ERROR` or `WARNING`; ``text`` says what, where, and what to do."""
+
+    severity: str
+    molecule: str
+    text: str
+
+
+def inspect_store(store: ConformationStore) -> list[Finding]:
+    """What is wrong or odd in ``store``, errors first; nothing found is an empty list."""
+    found = []
+    for k, name in enumerate(store.names):
+        energy, x, _ = _frames_of(store, k)
+        checks = [*_number(len(x)), *_geometry(x), *_duplicates(x), *_energies(energy, x.shape[1])]
+        found += [Finding(severity, name, text) for severity, text in checks]
+    found += [Finding(severity, "all", text) for severity, text in _forces(store)]
+    return sorted(found, key=lambda f: f.severity != ERROR)
+
+
+def _frames_of(store: ConformationStore, molecule: int) -> tuple[Array, Array, Array | None]:
+    """Energies (M,), positions (M, N, 3) and forces, where there are any, of a molecule."""
+    index = store.first_conformation[molecule] + np.arange(store.n_conformations[molecule])
+    x = store.gather(index).positions.reshape(len(index), -1, 3).astype(np.float64)
+    has_forces = "forces" in store.arrays
+    forces = store.gather_forces(index).reshape(x.shape).astype(np.float64) if has_forces else None
+    return store.energy(index), x, forces
+
+
+def as_table(findings: list[Finding]) -> pd.DataFrame:
+    """For reading."""
+    return pd.DataFrame([(f.severity, f.molecule, f.text) for f in findings], columns=["severity", "molecule", "found"])
+
+
+def refuse_errors(findings: list[Finding]) -> None:
+    """Stop where something must be mended first.
+
+    Raises:
+        ValueError: with every error.
+    """
+    errors = [f"{f.molecule}: {f.text}" for f in findings if f.severity == ERROR]
+    if errors:
+        raise ValueError("; ".join(errors))
+
+
+Checks = list[tuple[str, str]]
+
+
+def _number(frames: int) -> Checks:
+    if frames < 3:
+        return [(ERROR, f"{frames} frame{'s' * (frames > 1)}: nothing can be learnt and tested; give at least {FEW}")]
+    if frames < FEW:
+        return [(WARNING, f"{frames} frames only: expect little, and wide error bars")]
+    return []
+
+
+def _geometry(x: Array) -> Checks:
+    """Atoms on top of one another, and lengths in another unit; ``x`` (M, N, 3) Å."""
+    if x.shape[1] < 2:
+        return []
+    nearest, out = [], []
+    overlaps = []
+    for k, frame in enumerate(x):
+        distance = pdist(frame)
+        if distance.min() < CLOSEST:
+            overlaps.append(k)
+        if k < FRAMES:
+            square = np.full((len(frame), len(frame)), np.inf)
+            square[np.triu_indices(len(frame), 1)] = distance
+            nearest.append(np.minimum(square.min(0), square.min(1)))
+    typical = float(np.median(nearest))
+    if not BONDS[0] < typical < BONDS[1]:
+        out.append((ERROR, f"the typical distance of an atom to its nearest neighbour is {typical:.2f} Å: the length "
+                           "unit is another one; name it with length_unit (angstrom or bohr)"))  # fmt: skip
+    elif overlaps:
+        out.append((ERROR, f"atoms closer than {CLOSEST} Å in {_frames(overlaps)}: remove them"))
+    return out
+
+
+def _duplicates(x: Array) -> Checks:
+    """Frames that occur again: on both sides of a split they flatter the test."""
+    _, first, counts = np.unique(x.round(4).reshape(len(x), -1), axis=0, return_index=True, return_counts=True)
+    again = sorted(set(range(len(x))) - set(first.tolist()))
+    if not again:
+        return []
+    return [(WARNING, f"{len(again)} frames repeat earlier ones, most often {counts.max()} times ({_frames(again)}): "
+                      "training and test may share them; remove them")]  # fmt: skip
+
+
+def _energies(energy: Array, atoms: int) -> Checks:
+    """Several units in one molecule, another unit in all, outliers; ``energy`` (M,) kcal/mol."""
+    if len(energy) < 3:
+        return []
+    middle = float(np.median(energy))
+    deviation = np.abs(energy - middle)
+    typical = float(np.median(deviation))
+    mixed = {}
+    for k, value in enumerate(energy if abs(middle) > 20 * typical else []):  # total energies, far from zero
+        for name, factor in FACTORS.items():
+            for ratio in (factor, 1 / factor):
+                if abs(value / middle / ratio - 1) < ALIKE:
+                    mixed.setdefault((name, ratio), []).append(k)
+    if mixed:
+        (name, ratio), frames = max(mixed.items(), key=lambda item: len(item[1]))
+        return [(ERROR, f"energies of {_frames(frames)} are {ratio:.4g} times the others: {name} seem to be mixed; "
+                        "bring all frames to one unit")]  # fmt: skip
+    modes = np.sqrt(max(3 * atoms - 6, 1))
+    out, spread = [], 1.4826 * typical / modes
+    if energy.std() == 0:
+        return [(ERROR, "all energies are the same: is it the right energy key?")]
+    if not SPREAD[0] < spread < SPREAD[1]:
+        likely = [n for n, f in FACTORS.items() for r in (f, 1 / f) if 0.2 < spread * r < 3.0]
+        hint = f"; they may be off by the factor between {' or '.join(likely)}" if likely else ""
+        usual = f"unusual for {atoms} atoms in thermal motion (some {0.4 * modes:.1f} to {2 * modes:.0f})"
+        out.append((WARNING, f"energies vary by {1.4826 * typical:.3g} kcal/mol, {usual}: is the unit right{hint}?"))
+    outliers = np.flatnonzero(deviation > FAR * max(typical, 1e-9))
+    if len(outliers):
+        where = f"{_frames(outliers)}; the farthest by {deviation.max():.1f} kcal/mol"
+        out.append((WARNING, f"{len(outliers)} energies are more than {FAR:g} median deviations from the median "
+                             f"({where}): look at them"))  # fmt: skip
+    return out
+
+
+def _forces(store: ConformationStore) -> Checks:
+    """Forces held against energies, in some molecules: units are those of the whole file."""
+    if "forces" not in store.arrays:
+        return []
+    some = np.linspace(0, len(store.names) - 1, min(MOLECULES, len(store.names))).round().astype(int)
+    found = [agreement(*_frames_of(store, k)) for k in some if store.n_atoms[k] > 1]
+    found = [(slope, correlation) for pairs, slope, correlation in found if pairs >= ENOUGH]
+    if not found:
+        return []  # no frames are similar enough to tell
+    slope, correlation = np.median(found, axis=0)
+    if not abs(correlation) > 0.5:
+        return [(WARNING, f"energies and forces do not belong together (correlation {correlation:.2f} over pairs of "
+                          "similar frames): are they of the same level of theory, in the same order?")]  # fmt: skip
+    if slope < 0:
+        return [(ERROR, "what stands for forces has the sign of gradients: change the sign")]
+    if 0.6 < slope < 1.6:
+        return []
+    said = f"between similar frames energies change {slope:.3g} times as much as the forces say"
+    for name, factor in FACTORS.items():
+        for ratio in (factor, 1 / factor):
+            if abs(slope / ratio - 1) < 0.35:
+                return [(ERROR, f"{said}, near the ratio of {name}: the two are in different units; bring both to one")]
+    return [(WARNING, f"{said}: are they in the same units? (Å and bohr differ by {1 / BOHR:.2f})")]
+
+
+def agreement(energy: Array, x: Array, forces: Array) -> tuple[int, float, float]:
+    """Number of pairs of `SIMILAR` frames, and over them slope and correlation of E_j - E_i on what forces give.
+
+    Args:
+        energy: (M,).
+        x: (M, N, 3) Å.
+        forces: (M, N, 3), in the energies' unit over the lengths'.
+    """
+    chosen = np.linspace(0, len(energy) - 1, min(FRAMES, len(energy))).round().astype(int)
+    energy, x, forces = energy[chosen], x[chosen] - x[chosen].mean(1, keepdims=True), forces[chosen]
+    i, j = np.triu_indices(len(energy), 1)
+    turn = _superposing(x[i], x[j])
+    step = x[j] @ turn - x[i]
+    farthest = np.linalg.norm(step, axis=2).max(1)
+    nearest = np.argsort(farthest)[: min(FRAMES, int((farthest < SIMILAR).sum()))]
+    if len(nearest) < 2:
+        return len(nearest), np.nan, np.nan
+    expected = -0.5 * ((forces[i] + forces[j] @ turn) * step).sum((1, 2))[nearest]
+    found = (energy[j] - energy[i])[nearest]
+    return len(nearest), float(found @ expected / (expected @ expected)), float(np.corrcoef(found, expected)[0, 1])
+
+
+def _superposing(still: Array, moved: Array) -> Array:
+    """Rotations R (P, 3, 3) that bring moved @ R nearest to still, both (P, N, 3) and centred (Kabsch 1976)."""
+    u, _, v = np.linalg.svd(moved.swapaxes(1, 2) @ still)
+    u[:, :, 2] *= np.sign(np.linalg.det(u @ v))[:, None]
+    return u @ v
+
+
+def _frames(frames: NDArray[np.integer] | list[int]) -> str:
+    """Numbers of frames, the first few."""
+    shown = ", ".join(str(int(k)) for k in frames[:5])
+    return f"frame{'s' * (len(frames) > 1)} {shown}{' …' if len(frames) > 5 else ''}"

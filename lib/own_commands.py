@@ -1,0 +1,109 @@
+"""The commands for a user's own molecules: ``python -m lib pretrain`` and ``python -m lib finetune``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+WEIGHTS = "torchmd_net-laptop-dynamics"
+RATES = (1e-3, 3e-3)
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Add both to the parser of the command line."""
+    pretrain = commands.add_parser("pretrain", help="pre-train, on the scale's data or on your own conformations")
+    pretrain.add_argument("--weights", default=WEIGHTS, help="MODEL-SCALE or MODEL-SCALE-dynamics (%(default)s)")
+    pretrain.add_argument("--data", type=Path, help="your conformations, unlabelled or not; default: the scale's")
+    pretrain.add_argument("--length-unit", default="angstrom", help="angstrom or bohr")
+    pretrain.add_argument("--seed", type=int, default=0)
+    pretrain.set_defaults(function=_pretrain)
+
+    tune = commands.add_parser("finetune", help="check your labelled conformations, and fine-tune on them")
+    tune.add_argument("--data", type=Path, required=True, help=".xyz, .extxyz, .traj or .db")
+    tune.add_argument(
+        "--energy-unit", required=True, help="kcal/mol, eV, Hartree or kJ/mol; forces are in it per length"
+    )
+    tune.add_argument("--energy-key", default="energy", help="where a frame keeps its energy (%(default)s)")
+    tune.add_argument("--forces-key", default="forces", help="the same for forces, which may be missing (%(default)s)")
+    tune.add_argument("--length-unit", default="angstrom", help="angstrom or bohr")
+    tune.add_argument("--level", default="own", help="level of theory, if lib.levels knows its free atoms")
+    tune.add_argument("--weights", default=WEIGHTS, help="pre-trained layers, MODEL-SCALE[-dynamics] (%(default)s)")
+    start = tune.add_mutually_exclusive_group()
+    start.add_argument("--from-scratch", action="store_true", help="the same model and settings from random weights")
+    start.add_argument("--pretrain-on", type=Path, metavar="FILE", help="pre-train on these conformations instead")
+    tune.add_argument("--labels", type=int, help="training conformations; default: 80 %% of all")
+    tune.add_argument("--learning-rates", type=float, nargs="+", default=RATES,
+                      help="the best by validation is taken (%(default)s)")  # fmt: skip
+    tune.add_argument("--force-weight", type=float, help="of the loss; default: 10 where there are forces")
+    tune.add_argument("--seeds", type=int, nargs="+", default=[0], help="several make an ensemble")
+    tune.add_argument("--workers", type=int, help="processes; default: all cores")
+    tune.add_argument("--output", type=Path, help="folder of the weights files; default: here")
+    tune.add_argument("--check", action="store_true", help="check the data and stop")
+    tune.set_defaults(function=_finetune)
+
+
+def _pretrain(options: argparse.Namespace) -> None:
+    from lib.errors import look_up
+    from lib.own_data import pretrain_on, unlabelled_dataset, weights_names
+    from lib.runs import run
+
+    if options.data is None:
+        scale, model = look_up(weights_names(), options.weights, "pre-trained weights")
+        config = scale.pretrain(model, options.seed)
+    else:
+        config = pretrain_on(options.weights, unlabelled_dataset(options.data, options.length_unit), options.seed)
+    result = run(config)
+    error = result.metrics["validation_denoising_error"]
+    sys.stdout.write(f"{result.key} {options.weights}: validation denoising error {error:.3f} sigma^2\n")
+
+
+def _finetune(options: argparse.Namespace) -> None:
+    from lib.datasets import open_store
+    from lib.inspection import inspect_store, refuse_errors
+    from lib.own_data import own_dataset
+
+    dataset = own_dataset(options.data, options.energy_unit, options.energy_key, options.forces_key,
+                          options.length_unit, options.level)  # fmt: skip
+    store = open_store(dataset)
+    has = "with" if "forces" in store.arrays else "without"
+    sys.stdout.write(f"{options.data}: {len(store.names)} molecules, {len(store)} conformations {has} forces\n")
+    findings = inspect_store(store)
+    sys.stdout.writelines(f"{f.severity}: {f.molecule}: {f.text}\n" for f in findings)
+    refuse_errors(findings)
+    if not options.check:
+        _train(options, dataset)
+
+
+def _train(options: argparse.Namespace, dataset: object) -> None:
+    """Choose the learning rate, train every seed, write the weights."""
+    from lib.own_data import (
+        choose_rate,
+        default_force_weight,
+        fine_tune,
+        pretrain_on,
+        pretraining_of,
+        unlabelled_dataset,
+    )
+    from lib.runs import run_all
+    from lib.weights import export_weights
+
+    weight = default_force_weight(dataset) if options.force_weight is None else options.force_weight
+    sources = dict.fromkeys(options.seeds)
+    if options.pretrain_on is not None:
+        same = options.pretrain_on.resolve() == Path(dataset.path)  # then test conformations are left out
+        there = dataset if same else unlabelled_dataset(options.pretrain_on, options.length_unit)
+        sources = {seed: pretrain_on(options.weights, there, seed) for seed in options.seeds}
+    elif not options.from_scratch:
+        sources = dict.fromkeys(options.seeds, pretraining_of(options.weights))
+
+    def config(rate: float, seed: int) -> object:
+        return fine_tune(options.weights, dataset, sources[seed], rate, seed, options.labels, weight)
+
+    rate = choose_rate([config(rate, options.seeds[0]) for rate in options.learning_rates], options.workers)
+    folder = options.output or Path.cwd()
+    for seed, result in zip(options.seeds, run_all([config(rate, seed) for seed in options.seeds], options.workers),
+                            strict=True):  # fmt: skip
+        metrics = ", ".join(f"{k} {v:.3g} {result.about['units'][k]}" for k, v in result.metrics.items())
+        path = folder / f"{dataset.stem}-{options.weights}-seed{seed}.safetensors"
+        export_weights(result.weights(), result.about, result.key, path)
+        sys.stdout.write(f"seed {seed}, learning rate {rate:g}: {metrics}\n{path}\n")
+    sys.stdout.write("use them: lib.calculator.PotentialCalculator.from_weights([...])\n")

@@ -1,0 +1,159 @@
+"""A user's own molecules: data sets from files, pre-training on them, fine-tuning with few labels, the learning curve.
+
+What is fine-tuned may start from layers that this project ships (`pretraining_of`), from layers that were pre-trained
+on the user's own unlabelled conformations (`pretrain_on`), or from scratch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from lib.config import RunConfig
+from lib.datasets import DataSet, open_store
+from lib.errors import look_up
+from lib.models import MODELS
+from lib.runs import Result, run_all, stored
+from lib.scales import SCALES, Scale
+from lib.splits import FINE_TUNING, make_split
+from lib.statistics import OF_FORCES, compare
+from lib.tables import ARMS, COLUMNS
+
+DYNAMICS = "-dynamics"  # ends the name of weights of `Scale.for_dynamics`
+FORCE_WEIGHT = 10.0  # of the loss, where the data have forces
+
+
+def own_dataset(
+    path: Path | str,
+    energy_unit: str,
+    energy_key: str = "energy",
+    forces_key: str = "forces",
+    length_unit: str = "angstrom",
+    level: str = "own",
+) -> DataSet:
+    """The labelled conformations in ``path``; the arguments are those of `readers.own.read`."""
+    path = Path(path).resolve()
+    options = {"energy_unit": energy_unit, "energy_key": energy_key, "forces_key": forces_key,
+               "length_unit": length_unit}  # fmt: skip
+    return DataSet(f"own/{path.stem}", "own", str(path), level, tuple(options.items()))
+
+
+def unlabelled_dataset(path: Path | str, length_unit: str = "angstrom") -> DataSet:
+    """The conformations in ``path`` without their energies, if there are any."""
+    path = Path(path).resolve()
+    options = {"energy_unit": "eV", "length_unit": length_unit, "labelled": False}
+    return DataSet(f"own/{path.stem}-unlabelled", "own", str(path), None, tuple(options.items()))
+
+
+def weights_names() -> dict[str, tuple[Scale, str]]:
+    """Scale and model by the names that users give pre-trained layers, MODEL-SCALE and MODEL-SCALE-dynamics."""
+    return {
+        f"{model}-{name}{ending}": (variant, model)
+        for name, scale in SCALES.items()
+        for ending, variant in (("", scale), (DYNAMICS, scale.for_dynamics()))
+        for model in scale.models
+    }
+
+
+def pretraining_of(weights: str, seed: int = 0) -> RunConfig:
+    """The pre-training whose layers are called ``weights``.
+
+    Raises:
+        ValueError: unknown name, or the layers are neither shipped nor trained on this machine.
+    """
+    scale, model = look_up(weights_names(), weights, "pre-trained weights")
+    config = scale.pretrain(model, seed)
+    found = stored(config)
+    if found is None or not found.has_weights():
+        raise ValueError(f"the layers {weights!r} of seed {seed} are neither shipped nor trained here: train them with "
+                         f"python -m lib pretrain --weights {weights} --seed {seed}")  # fmt: skip
+    return config
+
+
+def pretrain_on(weights: str, dataset: DataSet, seed: int = 0) -> RunConfig:
+    """Pre-training with the model and settings that ``weights`` names, on the conformations of ``dataset`` alone.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    scale, model = look_up(weights_names(), weights, "pre-trained weights")
+    return replace(scale.pretrain(model, seed), data=(dataset,))
+
+
+def fine_tune(
+    weights: str,
+    dataset: DataSet,
+    source: RunConfig | None,
+    learning_rate: float,
+    seed: int = 0,
+    labels: int | None = None,
+    force_weight: float | None = None,
+) -> RunConfig:
+    """Fine-tuning on ``dataset``, or training from scratch.
+
+    Args:
+        weights: a name of `weights_names`, for the model and its settings.
+        dataset: of labelled conformations (`own_dataset`).
+        source: the pre-training that it starts from (`pretraining_of`, `pretrain_on`); None is from scratch.
+        learning_rate: the highest one.
+        seed: of the run.
+        labels: how many training conformations; None takes all, 80 % of each molecule's. Epochs stay the same.
+        force_weight: of the loss (`default_force_weight`); None leaves forces alone.
+
+    Raises:
+        ValueError: unknown name, or more labels than there are.
+    """
+    scale, model = look_up(weights_names(), weights, "pre-trained weights")
+    config = scale.finetune(model, dataset, False, learning_rate, seed, force_weight=force_weight)
+    if labels is not None:
+        there = len(make_split(open_store(dataset), seed, FINE_TUNING).parts["train"])
+        if not 0 < labels <= there:
+            raise ValueError(
+                f"labels = {labels}: {dataset.name} has {there} training conformations (80 %); choose fewer"
+            )
+        config = replace(config, limits=replace(config.limits, train=labels))
+    return replace(config, pretrained=source)
+
+
+def default_force_weight(dataset: DataSet) -> float | None:
+    """`FORCE_WEIGHT`, or None where ``dataset`` has no forces."""
+    return FORCE_WEIGHT if "forces" in open_store(dataset).arrays else None
+
+
+def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> float:
+    """The learning rate of the one of ``configs`` that validates best; test data decide nothing."""
+    results = run_all(configs, workers, "learning rates")
+    monitor = "validation_loss" if configs[0].training.learns_forces else "validation_rmse"
+    scores = [result.metrics[monitor] for result in results]
+    return configs[scores.index(min(scores))].training.learning_rate
+
+
+def learning_curve(results: Mapping[tuple[int, bool], Sequence[Result]], dataset: str) -> pd.DataFrame:
+    """Errors by number of labels, from scratch and pre-trained, with improvements and 95 % intervals.
+
+    Args:
+        results: of each number of labels and arm (pre-trained or not), one a seed.
+        dataset: its name in the table.
+
+    Returns:
+        Rows of `tables.COLUMNS` with ``labels``.
+    """
+    rows = []
+    metrics = [m for m in ("rmse", "mae", "force_rmse", "force_mae")
+               if all(f"test_{m}" in r.metrics for runs in results.values() for r in runs)]  # fmt: skip
+    for labels in sorted({n for n, _ in results}):
+        scratch, tuned = results[labels, False], results[labels, True]
+        for metric in metrics:
+            forces = metric.startswith(OF_FORCES)
+            errors = [[r.errors(of_forces=forces) for r in arm] for arm in (scratch, tuned)]
+            unit = "kcal/mol/angstrom" if forces else "kcal/mol"
+            for arm, interval in zip(ARMS, compare(*errors, metric).intervals(), strict=True):
+                rows.append({
+                    "item": "own molecules", "dataset": dataset, "system": "",
+                    "model": MODELS[scratch[0].about["config"]["model"]].label, "pretrained": arm, "metric": metric,
+                    "unit": "%" if arm == "improvement" else unit, "value": interval.value, "low": interval.low,
+                    "high": interval.high, "n_seeds": len(scratch), "source": "trained", "paper_value": float("nan"),
+                    "labels": labels,
+                })  # fmt: skip
+    return pd.DataFrame(rows, columns=[*COLUMNS, "labels"])

@@ -1,0 +1,115 @@
+"""Figures of potentials in use: learning curves, parity, dynamics, torsions, vibrations, calibration."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lib.figures import ARMS, BLUE, GREEN, GREY, ORANGE
+from lib.results import Result
+from lib.tables import metric_label
+from lib.units import EV
+
+LINES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
+UNITS = {"energy": "kcal/mol", "force": "kcal/mol/Å"}
+
+
+def by_labels(table: pd.DataFrame) -> Figure:
+    """Errors of `own_data.learning_curve` against the number of labels, a panel a metric, log axes."""
+    metrics = [m for m in ("mae", "force_mae") if m in set(table["metric"])]
+    figure, axes = plt.subplots(1, len(metrics), figsize=(3.4 * len(metrics), 3.0), squeeze=False)
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        rows = table[table["metric"] == metric]
+        for arm, (text, colour) in ARMS.items():
+            own = rows[rows["pretrained"] == arm].sort_values("labels")
+            reach = np.abs(own[["low", "high"]].to_numpy().T - own["value"].to_numpy())
+            ax.errorbar(own["labels"], own["value"], yerr=reach, color=colour, marker="os"[arm == "yes"], capsize=2,
+                        label=text)  # fmt: skip
+        ax.set(xscale="log", yscale="log", xlabel="labelled conformations",
+               ylabel=f"test {metric_label(metric)} ({UNITS['force' if 'force' in metric else 'energy']})")  # fmt: skip
+        ticks = sorted(rows["labels"].unique())
+        ax.set_xticks(ticks, [str(n) for n in ticks], minor=False)
+        ax.minorticks_off()
+        ax.yaxis.set_major_formatter("{x:g}")
+        sns.despine(ax=ax)
+    axes[0, 0].legend(frameon=False)
+    return figure
+
+
+def parity(results: Mapping[str, Result]) -> Figure:
+    """Predicted against labelled energies of each run's test conformations, a panel a run, relative to their mean."""
+    figure, axes = plt.subplots(1, len(results), figsize=(3.2 * len(results), 3.1), squeeze=False, sharey=True)
+    for ax, (title, result) in zip(axes[0], results.items(), strict=True):
+        rows = result.predictions()
+        centre = rows["energy"].mean()
+        x, y = rows["energy"] - centre, rows["prediction"] - centre
+        ax.plot(x, y, "o", markersize=3, alpha=0.6, color=BLUE, markeredgewidth=0)
+        ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+        ax.plot(ends, ends, color="black", linewidth=0.8)
+        ax.set(title=title, xlabel="label (kcal/mol)", aspect="equal")
+        ax.text(0.04, 0.95, f"MAE {result.metrics['test_mae']:.2f}", transform=ax.transAxes, va="top")
+        sns.despine(ax=ax)
+    axes[0, 0].set_ylabel("prediction (kcal/mol)")
+    return figure
+
+
+def energies_in_time(trajectories: Mapping[str, pd.DataFrame], atoms: int) -> Figure:
+    """Total energy of `simulation.nve` from its start, meV per atom, a line a trajectory."""
+    figure, ax = plt.subplots(figsize=(4.8, 3.0))
+    for (name, rows), (colour, style) in zip(trajectories.items(), LINES, strict=False):
+        energy = 1000 * (rows["total"] - rows["total"].iloc[0]) / EV / atoms
+        ax.plot(rows["time"], energy, color=colour, linestyle=style, linewidth=1, label=name)
+    ax.set(xlabel="time (ps)", ylabel="total energy from its start\n(meV/atom)")
+    ax.legend(frameon=False)
+    sns.despine(ax=ax)
+    return figure
+
+
+def torsion(scan: pd.DataFrame) -> Figure:
+    """`simulation.torsion_scan`: energy against angle, a line a calculator."""
+    figure, ax = plt.subplots(figsize=(4.4, 3.0))
+    for name, (colour, style) in zip([c for c in scan if c != "angle"], LINES, strict=False):
+        ax.plot(scan["angle"], scan[name], color=colour, linestyle=style, marker=".", label=name)
+    ax.set(xlabel="dihedral angle (°)", ylabel="energy above the lowest\n(kcal/mol)")
+    ax.set_xticks(range(-180, 181, 60))
+    ax.legend(frameon=False)
+    sns.despine(ax=ax)
+    return figure
+
+
+def vibrations(reference: NDArray[np.float64], others: Mapping[str, NDArray[np.float64]], name: str) -> Figure:
+    """Wavenumbers beside those of the reference called ``name``, mode by mode in ascending order, and differences."""
+    figure, (ax, below) = plt.subplots(2, 1, figsize=(4.4, 4.4), sharex=True, height_ratios=(3, 2))
+    for (label, values), (colour, _), mark in zip(others.items(), LINES, "os^v", strict=False):
+        ax.plot(reference, values, mark, color=colour, markersize=4, label=label, alpha=0.8)
+        below.plot(reference, values - reference, mark, color=colour, markersize=4, alpha=0.8)
+    ax.axline((0, 0), slope=1, color="black", linewidth=0.8)
+    below.axhline(0, color="black", linewidth=0.8)
+    ax.set_ylabel("potential (cm⁻¹)")
+    below.set(xlabel=f"{name} (cm⁻¹)", ylabel="difference (cm⁻¹)")
+    ax.legend(frameon=False)
+    for each in (ax, below):
+        sns.despine(ax=each)
+    return figure
+
+
+def calibration(bins: pd.DataFrame, titles: Sequence[str] = ("energy", "force")) -> Figure:
+    """`uncertainty.binned`: root mean square error against spread, a panel a kind; calibrated bins are on the line."""
+    kinds = [kind for kind in titles if kind in set(bins["kind"])]
+    figure, axes = plt.subplots(1, len(kinds), figsize=(3.3 * len(kinds), 3.1), squeeze=False)
+    for ax, kind in zip(axes[0], kinds, strict=True):
+        rows = bins[bins["kind"] == kind]
+        ax.plot(rows["spread"], rows["rmse"], "o-", color=BLUE, label="bins of equal numbers")
+        ends = [rows[["spread", "rmse"]].to_numpy().min(), rows[["spread", "rmse"]].to_numpy().max()]
+        ax.plot(ends, ends, color="black", linewidth=0.8, label="calibrated")
+        ax.set(xscale="log", yscale="log", xlabel=f"spread of the ensemble ({UNITS[kind]})",
+               ylabel=f"root mean square error\n({UNITS[kind]})", title=kind)  # fmt: skip
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_major_formatter("{x:g}")
+        sns.despine(ax=ax)
+    axes[0, 0].legend(frameon=False, fontsize="small")
+    return figure

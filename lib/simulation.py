@@ -1,0 +1,154 @@
+"""What a potential is for: dynamics at constant energy, torsion scans, minima and their vibrations, through ASE.
+
+Energies are given in kcal/mol, times in ps, wavenumbers in cm⁻¹; any ASE calculator serves, so that a trained potential
+and the reference that it learnt from go the same way.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator
+from ase.data import covalent_radii
+from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
+from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
+from ase.vibrations import Vibrations
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import pdist, squareform
+
+from lib.units import EV
+
+BOND = 1.25  # times the sum of covalent radii: farther atoms are not bonded
+
+
+def nve(
+    atoms: Atoms,
+    calculator: Calculator,
+    picoseconds: float,
+    rng: np.random.Generator,
+    temperature: float = 300.0,
+    step: float = 0.5,
+    every: int = 20,
+) -> pd.DataFrame:
+    """Newton's equations by velocity Verlet, from velocities drawn at ``temperature``; no thermostat.
+
+    Args:
+        atoms: where it starts; they stay as they are.
+        calculator: gives the forces.
+        picoseconds: how long.
+        rng: draws the velocities; whole translations and rotations are taken out.
+        temperature: K.
+        step: fs.
+        every: steps from one row to the next.
+
+    Returns:
+        Columns ``time`` (ps), ``total``, ``potential``, ``kinetic`` (kcal/mol), the first row at time 0.
+    """
+    atoms = atoms.copy()
+    atoms.calc = calculator
+    thermalize_momenta(atoms, temperature_K=temperature, rng=rng)
+    Stationary(atoms)
+    ZeroRotation(atoms)
+    rows = []
+
+    def note() -> None:
+        potential, kinetic = atoms.get_potential_energy() * EV, atoms.get_kinetic_energy() * EV
+        rows.append((integrator.get_time() / units.fs / 1000, potential + kinetic, potential, kinetic))
+
+    integrator = VelocityVerlet(atoms, step * units.fs)
+    integrator.attach(note, interval=every)
+    integrator.run(round(1000 * picoseconds / step))
+    return pd.DataFrame(rows, columns=["time", "total", "potential", "kinetic"])
+
+
+def drift(trajectory: pd.DataFrame, atoms: int) -> dict[str, float]:
+    """How well the total energy of `nve` is kept, in meV per atom.
+
+    Returns:
+        ``drift``, the slope of a straight line (meV/atom/ps), and ``fluctuation``, the standard deviation about it
+        (meV/atom).
+    """
+    energy = 1000 * trajectory["total"].to_numpy() / EV / atoms
+    line = np.polyfit(trajectory["time"], energy, 1)
+    return {"drift": float(line[0]), "fluctuation": float((energy - np.polyval(line, trajectory["time"])).std())}
+
+
+def relax(atoms: Atoms, calculator: Calculator, largest: float = 0.01, steps: int = 1000) -> Atoms:
+    """The nearest minimum: no force component above ``largest`` eV/Å.
+
+    Raises:
+        RuntimeError: it is not reached in ``steps`` steps.
+    """
+    atoms = atoms.copy()
+    atoms.calc = calculator
+    optimiser = BFGS(atoms, logfile=None)
+    if not optimiser.run(fmax=largest, steps=steps):
+        force = np.abs(atoms.get_forces()).max()
+        raise RuntimeError(f"no minimum after {steps} steps, the largest force is {force:.3g} eV/Å: start elsewhere")
+    return atoms
+
+
+def wavenumbers(minimum: Atoms, calculator: Calculator) -> NDArray[np.float64]:
+    """Harmonic wavenumbers (3N - 6,) in cm⁻¹, ascending, imaginary ones negative; rigid motion is left out."""
+    atoms = minimum.copy()
+    atoms.calc = calculator
+    with tempfile.TemporaryDirectory() as folder:
+        vibrations = Vibrations(atoms, name=str(Path(folder) / "vib"))
+        vibrations.run()
+        found = vibrations.get_frequencies()
+    signed = np.where(np.abs(found.imag) > np.abs(found.real), -np.abs(found.imag), found.real)
+    return np.sort(signed[np.argsort(np.abs(signed))][6:])
+
+
+def beyond(atoms: Atoms, b: int, c: int) -> list[int]:
+    """The atoms on c's side of the bond b-c.
+
+    Raises:
+        ValueError: the bond is in a ring, or none.
+    """
+    reach = covalent_radii[atoms.numbers][:, None] + covalent_radii[atoms.numbers]
+    bonded = (squareform(pdist(atoms.positions)) < BOND * reach) & ~np.eye(len(atoms), dtype=bool)
+    if not bonded[b, c]:
+        raise ValueError(f"atoms {b} and {c} are {atoms.get_distance(b, c):.2f} Å apart, not bonded: choose a bond")
+    bonded[b, c] = bonded[c, b] = False
+    side = connected_components(bonded, directed=False)[1]
+    if side[b] == side[c]:
+        raise ValueError(f"the bond of atoms {b} and {c} is in a ring: nothing can turn about it")
+    return np.flatnonzero(side == side[c]).tolist()
+
+
+def torsion_scan(
+    atoms: Atoms, calculators: dict[str, Calculator], dihedral: Sequence[int], angles: Sequence[float]
+) -> pd.DataFrame:
+    """Energies along a rigid turn about the middle bond of ``dihedral``, kcal/mol above the lowest of each calculator.
+
+    Args:
+        atoms: where it starts.
+        calculators: by name.
+        dihedral: four atoms a-b-c-d.
+        angles: of the dihedral, degrees.
+
+    Returns:
+        A column ``angle``, and one a calculator.
+
+    Raises:
+        ValueError: the bond b-c is in a ring, or none.
+    """
+    moved, rows = beyond(atoms, dihedral[1], dihedral[2]), []
+    for angle in angles:
+        turned = atoms.copy()
+        turned.set_dihedral(*dihedral, angle, indices=moved)
+        row = {"angle": angle}
+        for name, calculator in calculators.items():
+            turned.calc = calculator
+            row[name] = turned.get_potential_energy() * EV
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    names = list(calculators)
+    table[names] -= table[names].min()
+    return table

@@ -1,0 +1,63 @@
+"""Whether an ensemble's spread says how wrong it is: calibration on conformations with known energies and forces."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from lib.potentials import Potential
+from lib.store import ConformationStore
+
+COVERED = (0.6827, 0.9545)  # of a Gaussian within one and two standard deviations
+
+
+def evaluate_on(potential: Potential, store: ConformationStore, index: NDArray[np.int64]) -> pd.DataFrame:
+    """Errors and spreads of an ensemble on conformations ``index`` (B,) of ``store``.
+
+    Returns:
+        A row a number: ``kind`` (energy, of a whole conformation in kcal/mol; or force, of a component in kcal/mol/Å),
+        ``molecule``, ``error`` (prediction minus label) and ``spread`` (standard deviation over the members).
+
+    Raises:
+        ValueError: a single member has no spread.
+    """
+    if len(potential.members) < 2:
+        raise ValueError(f"an ensemble of {len(potential.members)} has no spread: give the weights of several seeds")
+    parts = [store.gather(np.array([k])) for k in index]
+    found = potential.evaluate([p.types for p in parts], [p.positions for p in parts])
+    (energy, forces), (energy_spread, force_spread) = found.mean(), found.spread()
+    molecule = store.molecule_of(index)
+    rows = [pd.DataFrame({"kind": "energy", "molecule": molecule, "error": energy - store.energy(index),
+                          "spread": energy_spread})]  # fmt: skip
+    if "forces" in store.arrays:
+        off = forces - store.gather_forces(index)
+        owner = np.repeat(molecule, 3 * store.n_atoms[molecule])
+        rows.append(pd.DataFrame({"kind": "force", "molecule": owner, "error": off.ravel(),
+                                  "spread": force_spread.ravel()}))  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
+def binned(errors: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
+    """Root mean square error and mean spread in ``bins`` of equal numbers by spread, for each kind.
+
+    A calibrated ensemble has rmse = spread in every bin.
+    """
+    rows = []
+    for kind, group in errors.groupby("kind"):
+        for part in np.array_split(group.sort_values("spread"), min(bins, len(group))):
+            rows.append({"kind": kind, "spread": np.sqrt((part["spread"] ** 2).mean()),
+                         "rmse": np.sqrt((part["error"] ** 2).mean()), "number": len(part)})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def summary(errors: pd.DataFrame) -> pd.DataFrame:
+    """Of each kind: rmse, mean spread, share of errors within one and two spreads, and their rank correlation."""
+    rows = []
+    for kind, group in errors.groupby("kind"):
+        size, spread = group["error"].abs(), group["spread"]
+        rows.append({
+            "kind": kind, "number": len(group), "rmse": np.sqrt((size**2).mean()),
+            "spread": np.sqrt((spread**2).mean()), "within 1 spread": (size <= spread).mean(),
+            "within 2 spreads": (size <= 2 * spread).mean(), "rank correlation": spearmanr(size, spread).statistic,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
