@@ -23,6 +23,7 @@ CLOSEST = 0.3  # Å; H2's bond is 0.74 Å long
 BONDS = (0.7, 3.0)  # Å, where the median distance of atoms to their nearest neighbour may lie
 SPREAD = (0.06, 6.0)  # kcal/mol: energies' standard deviation over sqrt(3N - 6); 0.4 per mode at 300 K, 2 at 1500 K
 FEW = 20  # frames: fewer teach hardly anything
+SAME = 1e-12  # relative: energies that differ by less do not differ
 FAR = 12.0  # times the median absolute deviation
 FACTORS = {"Hartree and eV": HARTREE / EV, "Hartree and kcal/mol": HARTREE, "eV and kcal/mol": EV,
            "kcal/mol and kJ/mol": 1 / KILOJOULE, "eV and kJ/mol": EV / KILOJOULE,
@@ -146,7 +147,7 @@ def _energies(energy: Array, atoms: int) -> Checks:
                         "bring all frames to one unit")]  # fmt: skip
     modes = np.sqrt(max(3 * atoms - 6, 1))
     out, spread = [], 1.4826 * typical / modes
-    if energy.std() == 0:
+    if not np.ptp(energy) > SAME * abs(middle):
         return [(ERROR, "all energies are the same: is it the right energy key?")]
     if not SPREAD[0] < spread < SPREAD[1]:
         likely = [n for n, f in FACTORS.items() for r in (f, 1 / f) if 0.2 < spread * r < 3.0]
@@ -170,7 +171,7 @@ def _forces(store: ConformationStore) -> Checks:
     found = [(slope, correlation) for pairs, slope, correlation in found if pairs >= ENOUGH]
     if not found:
         return []  # no frames are similar enough to tell
-    slope, correlation = np.median(found, axis=0)
+    slope, correlation = np.nanmedian(found, axis=0)
     if not abs(correlation) > 0.5:
         return [(WARNING, f"energies and forces do not belong together (correlation {correlation:.2f} over pairs of "
                           "similar frames): are they of the same level of theory, in the same order?")]  # fmt: skip
@@ -179,10 +180,10 @@ def _forces(store: ConformationStore) -> Checks:
     if 0.6 < slope < 1.6:
         return []
     said = f"between similar frames energies change {slope:.3g} times as much as the forces say"
-    for name, factor in FACTORS.items():
-        for ratio in (factor, 1 / factor):
-            if abs(slope / ratio - 1) < 0.35:
-                return [(ERROR, f"{said}, near the ratio of {name}: the two are in different units; bring both to one")]
+    far = {name: abs(abs(np.log(slope)) - np.log(factor)) for name, factor in FACTORS.items()}
+    name = min(far, key=far.get)
+    if far[name] < 0.35:
+        return [(ERROR, f"{said}, near the ratio of {name}: the two are in different units; bring both to one")]
     return [(WARNING, f"{said}: are they in the same units? (Å and bohr differ by {1 / BOHR:.2f})")]
 
 
@@ -201,10 +202,10 @@ def agreement(energy: Array, x: Array, forces: Array) -> tuple[int, float, float
     step = x[j] @ turn - x[i]
     farthest = np.linalg.norm(step, axis=2).max(1)
     nearest = np.argsort(farthest)[: min(FRAMES, int((farthest < SIMILAR).sum()))]
-    if len(nearest) < 2:
-        return len(nearest), np.nan, np.nan
     expected = -0.5 * ((forces[i] + forces[j] @ turn) * step).sum((1, 2))[nearest]
     found = (energy[j] - energy[i])[nearest]
+    if len(nearest) < 2 or not np.ptp(found) > SAME * np.abs(energy).max() or not np.ptp(expected) > 0:
+        return 0, np.nan, np.nan  # nothing to compare
     return len(nearest), float(found @ expected / (expected @ expected)), float(np.corrcoef(found, expected)[0, 1])
 
 

@@ -5,7 +5,7 @@ pre-trained.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lib.config import check_share
 from lib.datasets import MD22_SYSTEMS, find
@@ -18,6 +18,7 @@ CONTROL_DATA = ("ani1x",)  # where the control runs
 EFFICIENCY_MODEL, EFFICIENCY_DATA = "egnn", ("ani1x", "md22/AT-AT", "md22/Ac-Ala3-NHMe", "md22/buckyball-catcher")
 SHARES = (0.05, 0.2, 0.5, 1.0)  # section 3.5
 SIGMA_MODEL, SIGMA_DATA = "torchmd_net", "ani1x"
+FORCE_DATA, FORCE_WEIGHTS = "iso17", (0.0, 10.0)
 SIGMAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # Å, section 3.6; 0 is without pre-training
 
 
@@ -81,6 +82,17 @@ def shares(model: str, data: Sequence[str], values: Sequence[float]) -> list[Cel
     return [cell for name in data for value in values for cell in pairs([model], [name], share=value)]
 
 
+def with_forces(models: Sequence[str], data: str, force_weights: Sequence[float]) -> list[Cell]:
+    """Pairs by weight of the forces in the loss; with 0 they are measured only.
+
+    Raises:
+        ValueError: no weights, or a negative one.
+    """
+    if not force_weights or min(force_weights) < 0:
+        raise ValueError(f"force_weights = {list(force_weights)}: name at least one, none negative")
+    return [replace(cell, force_weight=weight) for weight in force_weights for cell in pairs(models, [data])]
+
+
 def noise_levels(model: str, data: str, sigmas: Sequence[float]) -> list[Cell]:
     """One cell for each σ (Å), each paired with the first, σ = 0: from scratch.
 
@@ -106,6 +118,7 @@ MATRIX: dict[str, Callable[[Scale], list[Cell]]] = {
     "Figure 3": lambda scale: pairs(scale.models, systems_of_md22(scale.systems)),
     "Figure 4": lambda _: shares(EFFICIENCY_MODEL, EFFICIENCY_DATA, SHARES),
     "Figure 5": lambda _: noise_levels(SIGMA_MODEL, SIGMA_DATA, SIGMAS),
+    "forces": lambda scale: with_forces(scale.force_models, FORCE_DATA, FORCE_WEIGHTS),
 }  # each item's cells at its notebook's defaults
 
 

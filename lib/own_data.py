@@ -123,10 +123,44 @@ def default_force_weight(dataset: DataSet) -> float | None:
 
 def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> float:
     """The learning rate of the one of ``configs`` that validates best; test data decide nothing."""
-    results = run_all(configs, workers, "learning rates")
-    monitor = "validation_loss" if configs[0].training.learns_forces else "validation_rmse"
-    scores = [result.metrics[monitor] for result in results]
+    scores = [validation(result) for result in run_all(configs, workers, "learning rates")]
     return configs[scores.index(min(scores))].training.learning_rate
+
+
+def validation(result: Result) -> float:
+    """What decides between runs: the validation loss where forces are learnt, else the validation RMSE."""
+    return result.metrics.get("validation_loss", result.metrics["validation_rmse"])
+
+
+def best_arm(results: Mapping[tuple[int, bool], Sequence[Result]]) -> list[Result]:
+    """The runs with most labels of the arm that validates better, mean over seeds."""
+    most = max(labels for labels, _ in results)
+    arms = [results[most, pretrained] for pretrained in (False, True)]
+    return min(arms, key=lambda runs: sum(validation(r) for r in runs))
+
+
+def run_curve(
+    weights: str,
+    dataset: DataSet,
+    source: RunConfig,
+    labels: Sequence[int],
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    workers: int | None = None,
+) -> dict[tuple[int, bool], list[Result]]:
+    """Results by number of ``labels`` and arm (pre-trained from ``source`` or not), one a seed.
+
+    Each arm has the one of ``rates`` that validates best with most labels at the first seed.
+    """
+    weight, out = default_force_weight(dataset), {}
+    for pretrained in (False, True):
+        begin = source if pretrained else None
+        scan = [fine_tune(weights, dataset, begin, rate, seeds[0], max(labels), weight) for rate in rates]
+        rate = choose_rate(scan, workers)
+        for n in labels:
+            configs = [fine_tune(weights, dataset, begin, rate, seed, n, weight) for seed in seeds]
+            out[n, pretrained] = run_all(configs, workers, f"{n} labels, {'pre-trained' if pretrained else 'scratch'}")
+    return out
 
 
 def learning_curve(results: Mapping[tuple[int, bool], Sequence[Result]], dataset: str) -> pd.DataFrame:

@@ -6,7 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from lib.figures import ARMS, BLUE, GREEN, GREY, ORANGE
@@ -33,11 +35,19 @@ def by_labels(table: pd.DataFrame) -> Figure:
                ylabel=f"test {metric_label(metric)} ({UNITS['force' if 'force' in metric else 'energy']})")  # fmt: skip
         ticks = sorted(rows["labels"].unique())
         ax.set_xticks(ticks, [str(n) for n in ticks], minor=False)
-        ax.minorticks_off()
-        ax.yaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
+        _log_ticks(ax.yaxis)
         sns.despine(ax=ax)
     axes[0, 0].legend(frameon=False)
     return figure
+
+
+def _log_ticks(axis: Axis) -> None:
+    """Few labelled ticks on a logarithmic ``axis``, whether it spans less than a decade or several."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if high < 10 * low else (1, 3)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def parity(results: Mapping[str, Result]) -> Figure:
@@ -63,6 +73,7 @@ def energies_in_time(trajectories: Mapping[str, pd.DataFrame], atoms: int) -> Fi
     for (name, rows), (colour, style) in zip(trajectories.items(), LINES, strict=False):
         energy = 1000 * (rows["total"] - rows["total"].iloc[0]) / EV / atoms
         ax.plot(rows["time"], energy, color=colour, linestyle=style, linewidth=1, label=name)
+    ax.locator_params(axis="x", nbins=5)
     ax.set(xlabel="time (ps)", ylabel="total energy from its start\n(meV/atom)")
     ax.legend(frameon=False)
     sns.despine(ax=ax)
@@ -108,8 +119,8 @@ def calibration(bins: pd.DataFrame, titles: Sequence[str] = ("energy", "force"))
         ax.plot(ends, ends, color="black", linewidth=0.8, label="calibrated")
         ax.set(xscale="log", yscale="log", xlabel=f"spread of the ensemble ({UNITS[kind]})",
                ylabel=f"root mean square error\n({UNITS[kind]})", title=kind)  # fmt: skip
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_major_formatter("{x:g}")
+        _log_ticks(ax.xaxis)
+        _log_ticks(ax.yaxis)
         sns.despine(ax=ax)
     axes[0, 0].legend(frameon=False, fontsize="small")
     return figure

@@ -31,7 +31,7 @@ from lib.results import Result, find_record, load_result
 from lib.training import LAST, QUIET, SHOWN, Execution, is_first_process
 from lib.weights import Weights
 
-__all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "stored"]
+__all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "run_here", "stored"]
 
 
 def stored(config: RunConfig) -> Result | None:
@@ -51,15 +51,15 @@ def all_stored() -> list[Result]:
 
 def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
     """Load the result of ``config``, or train it, and the pre-training that it starts from, and store it."""
-    return stored(config) or _run(config, execution)
+    return stored(config) or run_here(config, execution)
 
 
-def _run(config: RunConfig, execution: Execution) -> Result:
-    """Train ``config``, unless it is stored with its weights."""
+def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
+    """Train ``config`` on this machine, or load what was trained here: records do not count."""
     weights = None
     if config.pretrained is not None:
         source = run(config.pretrained, execution)
-        weights = (source if source.has_weights() else _run(config.pretrained, execution)).weights()
+        weights = (source if source.has_weights() else run_here(config.pretrained, execution)).weights()
     key = config.key()
     RUNS.mkdir(parents=True, exist_ok=True)
     first = int(os.environ.get("RANK", "0")) == 0
@@ -92,7 +92,11 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
 
 
 def run_all(
-    configs: Sequence[RunConfig], workers: int | None = None, title: str = "runs", device: str = "auto"
+    configs: Sequence[RunConfig],
+    workers: int | None = None,
+    title: str = "runs",
+    device: str = "auto",
+    weights: bool = False,
 ) -> list[Result]:
     """The results of ``configs``, in their order, with a progress bar; pre-training comes first, each run once.
 
@@ -102,15 +106,22 @@ def run_all(
             default, 1 where there is a GPU.
         title: of the progress bar.
         device: ``Execution.accelerator``.
+        weights: train also what is recorded without its weights.
     """
     workers = workers or (1 if torch.cuda.is_available() else available_cores())
     sources = [c.pretrained for c in configs if c.pretrained is not None]
     for stage in (sources, configs):
-        missing = {c.key(): c for c in stage if stored(c) is None}
+        missing = {c.key(): c for c in stage if not _there(c, weights and stage is configs)}
         if missing:
             bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
             _do(list(missing.values()), min(workers, len(missing)), bar, device)
-    return [run(c, QUIET) for c in configs]
+    return [run_here(c, QUIET) if weights and not _there(c, True) else run(c, QUIET) for c in configs]
+
+
+def _there(config: RunConfig, weights: bool) -> bool:
+    """Whether the result of ``config`` is stored or recorded, where wanted with its weights."""
+    found = stored(config)
+    return found is not None and (found.has_weights() or not weights)
 
 
 def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], Iterable], device: str) -> None:
@@ -145,4 +156,4 @@ def one_thread() -> Iterator[None]:
 
 
 def _run_quietly(config: RunConfig, device: str) -> Result:
-    return run(config, Execution(progress=False, accelerator=device))
+    return run_here(config, Execution(progress=False, accelerator=device))

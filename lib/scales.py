@@ -37,11 +37,14 @@ class Scale:
             without it, epochs stay the same, as in the paper.
         models: the default models.
         systems: the default systems of MD22.
-        md22_learning_rates: candidates for MD22, where they are others.
+        other_learning_rates: candidates by kind of data (``md22``, ``own``), where they are others.
         md22_seeds: how many of the seeds MD22 takes, by model; all where it is left out.
         sigma_seeds: how many of the seeds the choice of σ takes.
         pretraining_limits: how many conformations of each data set.
         finetuning_limits: the same by data set or kind; one that is left out is used whole.
+        force_models: the default models that learn forces.
+        picoseconds: of dynamics.
+        labels: how many of one's own labelled conformations a learning curve takes.
         seconds: for one conformation of 18 atoms to pass one training step, (denoising, energy) by model on one core;
             measured.
     """
@@ -56,11 +59,14 @@ class Scale:
     constant_steps: bool = True
     models: tuple[str, ...] = tuple(MODELS)
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
-    md22_learning_rates: tuple[float, ...] = ()
+    other_learning_rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
     sigma_seeds: int | None = None
     pretraining_limits: Limits = field(default_factory=Limits)
     finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
+    force_models: tuple[str, ...] = ("torchmd_net",)
+    picoseconds: float = 10.0
+    labels: tuple[int, ...] = (25, 100, 400)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -99,9 +105,7 @@ class Scale:
 
     def rates_of(self, data: str) -> tuple[float, ...]:
         """Candidate learning rates of the energy of ``data``."""
-        return (
-            self.md22_learning_rates if data.startswith("md22/") and self.md22_learning_rates else self.learning_rates
-        )
+        return self.other_learning_rates.get(data.split("/")[0], self.learning_rates)
 
     def pretrain(self, model: str, seed: int, sigma: float = SIGMA, strict_split: bool = True) -> RunConfig:
         """Pre-training of ``model``: ANI-1 and ANI-1x together.
@@ -189,7 +193,7 @@ SCALES: dict[str, Scale] = {
         pretraining=TrainingSettings(epochs=3, batch_size=32, learning_rate=5e-3),
         finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=4, batch_size=20, normalise=True, validate_every=2))
         | {"md22": TrainingSettings(epochs=2, batch_size=8, normalise=True)}
-        | {"own": TrainingSettings(epochs=4, batch_size=8, normalise=True)},
+        | {"own": TrainingSettings(epochs=20, batch_size=8, normalise=True, validate_every=10)},
         baseline="composition",
         learning_rates=(3e-3,),
         seeds=(0, 1),
@@ -199,7 +203,10 @@ SCALES: dict[str, Scale] = {
         | {"md22": Limits(40, 10, 20)}
         | {"md22/AT-AT-CG-CG": Limits(20, 4, 8), "md22/double-walled_nanotube": Limits(20, 4, 8)}
         | {"md22/buckyball-catcher": Limits(40, 4, 8)}  # 5 % of them are two
-        | {"own": Limits(40, 10, 20)},
+        | {"own": Limits(None, 20, 40)},
+        labels=(20, 100),
+        force_models=("schnet",),
+        picoseconds=0.02,
         seconds={
             "schnet": (6e-4, 7e-4),
             "se3_transformer": (5.3e-3, 2.6e-3),
@@ -221,7 +228,7 @@ SCALES: dict[str, Scale] = {
         | {"own": TrainingSettings(epochs=100, batch_size=8, normalise=True, validate_every=10)},
         baseline="composition",
         learning_rates=(3e-4, 1e-3, 3e-3, 1e-2),
-        md22_learning_rates=(3e-4, 1e-3, 3e-3),
+        other_learning_rates={"md22": (3e-4, 1e-3, 3e-3), "own": (1e-3, 3e-3)},
         seeds=(0, 1, 2),
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
         sigma_seeds=2,

@@ -21,9 +21,43 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
+from lib.mini_suite.sampling import normal_modes
+from lib.store import ConformationStore
 from lib.units import EV
 
+LEVEL = "GFN2-xTB"
 BOND = 1.25  # times the sum of covalent radii: farther atoms are not bonded
+
+
+def reference_calculators(level: str) -> dict[str, Calculator]:
+    """The reference that labels of ``level`` come from, by its name, where this project has it; else nothing."""
+    if not level.startswith(LEVEL):
+        return {}
+    from tblite.ase import TBLite
+
+    return {LEVEL: TBLite(method=LEVEL, verbosity=0)}
+
+
+def frame(store: ConformationStore, index: int) -> Atoms:
+    """The conformation ``index`` of ``store`` with its formal charges."""
+    molecule = int(store.molecule_of(np.array([index]))[0])
+    atoms = slice(store.first_atom[molecule], store.first_atom[molecule] + store.n_atoms[molecule])
+    out = Atoms(store.arrays["z"][atoms], positions=store.gather(np.array([index])).positions)
+    out.set_array("formal_charges", np.asarray(store.arrays["charges"][atoms], dtype=np.int64))
+    return out
+
+
+def report(atoms: Atoms) -> dict[str, float]:
+    """Energy (eV) and largest force component (eV/Å) of ``atoms`` and, from an ensemble, their spreads."""
+    found = {
+        "energy (eV)": atoms.get_potential_energy(),
+        "largest force (eV/Å)": float(np.abs(atoms.get_forces()).max()),
+    }
+    if "energy_std" in atoms.calc.results:
+        spread = atoms.calc.results["forces_std"]
+        found |= {"spread of the energy (eV)": atoms.calc.results["energy_std"],
+                  "spread of a force, largest (eV/Å)": float(spread.max())}  # fmt: skip
+    return found
 
 
 def nve(
@@ -33,7 +67,7 @@ def nve(
     rng: np.random.Generator,
     temperature: float = 300.0,
     step: float = 0.5,
-    every: int = 20,
+    rows: int = 500,
 ) -> pd.DataFrame:
     """Newton's equations by velocity Verlet, from velocities drawn at ``temperature``; no thermostat.
 
@@ -44,7 +78,7 @@ def nve(
         rng: draws the velocities; whole translations and rotations are taken out.
         temperature: K.
         step: fs.
-        every: steps from one row to the next.
+        rows: how many are kept, beside the first; fewer where there are fewer steps.
 
     Returns:
         Columns ``time`` (ps), ``total``, ``potential``, ``kinetic`` (kcal/mol), the first row at time 0.
@@ -54,16 +88,16 @@ def nve(
     thermalize_momenta(atoms, temperature_K=temperature, rng=rng)
     Stationary(atoms)
     ZeroRotation(atoms)
-    rows = []
+    steps, kept = round(1000 * picoseconds / step), []
 
     def note() -> None:
         potential, kinetic = atoms.get_potential_energy() * EV, atoms.get_kinetic_energy() * EV
-        rows.append((integrator.get_time() / units.fs / 1000, potential + kinetic, potential, kinetic))
+        kept.append((integrator.get_time() / units.fs / 1000, potential + kinetic, potential, kinetic))
 
     integrator = VelocityVerlet(atoms, step * units.fs)
-    integrator.attach(note, interval=every)
-    integrator.run(round(1000 * picoseconds / step))
-    return pd.DataFrame(rows, columns=["time", "total", "potential", "kinetic"])
+    integrator.attach(note, interval=max(1, steps // rows))
+    integrator.run(steps)
+    return pd.DataFrame(kept, columns=["time", "total", "potential", "kinetic"])
 
 
 def drift(trajectory: pd.DataFrame, atoms: int) -> dict[str, float]:
@@ -78,7 +112,7 @@ def drift(trajectory: pd.DataFrame, atoms: int) -> dict[str, float]:
     return {"drift": float(line[0]), "fluctuation": float((energy - np.polyval(line, trajectory["time"])).std())}
 
 
-def relax(atoms: Atoms, calculator: Calculator, largest: float = 0.01, steps: int = 1000) -> Atoms:
+def relax(atoms: Atoms, calculator: Calculator, largest: float = 0.001, steps: int = 2000) -> Atoms:
     """The nearest minimum: no force component above ``largest`` eV/Å.
 
     Raises:
@@ -94,15 +128,14 @@ def relax(atoms: Atoms, calculator: Calculator, largest: float = 0.01, steps: in
 
 
 def wavenumbers(minimum: Atoms, calculator: Calculator) -> NDArray[np.float64]:
-    """Harmonic wavenumbers (3N - 6,) in cm⁻¹, ascending, imaginary ones negative; rigid motion is left out."""
+    """Harmonic wavenumbers (3N - 6,) in cm⁻¹, ascending, imaginary ones negative; rigid motion is projected out."""
     atoms = minimum.copy()
     atoms.calc = calculator
     with tempfile.TemporaryDirectory() as folder:
         vibrations = Vibrations(atoms, name=str(Path(folder) / "vib"))
         vibrations.run()
-        found = vibrations.get_frequencies()
-    signed = np.where(np.abs(found.imag) > np.abs(found.real), -np.abs(found.imag), found.real)
-    return np.sort(signed[np.argsort(np.abs(signed))][6:])
+        hessian = vibrations.get_vibrations().get_hessian_2d() * EV
+    return np.sort(normal_modes(hessian, atoms.positions, atoms.get_masses())[0])
 
 
 def beyond(atoms: Atoms, b: int, c: int) -> list[int]:
@@ -123,7 +156,11 @@ def beyond(atoms: Atoms, b: int, c: int) -> list[int]:
 
 
 def torsion_scan(
-    atoms: Atoms, calculators: dict[str, Calculator], dihedral: Sequence[int], angles: Sequence[float]
+    atoms: Atoms,
+    calculators: dict[str, Calculator],
+    dihedral: Sequence[int],
+    moved: Sequence[int],
+    angles: Sequence[float],
 ) -> pd.DataFrame:
     """Energies along a rigid turn about the middle bond of ``dihedral``, kcal/mol above the lowest of each calculator.
 
@@ -131,15 +168,13 @@ def torsion_scan(
         atoms: where it starts.
         calculators: by name.
         dihedral: four atoms a-b-c-d.
+        moved: the atoms that turn, those `beyond` the bond b-c.
         angles: of the dihedral, degrees.
 
     Returns:
         A column ``angle``, and one a calculator.
-
-    Raises:
-        ValueError: the bond b-c is in a ring, or none.
     """
-    moved, rows = beyond(atoms, dihedral[1], dihedral[2]), []
+    rows = []
     for angle in angles:
         turned = atoms.copy()
         turned.set_dihedral(*dihedral, angle, indices=moved)

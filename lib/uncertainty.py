@@ -44,7 +44,9 @@ def binned(errors: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
     """
     rows = []
     for kind, group in errors.groupby("kind"):
-        for part in np.array_split(group.sort_values("spread"), min(bins, len(group))):
+        ordered = group.sort_values("spread")
+        for where in np.array_split(np.arange(len(group)), min(bins, len(group))):
+            part = ordered.iloc[where]
             rows.append({"kind": kind, "spread": np.sqrt((part["spread"] ** 2).mean()),
                          "rmse": np.sqrt((part["error"] ** 2).mean()), "number": len(part)})  # fmt: skip
     return pd.DataFrame(rows)

@@ -26,7 +26,7 @@ def test_every_cell_of_every_scale_has_its_settings(name):
         cells = cells_of(scale)
         assert cells, item
         for cell in cells:
-            for config in comparison.chosen(replace(scale, learning_rates=(1e-3,), md22_learning_rates=()), cell):
+            for config in comparison.chosen(replace(scale, learning_rates=(1e-3,), other_learning_rates={}), cell):
                 assert config.share == cell.share
                 assert (config.pretrained is not None) == cell.pretrained
                 assert not cell.pretrained or config.pretrained.sigma == cell.sigma

@@ -1,0 +1,83 @@
+"""What notebook 10 asks of potentials with forces: is the energy kept in dynamics, is the ensemble's spread honest.
+
+A start from pre-trained layers, energies and forces in the loss; with the paper's cutoff, where energies may jump, and
+with the smooth one (`Scale.for_dynamics`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from ase import Atoms
+
+from lib import simulation
+from lib.calculator import PotentialCalculator
+from lib.comparison import chosen
+from lib.datasets import find, open_store
+from lib.matrix import Cell
+from lib.potentials import Potential
+from lib.results import Result
+from lib.runs import run_all
+from lib.scales import Scale
+from lib.uncertainty import evaluate_on
+
+SHARP, SMOOTH = "sharp cutoff", "smooth cutoff"
+
+
+def sharp_and_smooth(
+    scale: Scale, model: str, data: str, force_weight: float, seeds: Sequence[int] | None, workers: int | None = None
+) -> dict[str, list[Result]]:
+    """Runs of ``model`` on ``data`` with forces, pre-trained, with their weights: of the first seed with the paper's
+    cutoff, of all ``seeds`` with the smooth one. Both have the learning rate that was chosen for the paper's.
+    """
+    sharp = chosen(scale, Cell(model, data, True, force_weight=force_weight), seeds)
+    rate, smooth = sharp[0].training.learning_rate, scale.for_dynamics()
+    configs = {
+        SHARP: sharp[:1],
+        SMOOTH: [smooth.finetune(model, data, True, rate, c.seed, force_weight=force_weight) for c in sharp],
+    }
+    return {name: run_all(group, workers, name, weights=True) for name, group in configs.items()}
+
+
+def run_nve(
+    scale: Scale,
+    runs: Mapping[str, Sequence[Result]],
+    data: str,
+    picoseconds: float | None = None,
+    temperature: float = 300.0,
+    step: float = 0.5,
+) -> tuple[dict[str, pd.DataFrame], Atoms]:
+    """`simulation.nve` with the first run of each name, and with half the ``step`` (fs) for the last.
+
+    All start from the first test conformation with the same velocities, and last ``picoseconds`` (None: the scale's).
+
+    Returns:
+        The trajectories by name, and where they start.
+    """
+    calculators = {name: PotentialCalculator.from_weights(group[0].weights().path) for name, group in runs.items()}
+    last = list(calculators)[-1]
+    first = int(runs[last][0].test_errors()["index"][0])
+    start = simulation.frame(open_store(find(f"{scale.suite}/{data}")), first)
+    time = scale.picoseconds if picoseconds is None else picoseconds
+    plans = [(name, each, step) for name, each in calculators.items()]
+    plans.append((f"{last}, half the step", calculators[last], step / 2))
+    return {
+        name: simulation.nve(start, each, time, np.random.default_rng(0), temperature, dt) for name, each, dt in plans
+    }, start
+
+
+def kept(trajectories: Mapping[str, pd.DataFrame], atoms: int) -> pd.DataFrame:
+    """Drift (meV/atom/ps) and fluctuation (meV/atom) of the total energy of each trajectory, and how long it lasts."""
+    return pd.DataFrame(
+        {"potential": name, "picoseconds": rows["time"].iloc[-1], **simulation.drift(rows, atoms)}
+        for name, rows in trajectories.items()
+    )
+
+
+def ensemble_errors(scale: Scale, results: Sequence[Result], data: str) -> pd.DataFrame:
+    """`uncertainty.evaluate_on` of the ensemble of ``results`` on the test conformations of the first.
+
+    On ISO17 these are of molecules that no seed has seen in fine-tuning.
+    """
+    potential = Potential.load([result.weights().path for result in results])
+    return evaluate_on(potential, open_store(find(f"{scale.suite}/{data}")), results[0].test_errors()["index"])

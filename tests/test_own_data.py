@@ -1,0 +1,202 @@
+"""A user's own molecules: what inspection finds in spoilt files, the commands, and the learning curve."""
+
+import numpy as np
+import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read, write
+
+from lib import own_data
+from lib.__main__ import main
+from lib.calculator import PotentialCalculator
+from lib.datasets import open_store
+from lib.inspection import ERROR, WARNING, agreement, inspect_store, refuse_errors
+from lib.paths import DATA
+from lib.runs import run_all
+from lib.units import BOHR, EV, HARTREE
+
+FILE = DATA / "mini" / "example" / "methyl-salicylate.xyz"
+WEIGHTS = "schnet-smoke-dynamics"
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return read(FILE, ":120")
+
+
+def spoilt(path, frames, change):
+    """``frames`` with ``change(k, positions, energy, forces)`` in their place, written to ``path``."""
+    out = []
+    for k, atoms in enumerate(frames):
+        x, e, f = change(k, atoms.positions.copy(), atoms.get_potential_energy(), atoms.get_forces())
+        copy = atoms.copy()
+        copy.positions = x
+        copy.calc = SinglePointCalculator(copy, energy=e, forces=f)
+        out.append(copy)
+    write(path, out, format="extxyz")
+    return path
+
+
+def found(path, **options):
+    return inspect_store(open_store(own_data.own_dataset(path, **{"energy_unit": "eV"} | options)))
+
+
+def test_the_example_has_no_errors():
+    findings = found(FILE)
+    refuse_errors(findings)
+    assert [f.severity for f in findings] == [WARNING]  # one frame of high energy
+    assert "frame 24" in findings[0].text
+
+
+SPOILT = {
+    "mixed with Hartree": (lambda k, x, e, f: (x, e if k % 7 else e / (HARTREE / EV), f), ERROR, "Hartree and eV"),
+    "mixed with kcal/mol": (lambda k, x, e, f: (x, e if k != 9 else e * EV, f), ERROR, "frame 9 are 23.06 times"),
+    "gradients": (lambda k, x, e, f: (x, e, -f), ERROR, "sign of gradients"),
+    "forces in Hartree": (lambda k, x, e, f: (x, e, f * EV / HARTREE), ERROR, "different units"),
+    "forces in kcal/mol": (lambda k, x, e, f: (x, e, f * EV), ERROR, "eV and kcal/mol"),
+    "forces per bohr": (lambda k, x, e, f: (x, e, f * BOHR), WARNING, "Å and bohr"),
+    "forces of other frames": (lambda k, x, e, f: (x, e, np.roll(f, 5, 0)), WARNING, "do not belong together"),
+    "lengths in bohr": (lambda k, x, e, f: (x / BOHR, e, f), WARNING, "Å and bohr"),
+    "lengths in nm": (lambda k, x, e, f: (x / 10, e, f), ERROR, "length unit"),
+    "an overlap": (lambda k, x, e, f: (np.vstack([x[:-1], x[:1] + 0.1]) if k == 3 else x, e, f), ERROR, "frame 3: "),
+    "constant": (lambda k, x, e, f: (x, -900.0, f), ERROR, "all energies are the same"),
+    "an outlier": (lambda k, x, e, f: (x, e + 20 * (k == 5), f), WARNING, "(frames 5, 24; the farthest by 4"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_what_is_wrong_is_found(name, frames, tmp_path):
+    change, severity, word = SPOILT[name]
+    findings = found(spoilt(tmp_path / "spoilt.xyz", frames, change))
+    assert any(word in f.text and f.severity == severity for f in findings), findings
+    if severity == ERROR:
+        with pytest.raises(ValueError, match=word.replace("(", r"\(")):
+            refuse_errors(findings)
+
+
+def test_duplicates_are_found(frames, tmp_path):
+    write(tmp_path / "twice.xyz", [*frames, frames[4], frames[4], frames[7]], format="extxyz")
+    (text,) = [f.text for f in found(tmp_path / "twice.xyz") if "repeat" in f.text]
+    assert "3 frames repeat earlier ones, most often 3 times (frames 120, 121, 122)" in text
+
+
+def test_a_wrong_unit_is_suspected(frames, tmp_path):
+    texts = [f.text for f in found(FILE, energy_unit="Hartree")]
+    assert any("is the unit right" in text and "Hartree and eV" in text for text in texts)
+    texts = [f.text for f in found(FILE, energy_unit="kJ/mol")]
+    assert any("is the unit right" in text and "eV and kJ/mol" in text for text in texts)
+
+
+@pytest.mark.parametrize(("count", "severity", "word"), [(1, ERROR, "1 frame: "), (2, ERROR, "2 frames"),
+                                                         (10, WARNING, "10 frames only")])  # fmt: skip
+def test_few_frames(frames, tmp_path, count, severity, word):
+    write(tmp_path / "few.xyz", frames[:count], format="extxyz")
+    assert any(f.severity == severity and word in f.text for f in found(tmp_path / "few.xyz"))
+
+
+def test_agreement_is_exact_for_springs():
+    """Springs between all atoms, frames turned and moved at random: slope and correlation 1, gradients -1."""
+    rng = np.random.default_rng(0)
+    base = 2 * rng.normal(size=(6, 3))
+    x = base + 0.02 * rng.normal(size=(50, 6, 3))
+    i, j = np.triu_indices(6, 1)
+    delta, rest = x[:, i] - x[:, j], np.linalg.norm(base[i] - base[j], axis=1)
+    length = np.linalg.norm(delta, axis=2)
+    energy, forces = 50.0 * ((length - rest) ** 2).sum(1), np.zeros_like(x)
+    pull = -100.0 * ((length - rest) / length)[:, :, None] * delta
+    for k in range(len(i)):
+        forces[:, i[k]] += pull[:, k]
+        forces[:, j[k]] -= pull[:, k]
+    turns = np.linalg.qr(rng.normal(size=(50, 3, 3)))[0]
+    turns *= np.linalg.det(turns)[:, None, None]
+    x, forces = x @ turns + rng.normal(size=(50, 1, 3)), forces @ turns
+    pairs, slope, correlation = agreement(energy, x, forces)
+    assert pairs == 200
+    assert slope == pytest.approx(1.0, abs=0.01)
+    assert correlation > 0.999
+    assert agreement(energy, x, -forces)[1] == pytest.approx(-slope)
+
+
+def test_commands_from_file_to_calculator(frames, tmp_path, capsys):
+    write(tmp_path / "my.xyz", frames, format="extxyz")
+    own = ["finetune", "--data", str(tmp_path / "my.xyz"), "--energy-unit", "eV", "--weights", WEIGHTS]
+    assert main([*own, "--output", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert f"python -m lib pretrain --weights {WEIGHTS} --seed 0" in said
+    assert main(["pretrain", "--weights", WEIGHTS]) == 0
+    assert "validation denoising error" in capsys.readouterr().out
+    assert main([*own, "--output", str(tmp_path), "--labels", "40", "--seeds", "0", "1", "--workers", "1"]) == 0
+    said = capsys.readouterr().out
+    paths = sorted(tmp_path.glob("*.safetensors"))
+    assert [str(path) in said for path in paths] == [True, True]
+    (answer,) = PotentialCalculator.from_weights(paths).evaluate(frames[:1])
+    assert abs(answer["energy"] - frames[0].get_potential_energy()) < 2.0
+    assert answer["energy_std"] > 0
+    for wrong, word in (
+        (["--labels", "100"], "my has 96 training conformations"),
+        (["--energy-key", "e_tot"], "no energy 'e_tot' among ['energy', 'forces', 'level']"),
+        (["--energy-unit", "kcal"], "unknown energy unit 'kcal'"),
+        (["--weights", "egnn"], "no pre-trained weights 'egnn': choose from"),
+        (["--length-unit", "bohr"], "the length unit is another one"),
+    ):
+        assert main([*own, *wrong]) == 1, wrong
+        assert word in capsys.readouterr().err
+
+
+def test_check_trains_nothing(tmp_path, capsys):
+    path = tmp_path / "one.xyz"
+    write(path, read(FILE, ":1"), format="extxyz")
+    assert main(["finetune", "--data", str(path), "--energy-unit", "eV", "--check"]) == 1
+    assert "1 frame: nothing can be learnt" in capsys.readouterr().err
+    assert main(["finetune", "--data", str(FILE), "--energy-unit", "eV", "--check"]) == 0
+    assert "576 conformations with forces" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("change", "word"), [
+    (lambda atoms: atoms.set_pbc(True), "the cell is periodic"),
+    (lambda atoms: atoms.symbols.__setitem__(0, "Si"), "atomic number 14 (Si)"),
+    (lambda atoms: atoms.positions.__setitem__(0, np.nan), "not finite"),
+])  # fmt: skip
+def test_atoms_that_cannot_be_learnt(frames, tmp_path, capsys, change, word):
+    spoilt_frames = [atoms.copy() for atoms in frames[:25]]
+    for atoms, old in zip(spoilt_frames, frames, strict=False):
+        atoms.calc = old.calc
+        change(atoms)
+    write(tmp_path / "bad.xyz", spoilt_frames, format="extxyz")
+    assert main(["finetune", "--data", str(tmp_path / "bad.xyz"), "--energy-unit", "eV", "--check"]) == 1
+    assert word in capsys.readouterr().err
+
+
+def test_missing_and_empty_files(tmp_path, capsys):
+    (tmp_path / "empty.xyz").touch()
+    for name, word in (("empty.xyz", "the file is empty"), ("nothing.xyz", "is not there")):
+        assert main(["finetune", "--data", str(tmp_path / name), "--energy-unit", "eV", "--check"]) == 1
+        assert word in capsys.readouterr().err
+
+
+def test_pretraining_on_unlabelled_conformations(frames, tmp_path):
+    bare = [atoms.copy() for atoms in frames[:60]]  # copies have no energies
+    write(tmp_path / "bare.xyz", bare, format="extxyz")
+    there = own_data.unlabelled_dataset(tmp_path / "bare.xyz")
+    source = own_data.pretrain_on(WEIGHTS, there, 0)
+    (pretrained,) = run_all([source], 1)
+    assert pretrained.metrics["validation_denoising_error"] < 2.0
+    labelled = own_data.own_dataset(FILE, "eV", level="GFN2-xTB")
+    (tuned,) = run_all([own_data.fine_tune(WEIGHTS, labelled, source, 3e-3, 0, 40, 10.0)], 1)
+    assert tuned.about["config"]["pretrained"]["task"] == "denoising"
+    with pytest.raises(ValueError, match="do not vary"):  # energies that are not there teach nothing
+        run_all([own_data.fine_tune(WEIGHTS, there, None, 3e-3, 0, 20)], 1)
+
+
+def test_learning_curve_and_the_better_arm(tmp_path):
+    dataset = own_data.own_dataset(FILE, "eV", level="GFN2-xTB")
+    scale, model = own_data.weights_names()[WEIGHTS]
+    results = own_data.run_curve(WEIGHTS, dataset, scale.pretrain(model, 0), [20, 100], [0, 1], [3e-3], 1)
+    assert set(results) == {(n, arm) for n in (20, 100) for arm in (False, True)}
+    table = own_data.learning_curve(results, "methyl salicylate")
+    assert set(table["metric"]) == {"rmse", "mae", "force_rmse", "force_mae"}
+    rows = table[(table["metric"] == "force_mae") & (table["pretrained"] == "no")].set_index("labels")["value"]
+    assert rows[100] < rows[20]  # more labels, smaller error
+    direct = np.mean([r.metrics["test_force_mae"] for r in results[20, False]])
+    assert rows[20] == pytest.approx(direct, rel=1e-6)
+    scores = {arm: np.mean([r.metrics["validation_loss"] for r in results[100, arm]]) for arm in (False, True)}
+    assert own_data.best_arm(results) == results[100, min(scores, key=scores.get)]
