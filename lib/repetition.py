@@ -1,0 +1,47 @@
+"""Some runs trained again on this machine and held against what is recorded of them.
+
+On the machine that made the record they come out equal to the bit. Elsewhere rounding differs, and training carries the
+difference on: `TOLERANCE` allows for that.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lib.comparison import chosen
+from lib.matrix import Cell
+from lib.models import MODELS
+from lib.results import find_record
+from lib.runs import run_here
+from lib.scales import Scale
+from lib.training import SHOWN, Execution
+
+TOLERANCE = 10.0  # per cent of a recorded error
+METRICS = ("test_rmse", "test_mae")
+
+
+def repeat(scale: Scale, cells: Sequence[Cell], seed: int, execution: Execution = SHOWN) -> pd.DataFrame:
+    """Train ``cells`` of ``seed`` here, unless that was done before, whatever is recorded.
+
+    Returns:
+        A row a metric of each cell: ``recorded`` and ``here`` (kcal/mol), ``difference`` (per cent of the record) and
+        ``agrees``: yes, no, or that there is no record.
+    """
+    rows = []
+    for cell in cells:
+        (config,) = chosen(scale, cell, [seed])
+        record, here = find_record(config.key()), run_here(config, execution)
+        for metric in METRICS:
+            before, now = record.metrics[metric] if record else float("nan"), here.metrics[metric]
+            off = 100 * (now / before - 1)
+            rows.append({
+                "model": MODELS[cell.model].label, "dataset": scale.data_label(cell.data.split("/")[0]),
+                "pretrained": "yes" if cell.pretrained else "no", "metric": metric, "recorded": before, "here": now,
+                "difference": off, "agrees": verdict(off) if record else "no record", "seed": seed,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def verdict(difference: float) -> str:
+    """Whether a ``difference`` (per cent) is within `TOLERANCE`."""
+    return "yes" if abs(difference) <= TOLERANCE else "no"
