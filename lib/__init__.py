@@ -7,6 +7,8 @@ Wang, Xu, Li, Barati Farimani 2023, https://doi.org/10.1021/acs.jctc.3c00289. Th
           noising (pre-training only) ── loading ───────────┴──> Batch (batches) ──> models ──> Prediction
                                                                                         │
           tables, figures <── statistics <── runs: RunConfig -> Result <── training <── tasks
+                                                          │
+              simulation, uncertainty <── calculator <── potentials (weights)
 
 Inside, lengths are Å and energies kcal/mol (`units`); atoms are one of the types of `elements`; the energies of free
 atoms belong to a level of theory (`levels`). Importing the package does nothing.

@@ -1,7 +1,8 @@
 """Some runs trained again on this machine and held against what is recorded of them.
 
 On the machine that made the record they come out equal to the bit. Elsewhere rounding differs, and training carries the
-difference on: `TOLERANCE` allows for that.
+difference on: `TOLERANCE` allows for that. (EGNN on mini ANI-1x at laptop scale, every initial weight changed by a
+millionth of itself: test MAE 1.4 and 3.5 % off from scratch in two draws, 0.001 % pre-trained in one.)
 """
 
 from collections.abc import Sequence
