@@ -43,6 +43,7 @@ UNITS = {
     "test_known_force_rmse": "kcal/mol/angstrom",
     "test_known_force_mae": "kcal/mol/angstrom",
 }
+DIVERGED = 10.0  # σ²: ten times worse than predicting no noise at all
 MEASURED = 512  # conformations, for `InputNorm`
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and what else is to be said
 
@@ -108,7 +109,11 @@ def _facts(
 
 
 def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weights | None = None) -> Outcome:
-    """Pre-train: metrics are the validation denoising error and the part of the noise that is rigid motion."""
+    """Pre-train: metrics are the validation denoising error and the part of the noise that is rigid motion.
+
+    Raises:
+        RuntimeError: training diverged; nothing is stored, so that nothing is fine-tuned from it.
+    """
     model = _initial_model(config, execution)
     found = splits(config)
     data = {k: ConformationBatches(v, config.settings.cutoff, config.sigma) for k, v in select(config, found).items()}
@@ -117,6 +122,10 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     fitted = fit(task, _loader(config, data["train"], execution.accumulate), validation, folder, execution)
     if not is_first_process():
         return {}, {}
+    if not task.history[task.monitor][-1] < DIVERGED:
+        errors = ", ".join(f"{error:.3g}" for error in task.history[task.monitor])
+        raise RuntimeError(f"pre-training of {config.model}, seed {config.seed}, diverged, denoising errors by epoch "
+                           f"{errors}: lower learning_rate = {config.training.learning_rate} or set clip")  # fmt: skip
     (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
     save_weights(folder / "weights.safetensors", config.model, model, task="denoising", sigma=config.sigma)
     metrics = {

@@ -31,7 +31,9 @@ def training_table(scale: Scale) -> pd.DataFrame:
     shown = [f.name for f in fields(TrainingSettings)]
     table = pd.DataFrame([{"run": kind, **{n: asdict(s)[n] for n in shown}} for kind, s in kinds.items()])
     rates = ", ".join(f"{rate:g}" for rate in scale.learning_rates)
-    table["learning_rate"] = [f"{scale.pretraining.learning_rate:g}", *[rates] * (len(table) - 1)]
+    others = [f"; {MODELS[model].label} {rate:g}" for model, rate in scale.pretraining_rates.items()]
+    first = f"{scale.pretraining.learning_rate:g}{''.join(others)}"
+    table["learning_rate"] = [first, *[rates] * (len(table) - 1)]
     return table.set_index("run")
 
 

@@ -166,6 +166,16 @@ def test_failed_run_is_no_result(finetuning, monkeypatch):
     assert np.isfinite(run(config, QUIET).metrics["test_mae"])
 
 
+def test_a_pretraining_that_diverged_is_no_result(pretraining):
+    settings = make_settings("schnet", {"hidden_channels": 8, "num_filters": 8, "num_interactions": 2})
+    training = replace(TRAINING, learning_rate=1e2, warmup=0.0)
+    wild = replace(pretraining, model="schnet", settings=settings, training=training)
+    with pytest.raises(RuntimeError, match=r"schnet, seed 0, diverged.*lower learning_rate = 100"):
+        run(wild, QUIET)
+    assert stored(wild) is None
+    assert not list(RUNS.glob(f"{wild.key()}/*"))
+
+
 def test_denoising_history_and_rigid_part(pretraining):
     result = run(replace(pretraining, seed=4), QUIET)
     assert result.history()["epoch"] == [1, 2]
@@ -212,7 +222,8 @@ def test_unknown_scale_and_data_set():
 @pytest.mark.parametrize("name", list(SCALES))
 def test_every_shipped_setting_makes_a_config(name):
     scale = SCALES[name]
-    for data_set, model in product(scale.finetuning, MODELS):
+    own = {"own": DataSet("own/any", "own", "any.xyz")}
+    for data_set, model in product([own.get(kind, kind) for kind in scale.finetuning], MODELS):
         config = scale.finetune(model, data_set, True, scale.learning_rates[0], scale.seeds[0])
         assert config.pretrained.sigma == 0.2
         assert len(config.pretrained.data) == 2
