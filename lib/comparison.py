@@ -97,7 +97,7 @@ def choose_rate(scale: Scale, cell: Cell) -> float:
     found = [stored(config) for config in _candidates(scale, cell)]
     if not found or any(result is None for result in found):
         return scale.rates_of(cell.data)[0]
-    scores = [result.metrics["validation_loss" if cell.force_weight else "validation_rmse"] for result in found]
+    scores = [result.validation for result in found]
     return scale.rates_of(cell.data)[scores.index(min(scores))]
 
 

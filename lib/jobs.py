@@ -169,7 +169,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     target["types"] = np.flatnonzero(data["train"].compositions().any(0)).tolist()  # what training has met
     save_weights(folder / "weights.safetensors", config.model, model, task="energy", target=target)
     tests = {part: batches for part, batches in data.items() if part.startswith("test")}
-    best = int(np.nanargmin(task.history[task.monitor]))
+    best = int(np.argmin(np.nan_to_num(task.history[task.monitor], nan=np.inf)))
     shown = {task.monitor, "validation_rmse", *(["validation_force_rmse"] if forces else [])}
     metrics, predictions = {name: task.history[name][best] for name in sorted(shown)}, []
     for part, batches in tests.items():

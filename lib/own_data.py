@@ -123,20 +123,15 @@ def default_force_weight(dataset: DataSet) -> float | None:
 
 def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> float:
     """The learning rate of the one of ``configs`` that validates best; test data decide nothing."""
-    scores = [validation(result) for result in run_all(configs, workers, "learning rates")]
+    scores = [result.validation for result in run_all(configs, workers, "learning rates")]
     return configs[scores.index(min(scores))].training.learning_rate
-
-
-def validation(result: Result) -> float:
-    """What decides between runs: the validation loss where forces are learnt, else the validation RMSE."""
-    return result.metrics.get("validation_loss", result.metrics["validation_rmse"])
 
 
 def best_arm(results: Mapping[tuple[int, bool], Sequence[Result]]) -> list[Result]:
     """The runs with most labels of the arm that validates better, mean over seeds."""
     most = max(labels for labels, _ in results)
     arms = [results[most, pretrained] for pretrained in (False, True)]
-    return min(arms, key=lambda runs: sum(validation(r) for r in runs))
+    return min(arms, key=lambda runs: sum(r.validation for r in runs))
 
 
 def run_curve(

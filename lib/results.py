@@ -92,6 +92,14 @@ class Result:
             return json.loads(self.path.read_text(encoding="utf-8"))["history"]
         return json.loads((self.path / "history.json").read_text(encoding="utf-8"))
 
+    @property
+    def validation(self) -> float:
+        """What decides between energy runs: the validation loss where forces are learnt, else the validation RMSE
+        (kcal/mol); infinite where training diverged.
+        """
+        value = self.metrics.get("validation_loss", self.metrics["validation_rmse"])
+        return value if np.isfinite(value) else np.inf
+
     def has_weights(self) -> bool:
         """Whether `weights` finds a file."""
         return self._weights_file().exists()

@@ -1,6 +1,7 @@
 """Records, upkeep of the run store, and weights for others."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from lib.config import RunConfig
 from lib.datasets import DataSet
 from lib.errors import DataError
 from lib.models import make_settings
+from lib.results import Result
 from lib.runs import run, stored
 from lib.settings import TrainingSettings
 from lib.training import QUIET
@@ -158,3 +160,15 @@ def test_a_flipped_bit_is_seen(configs, tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match="checksum"):
         load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"validation_rmse": 3.0}, 3.0),
+        ({"validation_rmse": 3.0, "validation_loss": 0.5}, 0.5),
+        ({"validation_rmse": float("nan")}, float("inf")),
+    ],
+)
+def test_what_decides_between_runs(metrics, expected):
+    assert Result("key", Path(), metrics, {}).validation == expected
