@@ -1,7 +1,6 @@
 """A trained potential as an ASE calculator: energies in eV, forces in eV/Å, with their spread where it is an ensemble.
 
-https://wiki.fysik.dtu.dk/ase/ase/calculators/calculators.html. Formal charges come from the per-atom array
-``formal_charges`` of the atoms, or from their initial charges; without either they are 0.
+https://wiki.fysik.dtu.dk/ase/ase/calculators/calculators.html. Atom types come from elements and `formal_charges`.
 """
 
 from collections.abc import Sequence
@@ -15,11 +14,10 @@ from ase.calculators.calculator import Calculator, InputError, all_changes
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from lib.elements import atom_types
+from lib.elements import CLOSEST, atom_types
+from lib.formal_charges import formal_charges
 from lib.potentials import Potential
 from lib.units import EV
-
-CLOSEST = 0.3  # Å; closer atoms are a mistake of the input, H2's bond is 0.74 Å long
 
 
 class PotentialCalculator(Calculator):
@@ -95,14 +93,8 @@ def types_of(atoms: Atoms) -> NDArray[np.int64]:
     Raises:
         InputError: charges that are no whole numbers, or a pair of element and charge outside the vocabulary.
     """
-    charges = atoms.arrays.get("formal_charges", atoms.get_initial_charges())
-    whole = np.rint(charges)
-    if not np.allclose(charges, whole, atol=1e-6):
-        k = int(np.argmax(np.abs(charges - whole)))
-        raise InputError(f"atom {k}: charge {charges[k]} is not a formal charge: give whole numbers in the array "
-                         "'formal_charges' (partial charges are of no use here)")  # fmt: skip
     try:
-        return atom_types(atoms.numbers, whole.astype(np.int64))
+        return atom_types(atoms.numbers, formal_charges(atoms))
     except ValueError as error:
         raise InputError(str(error)) from error
 

@@ -14,6 +14,8 @@ ATOM_TYPES: tuple[tuple[str, int], ...] = (
     ("O", -1), ("O", 0), ("O", 1), ("P", 0), ("P", 1), ("S", -1), ("S", 0), ("S", 1),
 )  # fmt: skip
 
+CLOSEST = 0.3  # Å; closer atoms are a mistake of the input, H2's bond is 0.74 Å long
+
 _HIGHEST_CHARGE = 8
 _TYPE_OF = np.full((len(chemical_symbols), 2 * _HIGHEST_CHARGE + 1), -1, dtype=np.int64)
 for _index, (_symbol, _charge) in enumerate(ATOM_TYPES):

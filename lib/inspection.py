@@ -13,14 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from ase.data import covalent_radii
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
+from lib.elements import CLOSEST
 from lib.store import ConformationStore
 from lib.units import BOHR, EV, HARTREE, KILOJOULE
 
-CLOSEST = 0.3  # Å; H2's bond is 0.74 Å long
-BONDS = (0.7, 3.0)  # Å, where the median distance of atoms to their nearest neighbour may lie
+BONDS = (0.75, 1.5)  # times the sum of covalent radii, where the median distance to an atom's nearest may lie
 SPREAD = (0.06, 6.0)  # kcal/mol: energies' standard deviation over sqrt(3N - 6); 0.4 per mode at 300 K, 2 at 1500 K
 FEW = 20  # frames: fewer teach hardly anything
 SAME = 1e-12  # relative: energies that differ by less do not differ
@@ -29,6 +30,8 @@ FACTORS = {"Hartree and eV": HARTREE / EV, "Hartree and kcal/mol": HARTREE, "eV 
            "kcal/mol and kJ/mol": 1 / KILOJOULE, "eV and kJ/mol": EV / KILOJOULE,
            "Hartree and kJ/mol": HARTREE / KILOJOULE}  # fmt: skip
 ALIKE = 0.04  # relative difference to a factor at which it is suspected
+ALIKE_ENOUGH = 1.1  # largest over smallest of energies in one unit, of one molecule, far from zero
+GAP = 8.0  # times apart: energies an atom of molecules in one unit are nearer
 FRAMES = 200  # of a molecule, in which distances and forces are looked at
 SIMILAR = 0.6  # Å: the farthest that an atom moves between similar frames
 ENOUGH = 8  # pairs of similar frames
@@ -50,12 +53,15 @@ class Finding:
 
 def inspect_store(store: ConformationStore) -> list[Finding]:
     """What is wrong or odd in ``store``, errors first; nothing found is an empty list."""
-    found = []
+    found, bonds = [], []
     for k, name in enumerate(store.names):
         energy, x, _ = _frames_of(store, k)
-        checks = [*_number(len(x)), *_geometry(x), *_duplicates(x), *_energies(energy, x.shape[1])]
+        z = np.asarray(store.arrays["z"][store.first_atom[k] : store.first_atom[k] + store.n_atoms[k]])
+        bonds.append(_nearest(x[:FRAMES], z))
+        checks = [*_overlaps(x), *_duplicates(x), *_energies(energy, x.shape[1])]
         found += [Finding(severity, name, text) for severity, text in checks]
-    found += [Finding(severity, "all", text) for severity, text in _forces(store)]
+    whole = [*_numbers(store), *_lengths(np.array(bonds), store.n_atoms), *_units_of_molecules(store), *_forces(store)]
+    found += [Finding(severity, "all", text) for severity, text in whole]
     return sorted(found, key=lambda f: f.severity != ERROR)
 
 
@@ -87,35 +93,54 @@ def refuse_errors(findings: list[Finding]) -> None:
 Checks = list[tuple[str, str]]
 
 
-def _number(frames: int) -> Checks:
-    if frames < 3:
-        return [(ERROR, f"{frames} frame{'s' * (frames > 1)}: nothing can be learnt and tested; give at least {FEW}")]
-    if frames < FEW:
-        return [(WARNING, f"{frames} frames only: expect little, and wide error bars")]
-    return []
+def _numbers(store: ConformationStore) -> Checks:
+    """Too few frames to learn from."""
+    total, single = len(store), int((store.n_conformations < 3).sum())
+    if total < 3:
+        return [(ERROR, f"{total} frame{'s' * (total > 1)}: nothing can be learnt and tested; give at least {FEW}")]
+    out = [(WARNING, f"{total} frames only: expect little, and wide error bars")] if total < FEW else []
+    if single and len(store.names) > 1:
+        out.append((WARNING, f"{single} of {len(store.names)} molecules have one or two frames: whether they are in "
+                             "training or in test is drawn by lot"))  # fmt: skip
+    return out
 
 
-def _geometry(x: Array) -> Checks:
-    """Atoms on top of one another, and lengths in another unit; ``x`` (M, N, 3) Å."""
+def _nearest(x: Array, z: NDArray[np.integer]) -> float:
+    """Median distance of atoms to their nearest neighbour, in sums of covalent radii; NaN for an atom alone.
+
+    Args:
+        x: (M, N, 3) Å.
+        z: (N,) atomic numbers.
+    """
+    if len(z) < 2:
+        return np.nan
+    i, j = np.triu_indices(len(z), 1)
+    reach = covalent_radii[z][i] + covalent_radii[z][j]
+    nearest = []
+    for frame in x:
+        square = np.full((len(z), len(z)), np.inf)
+        square[i, j] = square[j, i] = pdist(frame) / reach
+        nearest.append(square.min(0))
+    return float(np.median(nearest))
+
+
+def _lengths(bonds: Array, atoms: NDArray[np.integer]) -> Checks:
+    """Lengths in another unit, from `_nearest` of each molecule; ions and atoms in pairs prove nothing."""
+    bonded = bonds[(atoms > 2) & ~np.isnan(bonds)]
+    some = bonded if len(bonded) else bonds[~np.isnan(bonds)]
+    if not len(some) or BONDS[0] < np.median(some) < BONDS[1]:
+        return []
+    text = (f"atoms are typically {np.median(some):.2f} times the sum of covalent radii from their nearest neighbour: "
+            "the length unit seems to be another one; name it with length_unit (angstrom or bohr)")  # fmt: skip
+    return [(ERROR if len(bonded) else WARNING, text)]
+
+
+def _overlaps(x: Array) -> Checks:
+    """Atoms on top of one another; ``x`` (M, N, 3) Å."""
     if x.shape[1] < 2:
         return []
-    nearest, out = [], []
-    overlaps = []
-    for k, frame in enumerate(x):
-        distance = pdist(frame)
-        if distance.min() < CLOSEST:
-            overlaps.append(k)
-        if k < FRAMES:
-            square = np.full((len(frame), len(frame)), np.inf)
-            square[np.triu_indices(len(frame), 1)] = distance
-            nearest.append(np.minimum(square.min(0), square.min(1)))
-    typical = float(np.median(nearest))
-    if not BONDS[0] < typical < BONDS[1]:
-        out.append((ERROR, f"the typical distance of an atom to its nearest neighbour is {typical:.2f} Å: the length "
-                           "unit is another one; name it with length_unit (angstrom or bohr)"))  # fmt: skip
-    elif overlaps:
-        out.append((ERROR, f"atoms closer than {CLOSEST} Å in {_frames(overlaps)}: remove them"))
-    return out
+    found = [k for k, frame in enumerate(x) if pdist(frame).min() < CLOSEST]
+    return [(ERROR, f"atoms closer than {CLOSEST} Å in {_frames(found)}: remove them")] if found else []
 
 
 def _duplicates(x: Array) -> Checks:
@@ -132,24 +157,18 @@ def _energies(energy: Array, atoms: int) -> Checks:
     """Several units in one molecule, another unit in all, outliers; ``energy`` (M,) kcal/mol."""
     if len(energy) < 3:
         return []
+    if atoms < 2:
+        return []
+    if mixed := _mixed(energy):
+        return [mixed]
     middle = float(np.median(energy))
     deviation = np.abs(energy - middle)
     typical = float(np.median(deviation))
-    mixed = {}
-    for k, value in enumerate(energy if abs(middle) > 20 * typical else []):  # total energies, far from zero
-        for name, factor in FACTORS.items():
-            for ratio in (factor, 1 / factor):
-                if abs(value / middle / ratio - 1) < ALIKE:
-                    mixed.setdefault((name, ratio), []).append(k)
-    if mixed:
-        (name, ratio), frames = max(mixed.items(), key=lambda item: len(item[1]))
-        return [(ERROR, f"energies of {_frames(frames)} are {ratio:.4g} times the others: {name} seem to be mixed; "
-                        "bring all frames to one unit")]  # fmt: skip
     modes = np.sqrt(max(3 * atoms - 6, 1))
     out, spread = [], 1.4826 * typical / modes
     if not np.ptp(energy) > SAME * abs(middle):
         return [(ERROR, "all energies are the same: is it the right energy key?")]
-    if not SPREAD[0] < spread < SPREAD[1]:
+    if atoms > 2 and not SPREAD[0] < spread < SPREAD[1]:  # two ions may be anywhere
         likely = [n for n, f in FACTORS.items() for r in (f, 1 / f) if 0.2 < spread * r < 3.0]
         hint = f"; they may be off by the factor between {' or '.join(likely)}" if likely else ""
         usual = f"unusual for {atoms} atoms in thermal motion (some {0.4 * modes:.1f} to {2 * modes:.0f})"
@@ -160,6 +179,49 @@ def _energies(energy: Array, atoms: int) -> Checks:
         out.append((WARNING, f"{len(outliers)} energies are more than {FAR:g} median deviations from the median "
                              f"({where}): look at them"))  # fmt: skip
     return out
+
+
+def _mixed(energy: Array) -> tuple[str, str] | None:
+    """Two groups of frames whose energies differ by a ratio of units; ``energy`` (M,)."""
+    order = np.argsort(np.abs(energy))
+    size = np.abs(energy[order])
+    if not size[0] > 0:
+        return None
+    cut = int(np.argmax(size[1:] / size[:-1])) + 1
+    low, high = size[:cut], size[cut:]
+    if max(low[-1] / low[0], high[-1] / high[0]) > ALIKE_ENOUGH:
+        return None  # energies about zero vary by any ratio
+    ratio = float(np.median(high) / np.median(low))
+    for name, factor in FACTORS.items():
+        if abs(ratio / factor - 1) < ALIKE:
+            fewer = np.sort(order[cut:] if len(high) <= len(low) else order[:cut])
+            way = ratio if len(high) <= len(low) else 1 / ratio
+            return ERROR, (f"energies of {_frames(fewer)} are {way:.4g} times the others: {name} seem to be mixed; "
+                           "bring all frames to one unit")  # fmt: skip
+    return None
+
+
+def _units_of_molecules(store: ConformationStore) -> Checks:
+    """Molecules in different units: energies an atom, or over Σ Z^2.4 (all electrons), that lie far apart."""
+    chosen = np.flatnonzero(store.n_atoms > 1)
+    if len(chosen) < 2:
+        return []
+    energy = np.abs([np.median(_frames_of(store, k)[0]) for k in chosen])
+    if not energy.min() > 0:
+        return []
+    electrons = np.add.reduceat(np.asarray(store.arrays["z"]).astype(float) ** 2.4, store.first_atom)[chosen]
+    gaps = []
+    for size in (store.n_atoms[chosen], electrons):
+        order = np.argsort(energy / size)
+        steps = (energy / size)[order][1:] / (energy / size)[order][:-1]
+        gaps.append((float(steps.max()), order, int(steps.argmax()) + 1))
+    gap, order, cut = min(gaps, key=lambda found: found[0])
+    if gap < GAP:
+        return []
+    fewer = order[:cut] if cut <= len(order) - cut else order[cut:]
+    names = ", ".join(store.names[k] for k in chosen[fewer[:5]])
+    return [(WARNING, f"energies an atom of {names} are {gap:.0f} times apart from the others: are all molecules in "
+                      "one unit and at one level of theory?")]  # fmt: skip
 
 
 def _forces(store: ConformationStore) -> Checks:
@@ -184,7 +246,9 @@ def _forces(store: ConformationStore) -> Checks:
     name = min(far, key=far.get)
     if far[name] < 0.35:
         return [(ERROR, f"{said}, near the ratio of {name}: the two are in different units; bring both to one")]
-    return [(WARNING, f"{said}: are they in the same units? (Å and bohr differ by {1 / BOHR:.2f})")]
+    if correlation > 0.9 and min(abs(slope * BOHR - 1), abs(slope / BOHR - 1)) < 0.1:
+        return [(ERROR, f"{said}, the ratio of Å and bohr: name the length in the forces with forces_length_unit")]
+    return [(WARNING, f"{said}: are they in the same units?")]
 
 
 def agreement(energy: Array, x: Array, forces: Array) -> tuple[int, float, float]:

@@ -15,7 +15,7 @@ from lib import models
 from lib.batches import Batch
 from lib.config import RunConfig
 from lib.datasets import open_store
-from lib.errors import look_up
+from lib.errors import DataError, look_up
 from lib.loading import ConformationBatches, Selection, make_loader
 from lib.noising import rigid_part
 from lib.readers import PUBLISHED_PARTS
@@ -40,8 +40,10 @@ UNITS = {
     "validation_force_rmse": "kcal/mol/angstrom",
     "test_force_rmse": "kcal/mol/angstrom",
     "test_force_mae": "kcal/mol/angstrom",
+    "test_force_r2": "1",
     "test_known_force_rmse": "kcal/mol/angstrom",
     "test_known_force_mae": "kcal/mol/angstrom",
+    "test_known_force_r2": "1",
 }
 DIVERGED = 10.0  # σ²: ten times worse than predicting no noise at all
 MEASURED = 512  # conformations, for `InputNorm`
@@ -74,10 +76,15 @@ def select(config: RunConfig, found: Splits) -> dict[str, list[Selection]]:
     for store, split in found:
         for part, index in split.parts.items():
             limit = getattr(config.limits, part.split("_")[0])
-            index = index if limit is None else subsample(index, min(limit, len(index)), config.seed)
-            if part == "train" and config.share < 1:
+            index = index if limit is None or not len(index) else subsample(index, min(limit, len(index)), config.seed)
+            if part == "train" and config.share < 1 and len(index):
                 index = subsample(index, max(1, round(config.share * len(index))), config.seed)
             out.setdefault(part, []).append(Selection(store, index))
+    for part, selections in out.items():
+        if not any(len(s.index) for s in selections):
+            raise DataError(
+                selections[0].store.path, part, "the split leaves no conformation for it", "give more frames"
+            )
     return out
 
 
@@ -200,7 +207,7 @@ def _measured(config: RunConfig, train: ConformationBatches, execution: Executio
 
 
 def _scores(part: str, found: dict[str, NDArray]) -> dict[str, float]:
-    """RMSE, MAE (kcal/mol) and R² of the predictions for one part, and RMSE, MAE (kcal/mol/Å) of forces, if any."""
+    """RMSE, MAE (kcal/mol) and R² of the predictions for one part, and of forces (kcal/mol/Å, R² about zero), if any."""
     error = found["prediction"] - found["energy"]
     scores = {
         f"{part}_rmse": float(np.sqrt((error**2).mean())),
@@ -211,6 +218,7 @@ def _scores(part: str, found: dict[str, NDArray]) -> dict[str, float]:
         components = found["components"].sum()
         scores[f"{part}_force_rmse"] = float(np.sqrt(found["force_squared"].sum() / components))
         scores[f"{part}_force_mae"] = float(found["force_absolute"].sum() / components)
+        scores[f"{part}_force_r2"] = float(1 - found["force_squared"].sum() / found["force_label_squared"].sum())
     return scores
 
 
@@ -229,7 +237,8 @@ def _predicted(task: EnergyTask, batch: Batch) -> dict[str, Tensor]:
         return found | {"prediction": task.predict(batch)}
     energy, forces = task.predict_with_forces(batch)
     off, zero = forces - batch.forces, energy.new_zeros(batch.n_molecules)
-    sums = {"force_squared": off.square(), "force_absolute": off.abs(), "components": torch.ones_like(off)}
+    sums = {"force_squared": off.square(), "force_absolute": off.abs(), "components": torch.ones_like(off),
+            "force_label_squared": batch.forces.double().square()}  # fmt: skip
     sums = {name: zero.index_add(0, batch.molecule, rows.sum(1)) for name, rows in sums.items()}
     return found | {"prediction": energy} | sums
 

@@ -11,14 +11,14 @@ from lib.config import check_share
 from lib.datasets import MD22_SYSTEMS, find
 from lib.errors import look_up
 from lib.models import entry
-from lib.scales import PRE_TRAINING_DATA, SIGMA, Scale
+from lib.scales import FORCE_WEIGHT, PRE_TRAINING_DATA, SIGMA, Scale
 
 CONTROL = 3  # times the steps, the control for faster optimisation
 CONTROL_DATA = ("ani1x",)  # where the control runs
 EFFICIENCY_MODEL, EFFICIENCY_DATA = "egnn", ("ani1x", "md22/AT-AT", "md22/Ac-Ala3-NHMe", "md22/buckyball-catcher")
 SHARES = (0.05, 0.2, 0.5, 1.0)  # section 3.5
 SIGMA_MODEL, SIGMA_DATA = "torchmd_net", "ani1x"
-FORCE_DATA, FORCE_WEIGHTS = "iso17", (0.0, 10.0)
+FORCE_DATA, FORCE_WEIGHTS = "iso17", (0.0, FORCE_WEIGHT)
 SIGMAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # Å, section 3.6; 0 is without pre-training
 
 

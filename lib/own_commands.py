@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 WEIGHTS = "torchmd_net-laptop-dynamics"
-RATES = (1e-3, 3e-3)
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -25,15 +24,19 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     tune.add_argument("--energy-key", default="energy", help="where a frame keeps its energy (%(default)s)")
     tune.add_argument("--forces-key", default="forces", help="the same for forces, which may be missing (%(default)s)")
     tune.add_argument("--length-unit", default="angstrom", help="angstrom or bohr")
+    tune.add_argument("--forces-length-unit", help="of the length in the forces, where it is another one")
     tune.add_argument("--level", default="own", help="level of theory, if lib.levels knows its free atoms")
     tune.add_argument("--weights", default=WEIGHTS, help="pre-trained layers, MODEL-SCALE[-dynamics] (%(default)s)")
     start = tune.add_mutually_exclusive_group()
     start.add_argument("--from-scratch", action="store_true", help="the same model and settings from random weights")
     start.add_argument("--pretrain-on", type=Path, metavar="FILE", help="pre-train on these conformations instead")
     tune.add_argument("--labels", type=int, help="training conformations; default: 80 %% of all")
-    tune.add_argument("--learning-rates", type=float, nargs="+", default=RATES,
-                      help="the best by validation is taken (%(default)s)")  # fmt: skip
-    tune.add_argument("--force-weight", type=float, help="of the loss; default: 10 where there are forces")
+    tune.add_argument(
+        "--learning-rates", type=float, nargs="+", help="the best by validation is taken; default: the scale's"
+    )
+    tune.add_argument(
+        "--force-weight", type=float, help="of the loss; default: lib.scales.FORCE_WEIGHT, where there are forces"
+    )
     tune.add_argument("--seeds", type=int, nargs="+", default=[0], help="several make an ensemble")
     tune.add_argument("--workers", type=int, help="processes; default: all cores")
     tune.add_argument("--output", type=Path, help="folder of the weights files; default: here")
@@ -44,30 +47,36 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 def _pretrain(options: argparse.Namespace) -> None:
     from lib.errors import look_up
     from lib.own_data import pretrain_on, unlabelled_dataset, weights_names
-    from lib.runs import run
+    from lib.runs import run_all
 
     if options.data is None:
         scale, model = look_up(weights_names(), options.weights, "pre-trained weights")
         config = scale.pretrain(model, options.seed)
     else:
         config = pretrain_on(options.weights, unlabelled_dataset(options.data, options.length_unit), options.seed)
-    result = run(config)
+    (result,) = run_all([config], 1, "pre-training", weights=True)
     error = result.metrics["validation_denoising_error"]
     sys.stdout.write(f"{result.key} {options.weights}: validation denoising error {error:.3f} sigma^2\n")
 
 
 def _finetune(options: argparse.Namespace) -> None:
     from lib.datasets import open_store
-    from lib.inspection import inspect_store, refuse_errors
+    from lib.inspection import WARNING, inspect_store, refuse_errors
     from lib.own_data import own_dataset
+    from lib.readers.own import arrays_like_forces
 
     dataset = own_dataset(options.data, options.energy_unit, options.energy_key, options.forces_key,
-                          options.length_unit, options.level)  # fmt: skip
+                          options.length_unit, options.forces_length_unit, options.level)  # fmt: skip
     store = open_store(dataset)
-    has = "with" if "forces" in store.arrays else "without"
+    has_forces = "forces" in store.arrays
+    has = "with" if has_forces else "without"
     sys.stdout.write(f"{options.data}: {len(store.names)} molecules, {len(store)} conformations {has} forces\n")
+    if not has_forces and (others := arrays_like_forces(options.data)):
+        sys.stdout.write(
+            f"warning: no forces under {options.forces_key!r}, but arrays {others}: name one with --forces-key\n"
+        )
     findings = inspect_store(store)
-    sys.stdout.writelines(f"{f.severity}: {f.molecule}: {f.text}\n" for f in findings)
+    sys.stdout.writelines(f"{f.severity}: {f.molecule}: {f.text}\n" for f in findings if f.severity == WARNING)
     refuse_errors(findings)
     if not options.check:
         _train(options, dataset)
@@ -75,35 +84,35 @@ def _finetune(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace, dataset: object) -> None:
     """Choose the learning rate, train every seed, write the weights."""
-    from lib.own_data import (
-        choose_rate,
-        default_force_weight,
-        fine_tune,
-        pretrain_on,
-        pretraining_of,
-        unlabelled_dataset,
-    )
+    from lib import own_data
+    from lib.errors import look_up
     from lib.runs import run_all
     from lib.weights import export_weights
 
-    weight = default_force_weight(dataset) if options.force_weight is None else options.force_weight
+    weight = own_data.default_force_weight(dataset) if options.force_weight is None else options.force_weight
     sources = dict.fromkeys(options.seeds)
     if options.pretrain_on is not None:
         same = options.pretrain_on.resolve() == Path(dataset.path)  # then test conformations are left out
-        there = dataset if same else unlabelled_dataset(options.pretrain_on, options.length_unit)
-        sources = {seed: pretrain_on(options.weights, there, seed) for seed in options.seeds}
+        there = dataset if same else own_data.unlabelled_dataset(options.pretrain_on, options.length_unit)
+        sources = {seed: own_data.pretrain_on(options.weights, there, seed) for seed in options.seeds}
+        known, tested = (0, 0) if same else own_data.shared_conformations(dataset, there, options.seeds[0])
+        if known:
+            sys.stdout.write(f"warning: {known} of {tested} test conformations are in {options.pretrain_on}, so that "
+                             "pre-training sees them, without labels: test errors will flatter\n")  # fmt: skip
     elif not options.from_scratch:
-        sources = dict.fromkeys(options.seeds, pretraining_of(options.weights))
+        sources = dict.fromkeys(options.seeds, own_data.pretraining_of(options.weights))
 
     def config(rate: float, seed: int) -> object:
-        return fine_tune(options.weights, dataset, sources[seed], rate, seed, options.labels, weight)
+        return own_data.fine_tune(options.weights, dataset, sources[seed], rate, seed, options.labels, weight)
 
-    rate = choose_rate([config(rate, options.seeds[0]) for rate in options.learning_rates], options.workers)
+    scale, _ = look_up(own_data.weights_names(), options.weights, "pre-trained weights")
+    rates = options.learning_rates or scale.rates_of(dataset.name)
+    rate = own_data.choose_rate([config(rate, options.seeds[0]) for rate in rates], options.workers)
     folder = options.output or Path.cwd()
     for seed, result in zip(options.seeds, run_all([config(rate, seed) for seed in options.seeds], options.workers),
                             strict=True):  # fmt: skip
         metrics = ", ".join(f"{k} {v:.3g} {result.about['units'][k]}" for k, v in result.metrics.items())
-        path = folder / f"{dataset.stem}-{options.weights}-seed{seed}.safetensors"
+        path = folder / f"{dataset.stem}-{options.weights}-seed{seed}-{result.key}.safetensors"
         export_weights(result.weights(), result.about, result.key, path)
         sys.stdout.write(f"seed {seed}, learning rate {rate:g}: {metrics}\n{path}\n")
     sys.stdout.write("use them: lib.calculator.PotentialCalculator.from_weights([...])\n")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib.config import RunConfig
@@ -15,13 +16,13 @@ from lib.datasets import DataSet, open_store
 from lib.errors import look_up
 from lib.models import MODELS
 from lib.runs import Result, run_all, stored
-from lib.scales import SCALES, Scale
+from lib.scales import FORCE_WEIGHT, SCALES, Scale
 from lib.splits import FINE_TUNING, make_split
 from lib.statistics import OF_FORCES, compare
-from lib.tables import ARMS, COLUMNS
+from lib.store import ConformationStore
+from lib.tables import ARMS, COLUMNS, source_of
 
 DYNAMICS = "-dynamics"  # ends the name of weights of `Scale.for_dynamics`
-FORCE_WEIGHT = 10.0  # of the loss, where the data have forces
 
 
 def own_dataset(
@@ -30,12 +31,13 @@ def own_dataset(
     energy_key: str = "energy",
     forces_key: str = "forces",
     length_unit: str = "angstrom",
+    forces_length_unit: str | None = None,
     level: str = "own",
 ) -> DataSet:
     """The labelled conformations in ``path``; the arguments are those of `readers.own.read`."""
     path = Path(path).resolve()
     options = {"energy_unit": energy_unit, "energy_key": energy_key, "forces_key": forces_key,
-               "length_unit": length_unit}  # fmt: skip
+               "length_unit": length_unit, "forces_length_unit": forces_length_unit or length_unit}  # fmt: skip
     return DataSet(f"own/{path.stem}", "own", str(path), level, tuple(options.items()))
 
 
@@ -74,11 +76,28 @@ def pretraining_of(weights: str, seed: int = 0) -> RunConfig:
 def pretrain_on(weights: str, dataset: DataSet, seed: int = 0) -> RunConfig:
     """Pre-training with the model and settings that ``weights`` names, on the conformations of ``dataset`` alone.
 
+    Of labelled ones those are left out that fine-tuning tests with the same seed.
+
     Raises:
         ValueError: unknown name.
     """
     scale, model = look_up(weights_names(), weights, "pre-trained weights")
-    return replace(scale.pretrain(model, seed), data=(dataset,))
+    labelled = dict(dataset.options).get("labelled", True)
+    return replace(scale.pretrain(model, seed, strict_split=labelled), data=(dataset,))
+
+
+def shared_conformations(dataset: DataSet, pool: DataSet, seed: int) -> tuple[int, int]:
+    """How many test conformations of ``dataset`` with ``seed`` are among those of ``pool``, and how many there are."""
+    store, other = open_store(dataset), open_store(pool)
+    test = make_split(store, seed, FINE_TUNING).parts["test"]
+    known = {_digest(other, k) for k in range(len(other))}
+    return sum(_digest(store, k) in known for k in test), len(test)
+
+
+def _digest(store: ConformationStore, index: int) -> bytes:
+    """A conformation's coordinates, rounded, from the first atom on."""
+    x = store.gather(np.array([index])).positions
+    return (x - x[0]).round(3).tobytes()
 
 
 def fine_tune(
@@ -182,7 +201,8 @@ def learning_curve(results: Mapping[tuple[int, bool], Sequence[Result]], dataset
                     "item": "own molecules", "dataset": dataset, "system": "",
                     "model": MODELS[scratch[0].about["config"]["model"]].label, "pretrained": arm, "metric": metric,
                     "unit": "%" if arm == "improvement" else unit, "value": interval.value, "low": interval.low,
-                    "high": interval.high, "n_seeds": len(scratch), "source": "trained", "paper_value": float("nan"),
+                    "high": interval.high, "n_seeds": len(scratch), "source": source_of([*scratch, *tuned]),
+                    "paper_value": float("nan"),
                     "labels": labels,
                 })  # fmt: skip
     return pd.DataFrame(rows, columns=[*COLUMNS, "labels"])

@@ -18,6 +18,7 @@ from lib.splits import PUBLISHED
 PRE_TRAINING_DATA = ("ani1", "ani1x")  # always both together (section 3.1)
 SMALL = ("ani1", "ani1x", "iso17", "spice")  # many molecules, up to some fifty atoms
 SIGMA = 0.2  # Å (section 3.6)
+FORCE_WEIGHT = 10.0  # of the loss, where forces are learnt
 SPLIT_ORDERS = {"iso17": PUBLISHED}  # section 3.1; the others are split at random
 
 

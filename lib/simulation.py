@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
+from lib.formal_charges import KEY as FORMAL_CHARGES
 from lib.mini_suite.sampling import normal_modes
 from lib.store import ConformationStore
 from lib.units import EV
@@ -39,11 +40,13 @@ def reference_calculators(level: str) -> dict[str, Calculator]:
 
 
 def frame(store: ConformationStore, index: int) -> Atoms:
-    """The conformation ``index`` of ``store`` with its formal charges."""
+    """The conformation ``index`` of ``store`` with its formal charges, as initial charges too."""
     molecule = int(store.molecule_of(np.array([index]))[0])
     atoms = slice(store.first_atom[molecule], store.first_atom[molecule] + store.n_atoms[molecule])
     out = Atoms(store.arrays["z"][atoms], positions=store.gather(np.array([index])).positions)
-    out.set_array("formal_charges", np.asarray(store.arrays["charges"][atoms], dtype=np.int64))
+    charges = np.asarray(store.arrays["charges"][atoms], dtype=np.int64)
+    out.set_array(FORMAL_CHARGES, charges)
+    out.set_initial_charges(charges)  # their sum is the charge that a reference computes
     return out
 
 

@@ -1,7 +1,8 @@
 """Splits: which conformations train, validate and test, molecule by molecule.
 
 Each molecule's conformations are permuted by a generator seeded from (seed, name of the molecule) and cut by shares in
-per cent, rounded down, the rest to the last part. (Cut in the order of the file instead, the test part is the end of a
+per cent, rounded down, the rest to the last part; where a molecule has fewer than `FEW` of them, each is drawn by lot,
+since rounding would leave parts empty. (Cut in the order of the file instead, the test part is the end of a
 trajectory, which no neighbour in time tells of.) So a molecule's parts do not depend on the order of files or on
 what else is in the store. Shares of the paper (section 3.1): 95/5 for pre-training, 80/10/10 for fine-tuning.
 """
@@ -19,6 +20,7 @@ from lib.store import ConformationStore
 
 FINE_TUNING = {"train": 80, "validation": 10, "test": 10}
 PRE_TRAINING = {"train": 95, "validation": 5}
+FEW = 10  # conformations of a molecule that can be cut into tenths
 ORDERS = ("random", "file")
 PUBLISHED = "published"  # the split that comes with a data set
 
@@ -80,6 +82,11 @@ def make_split(
     for molecule, name in enumerate(store.names):
         first = store.first_conformation[molecule]
         members = first + np.flatnonzero(free[first : first + store.n_conformations[molecule]])
+        if len(members) < FEW and order == "random":
+            lots = np.searchsorted(cuts, 100 * _generator(seed, name).random(len(members)), side="right")
+            for k, part in enumerate(shares):
+                chosen[part].append(members[lots == k])
+            continue
         if order == "random":
             members = members[_generator(seed, name).permutation(len(members))]
         for part, piece in zip(chosen, np.split(members, cuts * len(members) // 100), strict=True):

@@ -118,11 +118,12 @@ def _facts(scale: Scale, scratch: Arm, tuned: Arm, item: str, metric: str, part:
     """What the three rows of a pair of arms share."""
     cell, (kind, *system) = tuned.cell, tuned.cell.data.split("/")
     runs = [*scratch.results, *tuned.results]
-    r2 = max(np.mean([r.metrics[f"{part}_r2"] for r in arm.results]) for arm in (scratch, tuned))
+    learnt = f"{part}_{OF_FORCES if metric.startswith(OF_FORCES) else ''}r2"
+    r2 = max(np.mean([r.metrics[learnt] for r in arm.results]) for arm in (scratch, tuned))
     return {
         "item": item if cell.longer == 1 else f"{item}, {cell.longer} times the steps",
         "dataset": scale.data_label(kind), "system": system[0] if system else "", "model": MODELS[cell.model].label,
-        "metric": metric, "n_seeds": len(scratch.results), "source": _source(runs), "paper_value": float("nan"),
+        "metric": metric, "n_seeds": len(scratch.results), "source": source_of(runs), "paper_value": float("nan"),
         "share": cell.share, "sigma": cell.sigma, "evidence": "yes" if r2 >= LEARNT else "no",
     }  # fmt: skip
 
@@ -165,7 +166,7 @@ def _atoms(scale: Scale, arm: Arm) -> float:
     return float(open_store(find(f"{scale.suite}/{arm.cell.data}")).n_atoms[0])
 
 
-def _source(results: Sequence[Result]) -> str:
+def source_of(results: Sequence[Result]) -> str:
     """Where a number of several runs comes from: recorded, trained (on this machine), or both."""
     return " and ".join(sorted({result.source for result in results}))
 

@@ -151,6 +151,7 @@ class EnergyTask(Task):
             self.summed += self.summed_of_forces
         if settings.learns_forces:
             self.monitor = "validation_loss"
+            self.summed += ("loss",)
 
     def on_validation_epoch_start(self) -> None:
         """Begin the sums anew, and measure what the head is given."""
@@ -171,17 +172,23 @@ class EnergyTask(Task):
 
     def loss(self, batch: Batch) -> Tensor:
         """In units of the scaled target's variance; float32 or better, whatever the model gives."""
+        if self.settings.learns_forces:
+            energy, forces = energy_and_forces(self.model, batch, create_graph=True)
+        else:
+            energy, forces = self.model(batch, noise=False).energy, None
+        return self._losses(batch, energy, forces).mean()
+
+    def _losses(self, batch: Batch, energy: Tensor, forces: Tensor | None) -> Tensor:
+        """The loss of each conformation (n_molecules,) from scaled energies and forces, the latter where learnt."""
+        energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
         target = (batch.energy - self.baseline(batch)) / self.std
-        if not self.settings.learns_forces:
-            energy = self.model(batch, noise=False).energy
-            energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
-            return (energy - target.to(energy.dtype)).square().mean() * self.settings.energy_weight
-        energy, forces = energy_and_forces(self.model, batch, create_graph=True)
-        off = (forces - (batch.forces / self.std).to(forces.dtype)).square().mean(1)
+        of_energy = self.settings.energy_weight * (energy - target.to(energy.dtype)).square()
+        if forces is None:
+            return of_energy
+        off = (forces.to(energy.dtype) - (batch.forces / self.std).to(energy.dtype)).square().mean(1)
         atoms = torch.bincount(batch.molecule, minlength=batch.n_molecules).to(off.dtype)
         of_forces = off.new_zeros(batch.n_molecules).index_add(0, batch.molecule, off) / atoms
-        of_energy = (energy - target.to(energy.dtype)).square()
-        return (self.settings.energy_weight * of_energy + self.settings.force_weight * of_forces).mean()
+        return of_energy + self.settings.force_weight * of_forces
 
     def predict(self, batch: Batch) -> Tensor:
         """Relative energies (n_molecules,) in kcal/mol, float64."""
@@ -202,6 +209,9 @@ class EnergyTask(Task):
             off = forces - batch.forces
             found = {"force_squared": float(off.square().sum()), "force_absolute": float(off.abs().sum()),
                      "components": float(off.numel())}  # fmt: skip
+            if self.settings.learns_forces:
+                scaled = (energy - self.baseline(batch)) / self.std
+                found["loss"] = float(self._losses(batch, scaled, forces / self.std).sum())
         error = energy - batch.energy
         return found | {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
                         "n": float(batch.n_molecules)}  # fmt: skip
@@ -214,6 +224,5 @@ class EnergyTask(Task):
             found |= {"force_rmse": (sums["force_squared"] / sums["components"]) ** 0.5,
                       "force_mae": sums["force_absolute"] / sums["components"]}  # fmt: skip
         if s.learns_forces:
-            squared = s.energy_weight * found["rmse"] ** 2 + s.force_weight * found["force_rmse"] ** 2
-            found["loss"] = squared / float(self.std) ** 2
+            found["loss"] = sums["loss"] / sums["n"]
         return found

@@ -80,11 +80,17 @@ def test_loss_and_metrics_are_those_of_the_formula():
     energy, forces = energy_and_forces(model, plain)
     task = EnergyTask(model, SETTINGS, Scaling(1.0, 3.0, np.zeros(28)))
     target = replace(plain, energy=3.0 * energy + 1.0 + 6.0, forces=3.0 * forces + 1.5)  # off by 6 and 1.5
-    assert float(task.loss(target).detach()) == pytest.approx((6.0 / 3) ** 2 + 2.0 * (1.5 / 3) ** 2)
+    expected = (6.0 / 3) ** 2 + 2.0 * (1.5 / 3) ** 2
+    assert float(task.loss(target).detach()) == pytest.approx(expected)
     found = task.metrics(task.errors(target))
     assert found["rmse"] == pytest.approx(6.0)
     assert found["force_rmse"] == found["force_mae"] == pytest.approx(1.5)
-    assert found["loss"] == pytest.approx((6.0 / 3) ** 2 + 2.0 * (1.5 / 3) ** 2)
+    assert found["loss"] == pytest.approx(expected)
+    small = torch.as_tensor(molecule == 3).unsqueeze(1)  # two atoms of eighteen: a conformation counts, not its atoms
+    target = replace(target, forces=torch.where(small, 3.0 * forces + 6.0, 3.0 * forces))
+    expected = (6.0 / 3) ** 2 + 2.0 * (6.0 / 3) ** 2 / 4
+    assert float(task.loss(target).detach()) == pytest.approx(expected)
+    assert task.metrics(task.errors(target))["loss"] == pytest.approx(expected)
     assert task.monitor == "validation_loss"
     assert EnergyTask(model, replace(SETTINGS, force_weight=0.0), Scaling(1.0, 3.0, np.zeros(28))).monitor == (
         "validation_rmse"
@@ -133,6 +139,7 @@ def results():
 def test_forces_are_measured_and_learnt(results):
     assert not any("force" in name for name in results[None].metrics)
     assert results[0.0].metrics["test_rmse"] == pytest.approx(results[None].metrics["test_rmse"], rel=1e-4)
+    assert results[0.0].metrics["test_force_r2"] < results[30.0].metrics["test_force_r2"] < 1
     assert results[30.0].metrics["test_force_rmse"] < 0.8 * results[0.0].metrics["test_force_rmse"]
     assert set(results[30.0].metrics) <= set(results[30.0].about["units"])
     assert results[30.0].about["units"]["test_force_mae"] == "kcal/mol/angstrom"

@@ -2,16 +2,19 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from lib import own_data
 from lib.__main__ import main
 from lib.calculator import PotentialCalculator
-from lib.datasets import open_store
+from lib.datasets import find, open_store
+from lib.errors import DataError
 from lib.inspection import ERROR, WARNING, agreement, inspect_store, refuse_errors
 from lib.paths import DATA
 from lib.runs import run_all
+from lib.splits import FINE_TUNING, make_split
 from lib.units import BOHR, EV, HARTREE
 
 FILE = DATA / "mini" / "example" / "methyl-salicylate.xyz"
@@ -53,9 +56,11 @@ SPOILT = {
     "gradients": (lambda k, x, e, f: (x, e, -f), ERROR, "sign of gradients"),
     "forces in Hartree": (lambda k, x, e, f: (x, e, f * EV / HARTREE), ERROR, "different units"),
     "forces in kcal/mol": (lambda k, x, e, f: (x, e, f * EV), ERROR, "eV and kcal/mol"),
-    "forces per bohr": (lambda k, x, e, f: (x, e, f * BOHR), WARNING, "Å and bohr"),
+    "forces per bohr": (lambda k, x, e, f: (x, e, f * BOHR), ERROR, "the ratio of Å and bohr"),
+    "half of them in Hartree": (lambda k, x, e, f: (x, e if k % 2 else e / (HARTREE / EV), f), ERROR, "Hartree and eV"),
+    "all in atomic units": (lambda k, x, e, f: (x / BOHR, e, f * BOHR), ERROR, "sum of covalent radii"),
     "forces of other frames": (lambda k, x, e, f: (x, e, np.roll(f, 5, 0)), WARNING, "do not belong together"),
-    "lengths in bohr": (lambda k, x, e, f: (x / BOHR, e, f), WARNING, "Å and bohr"),
+    "lengths in bohr": (lambda k, x, e, f: (x / BOHR, e, f), ERROR, "length unit"),
     "lengths in nm": (lambda k, x, e, f: (x / 10, e, f), ERROR, "length unit"),
     "an overlap": (lambda k, x, e, f: (np.vstack([x[:-1], x[:1] + 0.1]) if k == 3 else x, e, f), ERROR, "frame 3: "),
     "constant": (lambda k, x, e, f: (x, -900.0, f), ERROR, "all energies are the same"),
@@ -84,6 +89,111 @@ def test_a_wrong_unit_is_suspected(frames, tmp_path):
     assert any("is the unit right" in text and "Hartree and eV" in text for text in texts)
     texts = [f.text for f in found(FILE, energy_unit="kJ/mol")]
     assert any("is the unit right" in text and "eV and kJ/mol" in text for text in texts)
+
+
+def test_the_suite_is_not_refused():
+    """Ion pairs far apart, dimers, charged species, single molecules of two atoms: odd, and no errors."""
+    assert not [f for f in inspect_store(open_store(find("mini/spice"))) if f.severity == ERROR]
+
+
+def test_molecules_in_different_units_are_suspected(frames, tmp_path):
+    others = [atoms.copy() for atoms in frames[:30]]
+    for k, atoms in enumerate(others):
+        del atoms[[0]]
+        atoms.calc = SinglePointCalculator(atoms, energy=-800.0 / 27.2 + 0.01 * (k % 5))
+    for atoms in frames[:30]:
+        bare = atoms.copy()
+        bare.calc = SinglePointCalculator(bare, energy=atoms.get_potential_energy())
+        others.append(bare)
+    write(tmp_path / "two.xyz", others, format="extxyz")
+    assert any("are all molecules in one unit" in f.text for f in found(tmp_path / "two.xyz"))
+
+
+def test_many_molecules_with_few_frames_can_be_split(frames, tmp_path, capsys):
+    """Sixty molecules with one frame each, as in a library of conformers, beside an atom alone."""
+    library = []
+    for k, atoms in enumerate(frames[:60]):
+        one = atoms.copy()
+        one.info["name"] = f"m{k}"
+        one.calc = SinglePointCalculator(one, energy=atoms.get_potential_energy(), forces=atoms.get_forces())
+        library.append(one)
+    alone = Atoms("O")
+    alone.calc = SinglePointCalculator(alone, energy=-102.0, forces=np.zeros((1, 3)))
+    write(tmp_path / "library.xyz", [*library, alone], format="extxyz")
+    path = str(tmp_path / "library.xyz")
+    assert main(["finetune", "--data", path, "--energy-unit", "eV", "--check"]) == 0
+    assert "61 of 61 molecules have one or two frames" in capsys.readouterr().out
+    parts = make_split(open_store(own_data.own_dataset(path, "eV")), 0, FINE_TUNING).parts
+    assert sum(len(index) for index in parts.values()) == 61
+    assert 40 < len(parts["train"]) < 58
+    assert min(len(index) for index in parts.values()) > 0
+
+
+def test_a_part_that_is_left_empty_is_an_error(frames, tmp_path):
+    write(tmp_path / "four.xyz", frames[:4], format="extxyz")
+    dataset = own_data.own_dataset(tmp_path / "four.xyz", "eV")
+    with pytest.raises(DataError, match="the split leaves no conformation for it; give more frames"):
+        run_all([own_data.fine_tune(WEIGHTS, dataset, None, 3e-3)], 1)
+
+
+def test_charges_are_read_as_the_calculator_reads_them(tmp_path):
+    ion = Atoms("NH4", 0.6 * np.array([[0, 0, 0], [1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]]))
+    ion.calc = SinglePointCalculator(ion, energy=-100.0)
+    ion.set_initial_charges([1, 0, 0, 0, 0])
+    write(tmp_path / "ion.traj", [ion, ion])
+    store = open_store(own_data.own_dataset(tmp_path / "ion.traj", "eV"))
+    assert store.arrays["charges"].tolist() == [1, 0, 0, 0, 0]
+    for charges, info, word in (([0.8, 0.05, 0.05, 0.05, 0.05], {}, "not a formal charge"),
+                                ([0, 0, 0, 0, 0], {"charge": 1}, "add up to 0")):  # fmt: skip
+        ion.set_initial_charges(charges)
+        ion.info = info
+        write(tmp_path / "bad.traj", [ion, ion])
+        with pytest.raises(DataError, match=word):
+            open_store(own_data.own_dataset(tmp_path / "bad.traj", "eV"))
+
+
+def test_a_wrong_forces_key(frames, tmp_path, capsys):
+    own = ["finetune", "--data", str(FILE), "--energy-unit", "eV", "--check"]
+    assert main([*own, "--forces-key", "force"]) == 1
+    assert "no forces 'force' among ['forces', 'numbers', 'positions'" in capsys.readouterr().err.replace(
+        "'energy', ", ""
+    )
+    renamed = [atoms.copy() for atoms in frames[:30]]
+    for atoms, old in zip(renamed, frames, strict=False):
+        atoms.info["energy"] = old.get_potential_energy()
+        atoms.set_array("REF_forces", old.get_forces())
+    write(tmp_path / "renamed.xyz", renamed, format="extxyz")
+    assert main(["finetune", "--data", str(tmp_path / "renamed.xyz"), "--energy-unit", "eV", "--check"]) == 0
+    assert "no forces under 'forces', but arrays ['REF_forces']" in capsys.readouterr().out
+    for key, word in (("forces", "'forces' is no number"), ("level", "'level' is no number but 'GFN2-xTB'")):
+        assert main([*own, "--energy-key", key]) == 1
+        assert word in capsys.readouterr().err
+
+
+def test_frames_without_forces_are_named(frames, tmp_path):
+    some = [atoms.copy() for atoms in frames[:10]]
+    for k, (atoms, old) in enumerate(zip(some, frames, strict=False)):
+        atoms.calc = SinglePointCalculator(atoms, energy=old.get_potential_energy(),
+                                           **({} if k == 7 else {"forces": old.get_forces()}))  # fmt: skip
+    write(tmp_path / "some.xyz", some, format="extxyz")
+    with pytest.raises(DataError, match="frame 7: forces in some frames"):
+        open_store(own_data.own_dataset(tmp_path / "some.xyz", "eV"))
+
+
+def test_forces_per_another_length(frames, tmp_path):
+    path = spoilt(tmp_path / "mixed.xyz", frames, lambda k, x, e, f: (x, e, f * BOHR))
+    assert not [f for f in found(path, forces_length_unit="bohr") if f.severity == ERROR]
+
+
+def test_test_conformations_in_the_pool_are_counted(frames, tmp_path):
+    write(tmp_path / "some.xyz", frames[:50], format="extxyz")
+    some, pool = own_data.own_dataset(tmp_path / "some.xyz", "eV"), own_data.unlabelled_dataset(FILE)
+    known, tested = own_data.shared_conformations(some, pool, 0)
+    assert known == tested == 5
+    apart = own_data.unlabelled_dataset(spoilt(tmp_path / "b.xyz", frames, lambda k, x, e, f: (1.01 * x, e, f)))
+    assert own_data.shared_conformations(some, apart, 0) == (0, 5)
+    assert not own_data.pretrain_on(WEIGHTS, pool).strict_split
+    assert own_data.pretrain_on(WEIGHTS, some).strict_split
 
 
 @pytest.mark.parametrize(("count", "severity", "word"), [(1, ERROR, "1 frame: "), (2, ERROR, "2 frames"),

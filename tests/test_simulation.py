@@ -93,11 +93,19 @@ def test_frame_has_the_store_s_atoms_and_charges():
     assert len(atoms) == store.n_atoms[charged]
 
 
-def test_reference_calculator_gives_the_labels():
-    store = open_store(find("mini/iso17"))
-    atoms = simulation.frame(store, 5)
-    (atoms.calc,) = simulation.reference_calculators(store.level).values()
-    assert atoms.get_potential_energy() * EV == pytest.approx(float(store.energy(np.array([5]))[0]), abs=1e-2)
+@pytest.mark.parametrize(("data", "name"), [("mini/iso17", None), ("mini/spice", "CC(=O)[O-].O")])
+def test_reference_calculator_gives_the_labels(data, name):
+    """Differences of energies, for SPICE's are relative to free atoms; of an ion at its charge."""
+    store = open_store(find(data))
+    first = int(store.first_conformation[store.names.index(name)]) if name else 0
+    (calculator,) = simulation.reference_calculators(store.level).values()
+    found = []
+    for k in (first, first + 1):
+        atoms = simulation.frame(store, k)
+        atoms.calc = calculator
+        found.append(atoms.get_potential_energy() * EV)
+    labels = store.energy(np.array([first, first + 1]))
+    assert found[1] - found[0] == pytest.approx(float(labels[1] - labels[0]), abs=1e-2)
     assert simulation.reference_calculators("own") == {}
 
 

@@ -1,10 +1,11 @@
 """A user's own conformations: extended xyz, an ASE database or an ASE trajectory, in units that the user names.
 
 Frames with the same elements in the same order, the same charges and, where given, the same ``info["name"]``, are one
-molecule. Formal charges are read from a per-atom array ``formal_charges``; without it they are 0.
+molecule. Formal charges are those of `formal_charges`.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,34 @@ from ase.io import iread
 from numpy.typing import NDArray
 
 from lib.errors import DataError
+from lib.formal_charges import formal_charges
 from lib.readers.checks import COPY_AGAIN, checked, find_files, refuse_empty
 from lib.readers.molecule import Molecule
 from lib.units import BOHR, EV, HARTREE, KILOJOULE
 
 ENERGY_UNITS = {"kcal/mol": 1.0, "eV": EV, "Hartree": HARTREE, "kJ/mol": KILOJOULE}
 LENGTH_UNITS = {"angstrom": 1.0, "bohr": BOHR}
+FORCES = "forces"  # where forces are looked for, unless another key is named
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a frame stands, positions (N, 3) Å, energy in kcal/mol, forces (N, 3) in kcal/mol/Å or None."""
+
+    place: tuple[Path, str]
+    positions: NDArray[np.float64]
+    energy: float
+    forces: NDArray[np.float64] | None
 
 
 def read(
     path: Path | str | Sequence[Path | str],
     energy_unit: str,
     energy_key: str = "energy",
-    forces_key: str = "forces",
+    forces_key: str = FORCES,
     length_unit: str = "angstrom",
+    forces_length_unit: str | None = None,
     level: str = "own",
     labelled: bool = True,
 ) -> Iterator[Molecule]:
@@ -37,59 +51,93 @@ def read(
 
     Args:
         path: file or files ending in ``.xyz``, ``.extxyz``, ``.traj`` or ``.db``.
-        energy_unit: one of `ENERGY_UNITS`; forces are in it per length unit.
+        energy_unit: one of `ENERGY_UNITS`; forces are in it per length.
         energy_key: where a frame keeps its energy: ``atoms.info``, a database's key, or a calculator's result.
-        forces_key: likewise its forces, which may be missing in all frames.
+        forces_key: likewise its forces; under `FORCES` they may be missing in all frames.
         length_unit: one of `LENGTH_UNITS`.
+        forces_length_unit: of the forces, where it is another one.
         level: of theory; one of `levels.LEVELS` where its reference energies are to be taken off.
         labelled: whether energies and forces are read; without, all energies are 0, for pre-training.
 
     Raises:
-        DataError: an unknown unit or ending, a missing energy, a periodic cell, or a broken or empty file.
+        DataError: an unknown unit or ending, a missing energy, a periodic cell, charges that are none, or a broken or
+            empty file.
     """
-    for what, unit, known in (("energy", energy_unit, ENERGY_UNITS), ("length", length_unit, LENGTH_UNITS)):
+    per_length = length_unit if forces_length_unit is None else forces_length_unit
+    for what, unit, known in (("energy", energy_unit, ENERGY_UNITS), ("length", length_unit, LENGTH_UNITS),
+                              ("length", per_length, LENGTH_UNITS)):  # fmt: skip
         if unit not in known:
             raise DataError(str(path), "", f"unknown {what} unit {unit!r}", f"choose from {sorted(known)}")
     if not isinstance(labelled, bool):
         raise DataError(str(path), "", f"labelled = {labelled!r}", "it is True or False, and not for the command line")
     energy, length = ENERGY_UNITS[energy_unit], LENGTH_UNITS[length_unit]
-    groups: dict[tuple, list[tuple[NDArray, float, NDArray | None]]] = {}
-    names: dict[tuple, tuple[Path, str]] = {}
+    unit = energy / LENGTH_UNITS[per_length]
+    groups: dict[tuple, list[Frame]] = {}
     for file in find_files(path, "*"):
         for k, atoms in enumerate(_frames(file)):
             entry = f"frame {k}"
             if atoms.pbc.any():
                 raise DataError(file, entry, "the cell is periodic", "only molecules in vacuum are supported")
-            value = _value(atoms, energy_key) if labelled else 0.0
-            if value is None:
-                keys = sorted({*atoms.info, *(atoms.calc.results if atoms.calc else ())})
-                raise DataError(file, entry, f"no energy {energy_key!r} among {keys}", "name it with energy_key=")
-            forces = _value(atoms, forces_key) if labelled else None
-            charges = np.asarray(atoms.arrays.get("formal_charges", np.zeros(len(atoms))), dtype=np.int64)
+            value = _energy(atoms, energy_key, file, entry) * energy if labelled else 0.0
+            forces = _forces(atoms, forces_key, file, entry) if labelled else None
+            try:
+                charges = formal_charges(atoms)
+            except ValueError as error:
+                raise DataError(file, entry, str(error), "or leave the frame out") from error
             name = str(atoms.info.get("name", atoms.get_chemical_formula()))
             key = (name, tuple(atoms.numbers.tolist()), tuple(charges.tolist()))
-            names.setdefault(key, (file, entry))
-            groups.setdefault(key, []).append((atoms.positions * length, float(value) * energy, forces))
+            frame = Frame((file, entry), atoms.positions * length, value, None if forces is None else forces * unit)
+            groups.setdefault(key, []).append(frame)
         if not groups:
             raise DataError(file, "", "it has no frames", COPY_AGAIN)
     for k, (key, frames) in enumerate(groups.items()):
-        yield _molecule(k, key, frames, names[key], energy / length, level)
+        yield _molecule(k, key, frames, level)
 
 
-def _molecule(
-    number: int, key: tuple, frames: list[tuple], place: tuple[Path, str], unit: float, level: str
-) -> Molecule:
-    """One molecule from its frames; ``unit`` converts forces to kcal/mol/Å."""
-    with_forces = [frame[2] is not None for frame in frames]
+def arrays_like_forces(path: Path | str) -> list[str]:
+    """Names of what could be forces in the first frame of ``path``: arrays (N, 3) that are not the positions."""
+    atoms = next(_frames(find_files(path, "*")[0]))
+    found = {**atoms.arrays, **(atoms.calc.results if atoms.calc else {})}
+    return sorted(k for k, v in found.items() if np.shape(v) == (len(atoms), 3) and k != "positions")
+
+
+def _energy(atoms: Atoms, key: str, file: Path, entry: str) -> float:
+    """The energy of a frame, in the file's unit."""
+    value = _value(atoms, key)
+    keys = sorted({*atoms.info, *(atoms.calc.results if atoms.calc else ())})
+    if value is None:
+        raise DataError(file, entry, f"no energy {key!r} among {keys}", "name it with energy_key=")
+    if np.ndim(value) or isinstance(value, str):
+        raise DataError(
+            file, entry, f"{key!r} is no number but {value!r:.40}", f"name the energy with energy_key=: {keys}"
+        )
+    return float(value)
+
+
+def _forces(atoms: Atoms, key: str, file: Path, entry: str) -> NDArray | None:
+    """The forces (N, 3) of a frame, in the file's units; None where it has none and none were named."""
+    forces = _value(atoms, key)
+    if forces is not None and np.shape(forces) != (len(atoms), 3):
+        raise DataError(file, entry, f"{key!r} has shape {np.shape(forces)}, not ({len(atoms)}, 3)", "name the forces")
+    if forces is None and key != FORCES:
+        there = sorted({*atoms.arrays, *(atoms.calc.results if atoms.calc else ())})
+        raise DataError(file, entry, f"no forces {key!r} among {there}", "name them with forces_key=")
+    return forces
+
+
+def _molecule(number: int, key: tuple, frames: list[Frame], level: str) -> Molecule:
+    """One molecule from its frames."""
+    place, with_forces = frames[0].place, [frame.forces is not None for frame in frames]
     if any(with_forces) and not all(with_forces):
+        place = frames[with_forces.index(not with_forces[0])].place
         raise DataError(*place, "forces in some frames of a molecule only", "give them in all, or leave them out")
     molecule = Molecule(
         name=f"{number}-{key[0]}",
         z=np.array(key[1], dtype=np.int64),
         charges=np.array(key[2], dtype=np.int64),
-        positions=np.array([frame[0] for frame in frames], dtype=np.float32),
-        energy=np.array([frame[1] for frame in frames], dtype=np.float64),
-        forces=(np.array([frame[2] for frame in frames]) * unit).astype(np.float32) if all(with_forces) else None,
+        positions=np.array([frame.positions for frame in frames], dtype=np.float32),
+        energy=np.array([frame.energy for frame in frames], dtype=np.float64),
+        forces=np.array([frame.forces for frame in frames], dtype=np.float32) if all(with_forces) else None,
         level=level,
     )
     return checked(*place, molecule)
