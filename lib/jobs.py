@@ -207,7 +207,7 @@ def _measured(config: RunConfig, train: ConformationBatches, execution: Executio
 
 
 def _scores(part: str, found: dict[str, NDArray]) -> dict[str, float]:
-    """RMSE, MAE (kcal/mol) and R² of the predictions for one part, and of forces (kcal/mol/Å, R² about zero), if any."""
+    """RMSE, MAE (kcal/mol) and R² of the predictions for one part, and of its forces (kcal/mol/Å; R² about zero)."""
     error = found["prediction"] - found["energy"]
     scores = {
         f"{part}_rmse": float(np.sqrt((error**2).mean())),

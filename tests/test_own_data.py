@@ -138,8 +138,8 @@ def test_a_part_that_is_left_empty_is_an_error(frames, tmp_path):
 
 def test_charges_are_read_as_the_calculator_reads_them(tmp_path):
     ion = Atoms("NH4", 0.6 * np.array([[0, 0, 0], [1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]]))
-    ion.calc = SinglePointCalculator(ion, energy=-100.0)
     ion.set_initial_charges([1, 0, 0, 0, 0])
+    ion.calc = SinglePointCalculator(ion, energy=-100.0)
     write(tmp_path / "ion.traj", [ion, ion])
     store = open_store(own_data.own_dataset(tmp_path / "ion.traj", "eV"))
     assert store.arrays["charges"].tolist() == [1, 0, 0, 0, 0]
@@ -147,6 +147,7 @@ def test_charges_are_read_as_the_calculator_reads_them(tmp_path):
                                 ([0, 0, 0, 0, 0], {"charge": 1}, "add up to 0")):  # fmt: skip
         ion.set_initial_charges(charges)
         ion.info = info
+        ion.calc = SinglePointCalculator(ion, energy=-100.0)
         write(tmp_path / "bad.traj", [ion, ion])
         with pytest.raises(DataError, match=word):
             open_store(own_data.own_dataset(tmp_path / "bad.traj", "eV"))
@@ -246,7 +247,7 @@ def test_commands_from_file_to_calculator(frames, tmp_path, capsys):
         (["--energy-key", "e_tot"], "no energy 'e_tot' among ['energy', 'forces', 'level']"),
         (["--energy-unit", "kcal"], "unknown energy unit 'kcal'"),
         (["--weights", "egnn"], "no pre-trained weights 'egnn': choose from"),
-        (["--length-unit", "bohr"], "the length unit is another one"),
+        (["--length-unit", "bohr"], "the length unit seems to be another one"),
     ):
         assert main([*own, *wrong]) == 1, wrong
         assert word in capsys.readouterr().err
