@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from lib import paths
-from lib.comparison import shards
+from lib.campaign import shards
 from lib.results import IGNORE
 
 SCALE = config.get("scale", "smoke")

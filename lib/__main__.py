@@ -247,7 +247,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _train_shard(options: argparse.Namespace) -> None:
-    from lib.comparison import train_shard
+    from lib.campaign import train_shard
     from lib.models import entry
 
     entry(options.model)
@@ -287,7 +287,7 @@ def _collect_runs(_: argparse.Namespace) -> None:
 
 
 def _record_runs(options: argparse.Namespace) -> None:
-    from lib.comparison import stored_of
+    from lib.campaign import stored_of
     from lib.results import record, ship_weights
     from lib.upkeep import find_result
 
@@ -336,7 +336,7 @@ def _bench_data(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from lib.comparison import plan_scale
+    from lib.campaign import plan_scale
 
     table = plan_scale(options.scale)
     total = table["core-minutes left"].sum()

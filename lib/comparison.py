@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from lib.config import RunConfig
 from lib.datasets import find, open_store
 from lib.jobs import select, splits
-from lib.matrix import MATRIX, Cell, all_cells
+from lib.matrix import Cell
 from lib.models import MODELS
 from lib.runs import Result, run_all, stored
-from lib.scales import Scale, get_scale
+from lib.scales import Scale
 from lib.splits import ORDERS
 
-YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
 SCANNED = {"md22": "md22/Ac-Ala3-NHMe"}  # where learning rates are compared, by kind of data; elsewhere:
 SCANNED_ELSE = "ani1x"
 MINUTES = "core-minutes left"
+FORCES_COST = 3.0  # times a step on energies alone: 3.2 (TorchMD-Net) and 2.4 (SchNet) measured at laptop widths
 
 
 @dataclass(frozen=True)
@@ -152,14 +152,14 @@ def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None
         "energy, learning rates": scan(scale, cells),
         "energy": [config for cell in dict.fromkeys(cells) for config in chosen(scale, cell, seeds)],
     }
-    return pd.DataFrame([_todo(scale, name, configs) for name, configs in parts.items()])
+    return pd.DataFrame([todo(scale, name, configs) for name, configs in parts.items()])
 
 
-def _todo(scale: Scale, name: str, configs: Sequence[RunConfig]) -> dict[str, str | int | float]:
+def todo(scale: Scale, name: str, configs: Sequence[RunConfig]) -> dict[str, str | int | float]:
     """One row of `plan`."""
-    todo = [c for c in configs if stored(c) is None]
-    minutes = round(sum(_seconds(scale, c) for c in todo) / 60, 1)
-    return {"runs": name, "number": len(configs), "stored": len(configs) - len(todo), MINUTES: minutes}
+    missing = [c for c in configs if stored(c) is None]
+    minutes = round(sum(_seconds(scale, c) for c in missing) / 60, 1)
+    return {"runs": name, "number": len(configs), "stored": len(configs) - len(missing), MINUTES: minutes}
 
 
 def yardsticks(scale: Scale, model: str, systems: Sequence[str], learning_rate: float, seed: int) -> list[RunConfig]:
@@ -171,55 +171,12 @@ def yardsticks(scale: Scale, model: str, systems: Sequence[str], learning_rate: 
     ]
 
 
-def scale_runs(scale: Scale) -> dict[str, list[RunConfig]]:
-    """Everything that the notebooks run at ``scale``, by item; a run that several items share is in the first."""
-    items, seen = {}, set()
-    for item, cells_of in MATRIX.items():
-        cells = cells_of(scale)
-        energies = [config for cell in cells for config in chosen(scale, cell)]
-        items[item] = [*pretrainings(scale, cells), *scan(scale, cells), *energies]
-    items["a network beside the ridge"] = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, scale.seeds[0])
-    for item, configs in items.items():
-        new = {c.key(): c for c in configs if c.key() not in seen}
-        seen |= set(new)
-        items[item] = list(new.values())
-    return items
-
-
-def stored_of(name: str) -> list[Result]:
-    """The results of the scale called ``name`` that were trained here."""
-    found = [stored(config) for configs in scale_runs(get_scale(name)).values() for config in configs]
-    return [result for result in found if result is not None and not result.recorded]
-
-
-def plan_scale(name: str) -> pd.DataFrame:
-    """`plan` of everything that the notebooks run at the scale called ``name``, by item; shared runs count once."""
-    scale = get_scale(name)
-    return pd.DataFrame([_todo(scale, item, configs) for item, configs in scale_runs(scale).items()])
-
-
-def shards(name: str) -> list[tuple[str, int]]:
-    """What the batch deals out at the scale called ``name``: every model with every seed."""
-    scale = get_scale(name)
-    return sorted({(c.model, seed) for c in all_cells(scale) for seed in seeds_of(scale, c, None)})
-
-
-def train_shard(name: str, model: str, seed: int, workers: int = 1) -> list[Result]:
-    """The runs of `shards`' item at the scale called ``name``, and of the learning rates that they need."""
-    scale = get_scale(name)
-    cells = [c for c in all_cells(scale) if c.model == model and seed in seeds_of(scale, c, None)]
-    results = [result for arm in compare_arms(scale, cells, [seed], workers) for result in arm.results]
-    if (model, seed) == (YARDSTICK, scale.seeds[0]):
-        results += run_all(yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, seed), workers, "yardsticks")
-    return results
-
-
 def _seconds(scale: Scale, config: RunConfig) -> float:
     per_conformation = scale.seconds.get(config.model, (float("nan"),) * 2)[config.task == "energy"]
     selections = select(config, splits(config))["train"]
     passed = config.training.epochs * sum(float(relative_cost(s.store.n_atoms[s.store.molecule_of(s.index)]).sum())
                                           for s in selections)  # fmt: skip
-    return 1.0 + passed * per_conformation
+    return 1.0 + passed * per_conformation * (FORCES_COST if config.training.learns_forces else 1)
 
 
 def relative_cost(atoms: NDArray[np.number]) -> NDArray[np.float64]:

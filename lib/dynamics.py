@@ -13,8 +13,9 @@ from ase import Atoms
 from lib import simulation
 from lib.calculator import PotentialCalculator
 from lib.comparison import chosen
+from lib.config import RunConfig
 from lib.datasets import find, open_store
-from lib.matrix import Cell
+from lib.matrix import FORCE_DATA, FORCE_WEIGHTS, Cell
 from lib.potentials import Potential
 from lib.results import Result
 from lib.runs import run_all
@@ -24,19 +25,39 @@ from lib.uncertainty import evaluate_on
 SHARP, SMOOTH = "sharp cutoff", "smooth cutoff"
 
 
-def sharp_and_smooth(
-    scale: Scale, model: str, data: str, force_weight: float, seeds: Sequence[int] | None, workers: int | None = None
-) -> dict[str, list[Result]]:
-    """Runs of ``model`` on ``data`` with forces, pre-trained, with their weights: of the first seed with the paper's
-    cutoff, of all ``seeds`` with the smooth one. Both have the learning rate that was chosen for the paper's.
+def configs(
+    scale: Scale, model: str, data: str, force_weight: float, seeds: Sequence[int] | None = None
+) -> dict[str, list[RunConfig]]:
+    """Runs of ``model`` on ``data`` with forces, pre-trained: of the first seed with the paper's cutoff, of all
+    ``seeds`` with the smooth one. Both have the learning rate that was chosen for the paper's.
     """
     sharp = chosen(scale, Cell(model, data, True, force_weight=force_weight), seeds)
     rate, smooth = sharp[0].training.learning_rate, scale.for_dynamics()
-    configs = {
+    return {
         SHARP: sharp[:1],
         SMOOTH: [smooth.finetune(model, data, True, rate, c.seed, force_weight=force_weight) for c in sharp],
     }
-    return {name: run_all(group, workers, name, weights=True) for name, group in configs.items()}
+
+
+def default_runs(scale: Scale) -> list[RunConfig]:
+    """`configs` of notebook 10 at its defaults, with the pre-trainings that they start from."""
+    found = configs(scale, scale.force_models[-1], FORCE_DATA, max(FORCE_WEIGHTS))
+    runs = [config for group in found.values() for config in group]
+    return [*(config.pretrained for config in runs), *runs]
+
+
+def sharp_and_smooth(
+    scale: Scale,
+    model: str,
+    data: str,
+    force_weight: float,
+    seeds: Sequence[int] | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+) -> dict[str, list[Result]]:
+    """The results of `configs`, with their weights."""
+    found = configs(scale, model, data, force_weight, seeds)
+    return {name: run_all(group, workers, name, device, weights=True) for name, group in found.items()}
 
 
 def run_nve(

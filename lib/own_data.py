@@ -15,6 +15,7 @@ from lib.config import RunConfig
 from lib.datasets import DataSet, open_store
 from lib.errors import look_up
 from lib.models import MODELS
+from lib.paths import DATA
 from lib.runs import Result, run_all, stored
 from lib.scales import FORCE_WEIGHT, SCALES, Scale
 from lib.splits import FINE_TUNING, make_split
@@ -151,6 +152,27 @@ def best_arm(results: Mapping[tuple[int, bool], Sequence[Result]]) -> list[Resul
     most = max(labels for labels, _ in results)
     arms = [results[most, pretrained] for pretrained in (False, True)]
     return min(arms, key=lambda runs: sum(r.validation for r in runs))
+
+
+def example() -> DataSet:
+    """The shipped example: methyl salicylate."""
+    return own_dataset(DATA / "mini" / "example" / "methyl-salicylate.xyz", "eV", level="GFN2-xTB")
+
+
+def example_runs(scale: str) -> list[RunConfig]:
+    """What notebook 11 runs at its defaults at the scale called ``scale``."""
+    weights, dataset = f"torchmd_net-{scale}{DYNAMICS}", example()
+    settings, model = look_up(weights_names(), weights, "pre-trained weights")
+    source, weight, labels = settings.pretrain(model, 0), default_force_weight(dataset), settings.labels
+    own = [pretrain_on(weights, dataset, seed) for seed in settings.seeds]
+    out = [source, *own]
+    for begin in (None, source):
+        scan = [fine_tune(weights, dataset, begin, rate, settings.seeds[0], max(labels), weight)
+                for rate in settings.rates_of(dataset.name)]  # fmt: skip
+        scores = [found.validation if (found := stored(config)) else np.inf for config in scan]
+        rate = scan[int(np.argmin(scores))].training.learning_rate
+        out += scan + [fine_tune(weights, dataset, begin, rate, s, n, weight) for n in labels for s in settings.seeds]
+    return out + [fine_tune(weights, dataset, s, rate, s.seed, min(labels), weight) for s in own]
 
 
 def run_curve(

@@ -22,7 +22,7 @@ METRICS = ("test_rmse", "test_mae")
 
 
 def repeat(scale: Scale, cells: Sequence[Cell], seed: int, execution: Execution = SHOWN) -> pd.DataFrame:
-    """Train ``cells`` of ``seed`` here, unless that was done before, whatever is recorded.
+    """Train ``cells`` of ``seed`` here, unless that was done before, whatever is recorded; ``execution`` says how.
 
     Returns:
         A row a metric of each cell: ``recorded`` and ``here`` (kcal/mol), ``difference`` (per cent of the record) and

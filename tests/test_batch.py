@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pytest
 
-from lib.comparison import shards
+from lib.campaign import shards
 from lib.paths import ROOT
 from lib.results import IGNORE
 

@@ -1,0 +1,61 @@
+"""Everything that the notebooks run at a scale: what it costs, what is stored of it, how the batch deals it out."""
+
+import pandas as pd
+
+from lib import dynamics, own_data
+from lib.comparison import chosen, compare_arms, pretrainings, scan, seeds_of, todo, yardsticks
+from lib.config import RunConfig
+from lib.matrix import MATRIX, all_cells
+from lib.results import Result
+from lib.runs import run_all, stored
+from lib.scales import Scale, get_scale
+
+YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
+
+
+def scale_runs(name: str) -> dict[str, list[RunConfig]]:
+    """All runs of the scale called ``name``, by item; a run that several items share is in the first."""
+    scale, items, seen = get_scale(name), {}, set()
+    for item, cells_of in MATRIX.items():
+        cells = cells_of(scale)
+        energies = [config for cell in cells for config in chosen(scale, cell)]
+        items[item] = [*pretrainings(scale, cells), *scan(scale, cells), *energies]
+    items["a network beside the ridge"] = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, scale.seeds[0])
+    items["dynamics"] = dynamics.default_runs(scale)
+    items["own molecules"] = own_data.example_runs(name)
+    for item, configs in items.items():
+        new = {c.key(): c for c in configs if c.key() not in seen}
+        seen |= set(new)
+        items[item] = list(new.values())
+    return items
+
+
+def stored_of(name: str) -> list[Result]:
+    """The results of the scale called ``name`` that were trained here."""
+    found = [stored(config) for configs in scale_runs(name).values() for config in configs]
+    return [result for result in found if result is not None and not result.recorded]
+
+
+def plan_scale(name: str) -> pd.DataFrame:
+    """`comparison.plan` of all runs of the scale called ``name``, by item; shared runs count once."""
+    scale = get_scale(name)
+    return pd.DataFrame([todo(scale, item, configs) for item, configs in scale_runs(name).items()])
+
+
+def shards(name: str) -> list[tuple[str, int]]:
+    """What the batch deals out at the scale called ``name``: every model with every seed."""
+    scale = get_scale(name)
+    return sorted({(c.model, seed) for c in all_cells(scale) for seed in seeds_of(scale, c, None)})
+
+
+def train_shard(name: str, model: str, seed: int, workers: int = 1) -> list[Result]:
+    """The runs of `shards`' item at the scale called ``name``, and of the learning rates that they need.
+
+    Dynamics and a user's own molecules are not among them: their notebooks train what they need.
+    """
+    scale: Scale = get_scale(name)
+    cells = [c for c in all_cells(scale) if c.model == model and seed in seeds_of(scale, c, None)]
+    results = [result for arm in compare_arms(scale, cells, [seed], workers) for result in arm.results]
+    if (model, seed) == (YARDSTICK, scale.seeds[0]):
+        results += run_all(yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, seed), workers, "yardsticks")
+    return results
