@@ -118,7 +118,8 @@ def fine_tune(
         source: the pre-training that it starts from (`pretraining_of`, `pretrain_on`); None is from scratch.
         learning_rate: the highest one.
         seed: of the run.
-        labels: how many training conformations; None takes all, 80 % of each molecule's. Epochs stay the same.
+        labels: how many training conformations; None takes all, 80 %. Where the scale keeps steps constant, fewer than
+            its largest number of ``labels`` are passed more often, so that steps are about those of that number.
         force_weight: of the loss (`default_force_weight`); None leaves forces alone.
 
     Raises:
@@ -132,7 +133,9 @@ def fine_tune(
             raise ValueError(
                 f"labels = {labels}: {dataset.name} has {there} training conformations (80 %); choose fewer"
             )
-        config = replace(config, limits=replace(config.limits, train=labels))
+        t, times = config.training, max(1, round(max(scale.labels) / labels)) if scale.constant_steps else 1
+        longer = replace(t, epochs=times * t.epochs, validate_every=times * t.validate_every)
+        config = replace(config, limits=replace(config.limits, train=labels), training=longer)
     return replace(config, pretrained=source)
 
 

@@ -69,7 +69,7 @@ class Scale:
     finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
     force_models: tuple[str, ...] = ("torchmd_net",)
     picoseconds: float = 10.0
-    labels: tuple[int, ...] = (25, 100, 400)
+    labels: tuple[int, ...] = (20, 50, 200)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -231,7 +231,7 @@ SCALES: dict[str, Scale] = {
         pretraining_rates={"torchmd_net": 2e-3},  # at 5e-3 one of two seeds diverged
         finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=32, batch_size=32, normalise=True, validate_every=4))
         | {"md22": TrainingSettings(epochs=20, batch_size=32, normalise=True, validate_every=4)}
-        | {"own": TrainingSettings(epochs=100, batch_size=8, normalise=True, validate_every=10)},
+        | {"own": TrainingSettings(epochs=40, batch_size=8, normalise=True, validate_every=10)},
         baseline="composition",
         learning_rates=(3e-4, 1e-3, 3e-3, 1e-2),
         other_learning_rates={"md22": (3e-4, 1e-3, 3e-3), "own": (1e-3, 3e-3)},

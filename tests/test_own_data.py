@@ -310,4 +310,6 @@ def test_learning_curve_and_the_better_arm(tmp_path):
     direct = np.mean([r.metrics["test_force_mae"] for r in results[20, False]])
     assert rows[20] == pytest.approx(direct, rel=1e-6)
     scores = {arm: np.mean([r.metrics["validation_loss"] for r in results[100, arm]]) for arm in (False, True)}
+    assert results[20, False][0].about["steps"] == 20 * 5 * 3  # epochs x labels / 20 x batches
+    assert results[100, False][0].about["steps"] == 20 * 13
     assert own_data.best_arm(results) == results[100, min(scores, key=scores.get)]
