@@ -1,0 +1,54 @@
+"""Potentials with a sharp and a smooth cutoff in dynamics, and the spread of an ensemble, at smoke scale."""
+
+import numpy as np
+import pytest
+
+from lib import dynamics
+from lib.scales import get_scale
+
+DATA, WEIGHT = "iso17", 10.0
+
+
+@pytest.fixture(scope="module")
+def scale():
+    return get_scale("smoke")
+
+
+@pytest.fixture(scope="module")
+def runs(scale):
+    return dynamics.sharp_and_smooth(scale, "schnet", DATA, WEIGHT, [0, 1], 1)
+
+
+def test_sharp_has_one_seed_and_smooth_all(runs):
+    found = {name: [(r.about["config"]["seed"], r.about["config"]["settings"]["smooth_cutoff"]) for r in group]
+             for name, group in runs.items()}  # fmt: skip
+    assert found == {dynamics.SHARP: [(0, False)], dynamics.SMOOTH: [(0, True), (1, True)]}
+    for group in runs.values():
+        assert all(r.about["config"]["training"]["force_weight"] == WEIGHT for r in group)
+        assert all(r.about["config"]["pretrained"] is not None for r in group)
+
+
+def test_default_runs_are_those_of_the_notebook(scale, runs):
+    default = {c.key() for c in dynamics.default_runs(scale)}
+    assert {r.key for group in runs.values() for r in group} <= default
+    assert len(default) == 3 + 3  # and their pre-trainings
+
+
+def test_trajectories_start_alike_and_say_how_well_energy_is_kept(scale, runs):
+    trajectories, start = dynamics.run_nve(scale, runs, DATA, picoseconds=0.01)
+    assert list(trajectories) == [dynamics.SHARP, dynamics.SMOOTH, "smooth cutoff, half the step"]
+    kinetic = [rows["kinetic"].iloc[0] for rows in trajectories.values()]
+    np.testing.assert_allclose(kinetic, kinetic[0])
+    table = dynamics.kept(trajectories, len(start))
+    assert table["picoseconds"].tolist() == pytest.approx([0.01, 0.01, 0.001])
+    assert (table["fluctuation"] < 1.0).all()  # meV/atom
+
+
+def test_the_ensemble_is_tested_on_molecules_that_no_seed_has_seen(scale, runs):
+    errors = dynamics.ensemble_errors(scale, runs[dynamics.SMOOTH], DATA)
+    index = runs[dynamics.SMOOTH][0].test_errors()["index"]
+    energy = errors[errors["kind"] == "energy"]
+    assert len(energy) == len(index)
+    direct = [r.errors().score("rmse", np.ones((1, 10_000)))[0] for r in runs[dynamics.SMOOTH][:1]]
+    assert np.sqrt((energy["error"] ** 2).mean()) < 3 * direct[0]
+    assert (errors["spread"] >= 0).all()
