@@ -227,7 +227,8 @@ def test_agreement_is_exact_for_springs():
     assert agreement(energy, x, -forces)[1] == pytest.approx(-slope)
 
 
-def test_commands_from_file_to_calculator(frames, tmp_path, capsys):
+def test_commands_from_file_to_calculator(frames, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lib.runs.RUNS", tmp_path / "runs")  # nothing is pre-trained yet
     write(tmp_path / "my.xyz", frames, format="extxyz")
     own = ["finetune", "--data", str(tmp_path / "my.xyz"), "--energy-unit", "eV", "--weights", WEIGHTS]
     assert main([*own, "--output", str(tmp_path)]) == 1
