@@ -8,7 +8,7 @@ from lib.config import RunConfig
 from lib.matrix import MATRIX, all_cells
 from lib.results import Result
 from lib.runs import run_all, stored
-from lib.scales import Scale, get_scale
+from lib.scales import get_scale
 
 YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
 
@@ -53,7 +53,7 @@ def train_shard(name: str, model: str, seed: int, workers: int = 1) -> list[Resu
 
     Dynamics and a user's own molecules are not among them: their notebooks train what they need.
     """
-    scale: Scale = get_scale(name)
+    scale = get_scale(name)
     cells = [c for c in all_cells(scale) if c.model == model and seed in seeds_of(scale, c, None)]
     results = [result for arm in compare_arms(scale, cells, [seed], workers) for result in arm.results]
     if (model, seed) == (YARDSTICK, scale.seeds[0]):

@@ -20,7 +20,7 @@ COLUMN = 3.4  # inches, one column of a page
 SINGLE_SEED = "* one seed: the interval is over test molecules only"
 
 
-def _spread(rows: pd.DataFrame) -> np.ndarray:
+def spread(rows: pd.DataFrame) -> np.ndarray:
     """How far the interval reaches down and up, (2, n)."""
     return np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
 
@@ -52,7 +52,7 @@ def arm_bars(
         rows = table[table["pretrained"].isin(list(ARMS))]
         for shift, (arm, (text, colour)) in zip((-0.2, 0.2), ARMS.items(), strict=True):
             own = rows[rows["pretrained"] == arm]
-            ax.bar(np.arange(len(own)) + shift, own["value"], 0.36, yerr=_spread(own), color=colour, label=text,
+            ax.bar(np.arange(len(own)) + shift, own["value"], 0.36, yerr=spread(own), color=colour, label=text,
                    error_kw={"capsize": 2, "linewidth": 1})  # fmt: skip
         ax.set_xticks(range(len(own)), _label(own, by), rotation=35, ha="right", rotation_mode="anchor")
         ax.set_ylabel(f"test {metric_label(rows['metric'].iloc[0])}\n({rows['unit'].iloc[0]})")
@@ -83,7 +83,7 @@ def gains(table: pd.DataFrame, by: str) -> Figure:
     for k, (model, colour) in enumerate(zip(models, sns.color_palette("colorblind", len(models)), strict=True)):
         own = rows[rows["model"] == model]
         places = np.array([groups.index(g) for g in own[by]]) + 0.16 * (k - (len(models) - 1) / 2)
-        ax.errorbar(own["value"], places, xerr=_spread(own), fmt="o", markersize=4, capsize=2, linewidth=1,
+        ax.errorbar(own["value"], places, xerr=spread(own), fmt="o", markersize=4, capsize=2, linewidth=1,
                     color=colour, label=model + _star(own))  # fmt: skip
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_yticks(range(len(groups)), groups)
@@ -107,7 +107,7 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
     for ax, (title, table), count in zip(axes[0], panels, counts, strict=True):
         for arm, (text, colour) in ARMS.items():
             own = table[(table["pretrained"] == arm) & (table["metric"] == "mae")].sort_values("share")
-            ax.errorbar(100 * own["share"], own["value"], yerr=_spread(own), color=colour, marker="o", markersize=4,
+            ax.errorbar(100 * own["share"], own["value"], yerr=spread(own), color=colour, marker="o", markersize=4,
                         capsize=2, linewidth=1.2, label=text)  # fmt: skip
         shares = sorted(table["share"].unique())
         ax.set(xscale="log", yscale="log", xlabel="training conformations")
@@ -132,7 +132,7 @@ def error_by_sigma(table: pd.DataFrame) -> Figure:
         places = np.arange(len(tuned))
         ax.axhspan(scratch["low"], scratch["high"], color=GREY, alpha=0.2, linewidth=0)
         ax.axhline(scratch["value"], color=GREY, label="from scratch (σ = 0)")
-        ax.errorbar(places, tuned["value"], yerr=_spread(tuned), color=BLUE, marker="o", markersize=4, capsize=2,
+        ax.errorbar(places, tuned["value"], yerr=spread(tuned), color=BLUE, marker="o", markersize=4, capsize=2,
                     linewidth=1.2, label="pre-trained" + _star(tuned))  # fmt: skip
         best = int(np.argmin(tuned["value"]))
         ax.plot(best, tuned["value"].iloc[best], marker="s", markersize=9, markerfacecolor="none", color=ORANGE,

@@ -55,23 +55,19 @@ def inspect_store(store: ConformationStore) -> list[Finding]:
     """What is wrong or odd in ``store``, errors first; nothing found is an empty list."""
     found, bonds = [], []
     for k, name in enumerate(store.names):
-        energy, x, _ = _frames_of(store, k)
-        z = np.asarray(store.arrays["z"][store.first_atom[k] : store.first_atom[k] + store.n_atoms[k]])
-        bonds.append(_nearest(x[:FRAMES], z))
-        checks = [*_overlaps(x), *_duplicates(x), *_energies(energy, x.shape[1])]
+        index = store.conformations_of(k)
+        x = _by_frame(store.gather(index).positions, len(index))
+        bonds.append(_nearest(x[:FRAMES], np.asarray(store.arrays["z"][store.atoms_of(k)])))
+        checks = [*_overlaps(x), *_duplicates(x), *_energies(store.energy(index), x.shape[1])]
         found += [Finding(severity, name, text) for severity, text in checks]
     whole = [*_numbers(store), *_lengths(np.array(bonds), store.n_atoms), *_units_of_molecules(store), *_forces(store)]
     found += [Finding(severity, "all", text) for severity, text in whole]
     return sorted(found, key=lambda f: f.severity != ERROR)
 
 
-def _frames_of(store: ConformationStore, molecule: int) -> tuple[Array, Array, Array | None]:
-    """Energies (M,), positions (M, N, 3) and forces, where there are any, of a molecule."""
-    index = store.first_conformation[molecule] + np.arange(store.n_conformations[molecule])
-    x = store.gather(index).positions.reshape(len(index), -1, 3).astype(np.float64)
-    has_forces = "forces" in store.arrays
-    forces = store.gather_forces(index).reshape(x.shape).astype(np.float64) if has_forces else None
-    return store.energy(index), x, forces
+def _by_frame(rows: NDArray[np.float32], frames: int) -> Array:
+    """Positions or forces of one molecule's conformations, (M N, 3), as (M, N, 3)."""
+    return rows.reshape(frames, -1, 3).astype(np.float64)
 
 
 def as_table(findings: list[Finding]) -> pd.DataFrame:
@@ -155,9 +151,7 @@ def _duplicates(x: Array) -> Checks:
 
 def _energies(energy: Array, atoms: int) -> Checks:
     """Several units in one molecule, another unit in all, outliers; ``energy`` (M,) kcal/mol."""
-    if len(energy) < 3:
-        return []
-    if atoms < 2:
+    if len(energy) < 3 or atoms < 2:
         return []
     if mixed := _mixed(energy):
         return [mixed]
@@ -206,7 +200,7 @@ def _units_of_molecules(store: ConformationStore) -> Checks:
     chosen = np.flatnonzero(store.n_atoms > 1)
     if len(chosen) < 2:
         return []
-    energy = np.abs([np.median(_frames_of(store, k)[0]) for k in chosen])
+    energy = np.abs([np.median(store.energy(store.conformations_of(k))) for k in chosen])
     if not energy.min() > 0:
         return []
     electrons = np.add.reduceat(np.asarray(store.arrays["z"]).astype(float) ** 2.4, store.first_atom)[chosen]
@@ -226,10 +220,10 @@ def _units_of_molecules(store: ConformationStore) -> Checks:
 
 def _forces(store: ConformationStore) -> Checks:
     """Forces held against energies, in some molecules: units are those of the whole file."""
-    if "forces" not in store.arrays:
+    if not store.has_forces:
         return []
     some = np.linspace(0, len(store.names) - 1, min(MOLECULES, len(store.names))).round().astype(int)
-    found = [agreement(*_frames_of(store, k)) for k in some if store.n_atoms[k] > 1]
+    found = [_agreement_of(store, store.conformations_of(k)) for k in some if store.n_atoms[k] > 1]
     found = [(slope, correlation) for pairs, slope, correlation in found if pairs >= ENOUGH]
     if not found:
         return []  # no frames are similar enough to tell
@@ -251,6 +245,13 @@ def _forces(store: ConformationStore) -> Checks:
     return [(WARNING, f"{said}: are they in the same units?")]
 
 
+def _agreement_of(store: ConformationStore, index: NDArray[np.int64]) -> tuple[int, float, float]:
+    """`agreement` in `FRAMES` of the conformations ``index`` of one molecule."""
+    index = index[np.linspace(0, len(index) - 1, min(FRAMES, len(index))).round().astype(int)]
+    x, forces = (_by_frame(r, len(index)) for r in (store.gather(index).positions, store.gather_forces(index)))
+    return agreement(store.energy(index), x, forces)
+
+
 def agreement(energy: Array, x: Array, forces: Array) -> tuple[int, float, float]:
     """Number of pairs of `SIMILAR` frames, and over them slope and correlation of E_j - E_i on what forces give.
 
@@ -259,8 +260,7 @@ def agreement(energy: Array, x: Array, forces: Array) -> tuple[int, float, float
         x: (M, N, 3) Å.
         forces: (M, N, 3), in the energies' unit over the lengths'.
     """
-    chosen = np.linspace(0, len(energy) - 1, min(FRAMES, len(energy))).round().astype(int)
-    energy, x, forces = energy[chosen], x[chosen] - x[chosen].mean(1, keepdims=True), forces[chosen]
+    x = x - x.mean(1, keepdims=True)
     i, j = np.triu_indices(len(energy), 1)
     turn = _superposing(x[i], x[j])
     step = x[j] @ turn - x[i]

@@ -53,7 +53,7 @@ class ConformationBatches(Dataset):
         """
         self.selections, self.cutoff, self.sigma, self.forces = list(selections), cutoff, sigma, forces
         for selection in selections if forces else []:
-            if "forces" not in selection.store.arrays:
+            if not selection.store.has_forces:
                 raise DataError(selection.store.path, "", "it has no forces", "learn energies alone: force_weight None")
         self.ends = np.cumsum([len(s.index) for s in selections])
 

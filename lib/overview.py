@@ -78,7 +78,7 @@ def sampled(suite: str, datasets: Sequence[str], count: int, seed: int = 0) -> p
         index = np.sort(np.random.default_rng(seed).permutation(len(store))[:count])
         atoms = store.n_atoms[store.molecule_of(index)]
         force = np.full(len(index), np.nan)
-        if "forces" in store.arrays:
+        if store.has_forces:
             squared = (store.gather_forces(index).astype(np.float64) ** 2).sum(1)
             force = np.sqrt(np.add.reduceat(squared, np.cumsum(atoms) - atoms) / atoms)
         parts.append(pd.DataFrame({"dataset": label(suite, data), "atoms": atoms, "force": force,
@@ -126,8 +126,7 @@ def typical(suite: str, data: str) -> tuple[str, NDArray[np.int64], NDArray[np.f
     """Name, atomic numbers (N,) and first conformation (N, 3) Å of the molecule with the median number of atoms."""
     store = open_store(find(f"{suite}/{data}"))
     molecule = int(np.argsort(store.n_atoms, kind="stable")[len(store.names) // 2])
-    first = store.first_atom[molecule]
-    numbers = store.arrays["z"][first : first + store.n_atoms[molecule]].astype(np.int64)
+    numbers = store.arrays["z"][store.atoms_of(molecule)].astype(np.int64)
     positions = store.gather(store.first_conformation[[molecule]]).positions
     return store.names[molecule], numbers, positions.astype(np.float64)
 

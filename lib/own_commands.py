@@ -45,12 +45,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
-    from lib.errors import look_up
-    from lib.own_data import pretrain_on, unlabelled_dataset, weights_names
+    from lib.own_data import named, pretrain_on, unlabelled_dataset
     from lib.runs import run_all
 
     if options.data is None:
-        scale, model = look_up(weights_names(), options.weights, "pre-trained weights")
+        scale, model = named(options.weights)
         config = scale.pretrain(model, options.seed)
     else:
         config = pretrain_on(options.weights, unlabelled_dataset(options.data, options.length_unit), options.seed)
@@ -68,10 +67,9 @@ def _finetune(options: argparse.Namespace) -> None:
     dataset = own_dataset(options.data, options.energy_unit, options.energy_key, options.forces_key,
                           options.length_unit, options.forces_length_unit, options.level)  # fmt: skip
     store = open_store(dataset)
-    has_forces = "forces" in store.arrays
-    has = "with" if has_forces else "without"
+    has = "with" if store.has_forces else "without"
     sys.stdout.write(f"{options.data}: {len(store.names)} molecules, {len(store)} conformations {has} forces\n")
-    if not has_forces and (others := arrays_like_forces(options.data)):
+    if not store.has_forces and (others := arrays_like_forces(options.data)):
         sys.stdout.write(
             f"warning: no forces under {options.forces_key!r}, but arrays {others}: name one with --forces-key\n"
         )
@@ -85,7 +83,6 @@ def _finetune(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace, dataset: object) -> None:
     """Choose the learning rate, train every seed, write the weights."""
     from lib import own_data
-    from lib.errors import look_up
     from lib.runs import run_all
     from lib.weights import export_weights
 
@@ -105,7 +102,7 @@ def _train(options: argparse.Namespace, dataset: object) -> None:
     def config(rate: float, seed: int) -> object:
         return own_data.fine_tune(options.weights, dataset, sources[seed], rate, seed, options.labels, weight)
 
-    scale, _ = look_up(own_data.weights_names(), options.weights, "pre-trained weights")
+    scale, _ = own_data.named(options.weights)
     rates = options.learning_rates or scale.rates_of(dataset.name)
     rate = own_data.choose_rate([config(rate, options.seeds[0]) for rate in rates], options.workers)
     folder = options.output or Path.cwd()

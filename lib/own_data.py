@@ -21,7 +21,7 @@ from lib.scales import FORCE_WEIGHT, SCALES, Scale
 from lib.splits import FINE_TUNING, make_split
 from lib.statistics import OF_FORCES, compare
 from lib.store import ConformationStore
-from lib.tables import ARMS, COLUMNS, source_of
+from lib.tables import COLUMNS, source_of, three_rows
 
 DYNAMICS = "-dynamics"  # ends the name of weights of `Scale.for_dynamics`
 
@@ -59,13 +59,22 @@ def weights_names() -> dict[str, tuple[Scale, str]]:
     }
 
 
+def named(weights: str) -> tuple[Scale, str]:
+    """The scale and the model of the layers called ``weights``.
+
+    Raises:
+        ValueError: there are none; the message lists the names.
+    """
+    return look_up(weights_names(), weights, "pre-trained weights")
+
+
 def pretraining_of(weights: str, seed: int = 0) -> RunConfig:
     """The pre-training whose layers are called ``weights``.
 
     Raises:
         ValueError: unknown name, or the layers are neither shipped nor trained on this machine.
     """
-    scale, model = look_up(weights_names(), weights, "pre-trained weights")
+    scale, model = named(weights)
     config = scale.pretrain(model, seed)
     found = stored(config)
     if found is None or not found.has_weights():
@@ -82,7 +91,7 @@ def pretrain_on(weights: str, dataset: DataSet, seed: int = 0) -> RunConfig:
     Raises:
         ValueError: unknown name.
     """
-    scale, model = look_up(weights_names(), weights, "pre-trained weights")
+    scale, model = named(weights)
     labelled = dict(dataset.options).get("labelled", True)
     return replace(scale.pretrain(model, seed, strict_split=labelled), data=(dataset,))
 
@@ -125,7 +134,7 @@ def fine_tune(
     Raises:
         ValueError: unknown name, or more labels than there are.
     """
-    scale, model = look_up(weights_names(), weights, "pre-trained weights")
+    scale, model = named(weights)
     config = scale.finetune(model, dataset, False, learning_rate, seed, force_weight=force_weight)
     if labels is not None:
         there = len(make_split(open_store(dataset), seed, FINE_TUNING).parts["train"])
@@ -141,7 +150,7 @@ def fine_tune(
 
 def default_force_weight(dataset: DataSet) -> float | None:
     """`FORCE_WEIGHT`, or None where ``dataset`` has no forces."""
-    return FORCE_WEIGHT if "forces" in open_store(dataset).arrays else None
+    return FORCE_WEIGHT if open_store(dataset).has_forces else None
 
 
 def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> float:
@@ -165,17 +174,38 @@ def example() -> DataSet:
 def example_runs(scale: str) -> list[RunConfig]:
     """What notebook 11 runs at its defaults at the scale called ``scale``."""
     weights, dataset = f"torchmd_net-{scale}{DYNAMICS}", example()
-    settings, model = look_up(weights_names(), weights, "pre-trained weights")
+    settings, model = named(weights)
     source, weight, labels = settings.pretrain(model, 0), default_force_weight(dataset), settings.labels
     own = [pretrain_on(weights, dataset, seed) for seed in settings.seeds]
     out = [source, *own]
     for begin in (None, source):
-        scan = [fine_tune(weights, dataset, begin, rate, settings.seeds[0], max(labels), weight)
-                for rate in settings.rates_of(dataset.name)]  # fmt: skip
+        scan = _scan(weights, dataset, begin, settings.rates_of(dataset.name), settings.seeds[0], max(labels))
         scores = [found.validation if (found := stored(config)) else np.inf for config in scan]
         rate = scan[int(np.argmin(scores))].training.learning_rate
-        out += scan + [fine_tune(weights, dataset, begin, rate, s, n, weight) for n in labels for s in settings.seeds]
+        arm = _arm(weights, dataset, begin, rate, labels, settings.seeds)
+        out += scan + [config for configs in arm.values() for config in configs]
     return out + [fine_tune(weights, dataset, s, rate, s.seed, min(labels), weight) for s in own]
+
+
+def _scan(
+    weights: str, dataset: DataSet, source: RunConfig | None, rates: Sequence[float], seed: int, labels: int
+) -> list[RunConfig]:
+    """The runs that decide the learning rate of one arm of a learning curve."""
+    weight = default_force_weight(dataset)
+    return [fine_tune(weights, dataset, source, rate, seed, labels, weight) for rate in rates]
+
+
+def _arm(
+    weights: str,
+    dataset: DataSet,
+    source: RunConfig | None,
+    rate: float,
+    labels: Sequence[int],
+    seeds: Sequence[int],
+) -> dict[int, list[RunConfig]]:
+    """The runs of one arm of a learning curve by number of ``labels``, one a seed."""
+    weight = default_force_weight(dataset)
+    return {n: [fine_tune(weights, dataset, source, rate, seed, n, weight) for seed in seeds] for n in labels}
 
 
 def run_curve(
@@ -191,13 +221,11 @@ def run_curve(
 
     Each arm has the one of ``rates`` that validates best with most labels at the first seed.
     """
-    weight, out = default_force_weight(dataset), {}
+    out = {}
     for pretrained in (False, True):
         begin = source if pretrained else None
-        scan = [fine_tune(weights, dataset, begin, rate, seeds[0], max(labels), weight) for rate in rates]
-        rate = choose_rate(scan, workers)
-        for n in labels:
-            configs = [fine_tune(weights, dataset, begin, rate, seed, n, weight) for seed in seeds]
+        rate = choose_rate(_scan(weights, dataset, begin, rates, seeds[0], max(labels)), workers)
+        for n, configs in _arm(weights, dataset, begin, rate, labels, seeds).items():
             out[n, pretrained] = run_all(configs, workers, f"{n} labels, {'pre-trained' if pretrained else 'scratch'}")
     return out
 
@@ -218,16 +246,12 @@ def learning_curve(results: Mapping[tuple[int, bool], Sequence[Result]], dataset
     for labels in sorted({n for n, _ in results}):
         scratch, tuned = results[labels, False], results[labels, True]
         for metric in metrics:
-            forces = metric.startswith(OF_FORCES)
-            errors = [[r.errors(of_forces=forces) for r in arm] for arm in (scratch, tuned)]
-            unit = "kcal/mol/angstrom" if forces else "kcal/mol"
-            for arm, interval in zip(ARMS, compare(*errors, metric).intervals(), strict=True):
-                rows.append({
-                    "item": "own molecules", "dataset": dataset, "system": "",
-                    "model": MODELS[scratch[0].about["config"]["model"]].label, "pretrained": arm, "metric": metric,
-                    "unit": "%" if arm == "improvement" else unit, "value": interval.value, "low": interval.low,
-                    "high": interval.high, "n_seeds": len(scratch), "source": source_of([*scratch, *tuned]),
-                    "paper_value": float("nan"),
-                    "labels": labels,
-                })  # fmt: skip
+            errors = [[r.errors(of_forces=metric.startswith(OF_FORCES)) for r in arm] for arm in (scratch, tuned)]
+            facts = {
+                "item": "own molecules", "dataset": dataset, "system": "",
+                "model": MODELS[scratch[0].about["config"]["model"]].label, "metric": metric,
+                "n_seeds": len(scratch), "source": source_of([*scratch, *tuned]), "paper_value": float("nan"),
+                "labels": labels,
+            }  # fmt: skip
+            rows += three_rows(facts, compare(*errors, metric), 1.0)
     return pd.DataFrame(rows, columns=[*COLUMNS, "labels"])

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
+from lib.comparison_figures import spread
 from lib.figures import ARMS, BLUE, GREEN, GREY, ORANGE
 from lib.results import Result
 from lib.tables import metric_label
@@ -28,9 +29,8 @@ def by_labels(table: pd.DataFrame) -> Figure:
         rows = table[table["metric"] == metric]
         for arm, (text, colour) in ARMS.items():
             own = rows[rows["pretrained"] == arm].sort_values("labels")
-            reach = np.abs(own[["low", "high"]].to_numpy().T - own["value"].to_numpy())
-            ax.errorbar(own["labels"], own["value"], yerr=reach, color=colour, marker="os"[arm == "yes"], capsize=2,
-                        label=text)  # fmt: skip
+            mark = "os"[arm == "yes"]
+            ax.errorbar(own["labels"], own["value"], yerr=spread(own), color=colour, marker=mark, capsize=2, label=text)
         ax.set(xscale="log", yscale="log", xlabel="labelled conformations",
                ylabel=f"test {metric_label(metric)} ({UNITS['force' if 'force' in metric else 'energy']})")  # fmt: skip
         ticks = sorted(rows["labels"].unique())

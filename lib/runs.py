@@ -115,7 +115,7 @@ def run_all(
         if missing:
             bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
             _do(list(missing.values()), min(workers, len(missing)), bar, device)
-    return [run_here(c, QUIET) if weights and not _there(c, True) else run(c, QUIET) for c in configs]
+    return [run(c, QUIET) for c in configs]
 
 
 def _there(config: RunConfig, weights: bool) -> bool:

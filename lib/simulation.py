@@ -42,7 +42,7 @@ def reference_calculators(level: str) -> dict[str, Calculator]:
 def frame(store: ConformationStore, index: int) -> Atoms:
     """The conformation ``index`` of ``store`` with its formal charges, as initial charges too."""
     molecule = int(store.molecule_of(np.array([index]))[0])
-    atoms = slice(store.first_atom[molecule], store.first_atom[molecule] + store.n_atoms[molecule])
+    atoms = store.atoms_of(molecule)
     out = Atoms(store.arrays["z"][atoms], positions=store.gather(np.array([index])).positions)
     charges = np.asarray(store.arrays["charges"][atoms], dtype=np.int64)
     out.set_array(FORMAL_CHARGES, charges)

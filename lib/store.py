@@ -76,6 +76,19 @@ class ConformationStore:
         """Number of conformations."""
         return int(self.header["counts"]["conformations"])
 
+    @property
+    def has_forces(self) -> bool:
+        """Whether forces come with the energies."""
+        return "forces" in self.arrays
+
+    def atoms_of(self, molecule: int) -> slice:
+        """The rows of ``molecule`` in the arrays by atom, ``z``, ``charges`` and `types`."""
+        return slice(self.first_atom[molecule], self.first_atom[molecule] + self.n_atoms[molecule])
+
+    def conformations_of(self, molecule: int) -> NDArray[np.int64]:
+        """The numbers of the conformations of ``molecule``."""
+        return self.first_conformation[molecule] + np.arange(self.n_conformations[molecule])
+
     def molecule_of(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """The molecule (B,) of each conformation of ``index`` (B,)."""
         return np.searchsorted(self.first_conformation, index, side="right") - 1

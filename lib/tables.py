@@ -108,7 +108,7 @@ def comparison_table(
                     (facts, found)
                 )
                 divisor = _atoms(scale, scratch) if per_atom else 1.0
-                rows += _three_rows(facts, found, divisor)
+                rows += three_rows(facts, found, divisor)
             rows += [_average_row(group) for group in groups.values() if len(group) > 1]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DETAILS])
     return table if molecules or part != "test" else table.assign(paper_value=_printed(table))
@@ -128,7 +128,7 @@ def _facts(scale: Scale, scratch: Arm, tuned: Arm, item: str, metric: str, part:
     }  # fmt: skip
 
 
-def _three_rows(facts: dict[str, Any], found: Comparison, divisor: float) -> list[dict[str, Any]]:
+def three_rows(facts: dict[str, Any], found: Comparison, divisor: float) -> list[dict[str, Any]]:
     """From scratch, pre-trained and improvement."""
     rows = []
     for kind, interval in zip(ARMS, found.intervals(), strict=True):

@@ -8,8 +8,6 @@ from scipy.stats import spearmanr
 from lib.potentials import Potential
 from lib.store import ConformationStore
 
-COVERED = (0.6827, 0.9545)  # of a Gaussian within one and two standard deviations
-
 
 def evaluate_on(potential: Potential, store: ConformationStore, index: NDArray[np.int64]) -> pd.DataFrame:
     """Errors and spreads of an ensemble on conformations ``index`` (B,) of ``store``.
@@ -29,7 +27,7 @@ def evaluate_on(potential: Potential, store: ConformationStore, index: NDArray[n
     molecule = store.molecule_of(index)
     rows = [pd.DataFrame({"kind": "energy", "molecule": molecule, "error": energy - store.energy(index),
                           "spread": energy_spread})]  # fmt: skip
-    if "forces" in store.arrays:
+    if store.has_forces:
         off = forces - store.gather_forces(index)
         owner = np.repeat(molecule, 3 * store.n_atoms[molecule])
         rows.append(pd.DataFrame({"kind": "force", "molecule": owner, "error": off.ravel(),

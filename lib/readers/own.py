@@ -97,21 +97,19 @@ def read(
 def arrays_like_forces(path: Path | str) -> list[str]:
     """Names of what could be forces in the first frame of ``path``: arrays (N, 3) that are not the positions."""
     atoms = next(_frames(find_files(path, "*")[0]))
-    found = {**atoms.arrays, **(atoms.calc.results if atoms.calc else {})}
+    found = atoms.arrays | _results(atoms)
     return sorted(k for k, v in found.items() if np.shape(v) == (len(atoms), 3) and k != "positions")
 
 
 def _energy(atoms: Atoms, key: str, file: Path, entry: str) -> float:
     """The energy of a frame, in the file's unit."""
     value = _value(atoms, key)
-    keys = sorted({*atoms.info, *(atoms.calc.results if atoms.calc else ())})
+    if value is not None and not np.ndim(value) and not isinstance(value, str):
+        return float(value)
+    keys = sorted({*atoms.info, *_results(atoms)})
     if value is None:
         raise DataError(file, entry, f"no energy {key!r} among {keys}", "name it with energy_key=")
-    if np.ndim(value) or isinstance(value, str):
-        raise DataError(
-            file, entry, f"{key!r} is no number but {value!r:.40}", f"name the energy with energy_key=: {keys}"
-        )
-    return float(value)
+    raise DataError(file, entry, f"{key!r} is no number but {value!r:.40}", f"name the energy with energy_key=: {keys}")
 
 
 def _forces(atoms: Atoms, key: str, file: Path, entry: str) -> NDArray | None:
@@ -120,7 +118,7 @@ def _forces(atoms: Atoms, key: str, file: Path, entry: str) -> NDArray | None:
     if forces is not None and np.shape(forces) != (len(atoms), 3):
         raise DataError(file, entry, f"{key!r} has shape {np.shape(forces)}, not ({len(atoms)}, 3)", "name the forces")
     if forces is None and key != FORCES:
-        there = sorted({*atoms.arrays, *(atoms.calc.results if atoms.calc else ())})
+        there = sorted({*atoms.arrays, *_results(atoms)})
         raise DataError(file, entry, f"no forces {key!r} among {there}", "name them with forces_key=")
     return forces
 
@@ -145,11 +143,15 @@ def _molecule(number: int, key: tuple, frames: list[Frame], level: str) -> Molec
 
 def _value(atoms: Atoms, key: str) -> Any:
     """``key`` of a frame, wherever ASE put it; None where it is nowhere."""
-    results = atoms.calc.results if atoms.calc is not None else {}
-    for place in (atoms.info, atoms.arrays, results):
+    for place in (atoms.info, atoms.arrays, _results(atoms)):
         if key in place:
             return place[key]
     return None
+
+
+def _results(atoms: Atoms) -> dict[str, Any]:
+    """What a calculator left with ``atoms``."""
+    return atoms.calc.results if atoms.calc is not None else {}
 
 
 def _frames(file: Path) -> Iterator[Atoms]:
