@@ -42,6 +42,7 @@ class Scale:
         other_learning_rates: candidates by kind of data (``md22``, ``own``), where they are others.
         md22_seeds: how many of the seeds MD22 takes, by model; all where it is left out.
         sigma_seeds: how many of the seeds the choice of σ takes.
+        longer_seeds: how many of the seeds longer training takes, by model; all where it is left out.
         pretraining_limits: how many conformations of each data set.
         finetuning_limits: the same by data set or kind; one that is left out is used whole.
         force_models: the default models that learn forces.
@@ -65,6 +66,7 @@ class Scale:
     other_learning_rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
     sigma_seeds: int | None = None
+    longer_seeds: Mapping[str, int] = field(default_factory=dict)
     pretraining_limits: Limits = field(default_factory=Limits)
     finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
     force_models: tuple[str, ...] = ("torchmd_net",)
@@ -96,10 +98,12 @@ class Scale:
         own = {model: {**self.widths.get(model, {}), "smooth_cutoff": True} for model in MODELS}
         return replace(self, widths=own | {"egnn": {**own["egnn"], "num_rbf": 32}})
 
-    def seeds_of(self, model: str, data: str, sigma: float = SIGMA) -> tuple[int, ...]:
-        """The default seeds of ``model`` on ``data``, after pre-training with ``sigma`` (Å)."""
+    def seeds_of(self, model: str, data: str, sigma: float = SIGMA, longer: int = 1) -> tuple[int, ...]:
+        """The seeds of ``model`` on ``data``, after pre-training with ``sigma`` (Å) and ``longer`` times the steps."""
         if data.startswith("md22/"):
             return self.seeds[: self.md22_seeds.get(model)]
+        if longer > 1:
+            return self.seeds[: self.longer_seeds.get(model)]
         return self.seeds if sigma == SIGMA else self.seeds[: self.sigma_seeds]
 
     def training_of(self, data: str) -> TrainingSettings:
@@ -230,7 +234,7 @@ SCALES: dict[str, Scale] = {
         pretraining=TrainingSettings(epochs=4, batch_size=64, learning_rate=5e-3),
         pretraining_rates={"torchmd_net": 2e-3},  # at 5e-3 one of two seeds diverged
         finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=32, batch_size=32, normalise=True, validate_every=4))
-        | {"md22": TrainingSettings(epochs=20, batch_size=32, normalise=True, validate_every=4)}
+        | {"md22": TrainingSettings(epochs=10, batch_size=16, normalise=True, validate_every=2)}
         | {"own": TrainingSettings(epochs=40, batch_size=8, normalise=True, validate_every=10)},
         baseline="composition",
         learning_rates=(3e-4, 1e-3, 3e-3, 1e-2),
@@ -238,6 +242,7 @@ SCALES: dict[str, Scale] = {
         seeds=(0, 1, 2),
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
         sigma_seeds=2,
+        longer_seeds={"se3_transformer": 1},
         finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000, validation=500, test=1000)),
         seconds={
             "schnet": (1.7e-3, 7e-4),
