@@ -71,15 +71,21 @@ def systems_of_md22(systems: Sequence[str]) -> list[str]:
     return [f"md22/{system}" for system in systems]
 
 
-def shares(model: str, data: Sequence[str], values: Sequence[float]) -> list[Cell]:
-    """Pairs by data set and share of the training conformations.
+def shares(scale: Scale, model: str, data: Sequence[str], values: Sequence[float]) -> list[Cell]:
+    """Pairs by data set and share of the training conformations, but those below ``scale.smallest_shares``.
 
     Raises:
         ValueError: a share that is not above 0 and up to 1.
     """
     for value in values:
         check_share(value)
-    return [cell for name in data for value in values for cell in pairs([model], [name], share=value)]
+    return [
+        cell
+        for name in data
+        for value in values
+        if value >= scale.smallest_shares.get(name, 0)
+        for cell in pairs([model], [name], share=value)
+    ]
 
 
 def with_forces(models: Sequence[str], data: str, force_weights: Sequence[float]) -> list[Cell]:
@@ -116,7 +122,7 @@ MATRIX: dict[str, Callable[[Scale], list[Cell]]] = {
     "Figure 2, ISO17": lambda scale: pairs(scale.models, ["iso17"]),
     "Figure 2, SPICE": lambda scale: pairs(scale.models, ["spice"]),
     "Figure 3": lambda scale: pairs(scale.models, systems_of_md22(scale.systems)),
-    "Figure 4": lambda _: shares(EFFICIENCY_MODEL, EFFICIENCY_DATA, SHARES),
+    "Figure 4": lambda scale: shares(scale, EFFICIENCY_MODEL, EFFICIENCY_DATA, SHARES),
     "Figure 5": lambda _: noise_levels(SIGMA_MODEL, SIGMA_DATA, SIGMAS),
     "forces": lambda scale: with_forces(scale.force_models, FORCE_DATA, FORCE_WEIGHTS),
 }  # each item's cells at its notebook's defaults

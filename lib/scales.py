@@ -42,6 +42,7 @@ class Scale:
         other_learning_rates: candidates by kind of data (``md22``, ``own``), where they are others.
         md22_seeds: how many of the seeds MD22 takes, by model; all where it is left out.
         sigma_seeds: how many of the seeds the choice of σ takes.
+        smallest_shares: by data set, the smallest share of the training conformations that says anything.
         longer_seeds: how many of the seeds longer training takes, by model; all where it is left out.
         pretraining_limits: how many conformations of each data set.
         finetuning_limits: the same by data set or kind; one that is left out is used whole.
@@ -67,6 +68,7 @@ class Scale:
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
     sigma_seeds: int | None = None
     longer_seeds: Mapping[str, int] = field(default_factory=dict)
+    smallest_shares: Mapping[str, float] = field(default_factory=dict)
     pretraining_limits: Limits = field(default_factory=Limits)
     finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
     force_models: tuple[str, ...] = ("torchmd_net",)
@@ -243,6 +245,7 @@ SCALES: dict[str, Scale] = {
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
         sigma_seeds=2,
         longer_seeds={"se3_transformer": 1},
+        smallest_shares={"md22/buckyball-catcher": 0.2},  # 5 % of them are 32
         finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000, validation=500, test=1000)),
         seconds={
             "schnet": (1.7e-3, 7e-4),

@@ -70,7 +70,20 @@ def test_wrong_shares_are_refused(share):
     with pytest.raises(ValueError, match="share = "):
         get_scale("smoke").finetune("egnn", "ani1x", False, 1e-3, 0, share=share)
     with pytest.raises(ValueError, match="share = "):
-        matrix.shares("egnn", ["ani1x"], [share])
+        matrix.shares(get_scale("laptop"), "egnn", ["ani1x"], [share])
+
+
+def test_curves_of_laptop_scale_start_where_sixty_conformations_are():
+    """A share below is left out: fewer of one system say nothing."""
+    scale = get_scale("laptop")
+    wanted = {(c.data, c.share) for c in MATRIX["Figure 4"](scale)}
+    for data in matrix.EFFICIENCY_DATA:
+        config = scale.finetune("egnn", data, False, 1e-3, 0)
+        there = len(select(config, splits(config))["train"][0].index)
+        if data.startswith("md22"):
+            assert {share for name, share in wanted if name == data} == {s for s in matrix.SHARES if s * there >= 60}
+        else:  # many molecules: fifty conformations are fifty molecules
+            assert {share for name, share in wanted if name == data} == set(matrix.SHARES)
 
 
 def test_iso17_has_its_published_split():
