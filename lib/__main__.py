@@ -83,10 +83,10 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     )
     keep = actions.add_parser("record", help="write stored results to data/results/NAME")
     keep.add_argument("name", help="for example a scale")
+    keep.add_argument("keys", nargs="*", help="of the runs, or their beginnings; none: a scale's that are stored")
     keep.add_argument(
-        "keys", nargs="*", help="of the runs, or their beginnings; none: a scale's, those that are stored"
+        "--weights", action="store_true", help="ship pre-trained weights too, of a scale those of its first seed"
     )
-    keep.add_argument("--weights", action="store_true", help="ship the weights of pre-training runs too")
     keep.set_defaults(function=_record_runs)
     train = actions.add_parser("train", help="what the batch gives one job: a scale's runs of one model and seed")
     train.add_argument("--scale", default="smoke")
@@ -287,14 +287,15 @@ def _collect_runs(_: argparse.Namespace) -> None:
 
 
 def _record_runs(options: argparse.Namespace) -> None:
-    from lib.campaign import stored_of
+    from lib.campaign import shipped, stored_of
     from lib.results import record, ship_weights
     from lib.upkeep import find_result
 
     results = [find_result(key) for key in options.keys] or stored_of(options.name)
+    weights = {result.key for result in results} if options.keys else shipped(options.name)
     for result in results:
         sys.stdout.write(f"{record(result, options.name)}\n")
-        if options.weights and result.about["config"]["task"] == "denoising":
+        if options.weights and result.key in weights and result.about["config"]["task"] == "denoising":
             sys.stdout.write(f"{ship_weights(result)}\n")
 
 

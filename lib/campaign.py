@@ -36,6 +36,13 @@ def stored_of(name: str) -> list[Result]:
     return [result for result in found if result is not None and not result.recorded]
 
 
+def shipped(name: str) -> set[str]:
+    """Keys of the pre-training runs whose weights come with the project: the first seed's, σ = 0.2 Å."""
+    scale = get_scale(name)
+    both = (scale, scale.for_dynamics())
+    return {variant.pretrain(model, scale.seeds[0]).key() for variant in both for model in scale.models}
+
+
 def plan_scale(name: str) -> pd.DataFrame:
     """`comparison.plan` of all runs of the scale called ``name``, by item; shared runs count once."""
     scale = get_scale(name)
