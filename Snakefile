@@ -2,6 +2,7 @@
 #
 #   snakemake --cores 2 --config scale=smoke            what `make reproduce` does
 #   snakemake --dry-run --config scale=laptop           what would be done; `python -m lib runs plan` says what it costs
+#   snakemake --cores 2 --config scale=laptop train=1   what records do not have is trained; without it, left out
 #   snakemake --executor slurm --jobs 50 --config scale=paper      with snakemake-executor-plugin-slurm installed
 #
 # Killed and started again it does what is missing: runs are stored as they finish and go on after their last epoch.
@@ -11,14 +12,19 @@ import sys
 from pathlib import Path
 
 from lib import paths
-from lib.campaign import shards
-from lib.results import IGNORE
+from lib.campaign import left_out, shards
+from lib.results import IGNORE, RECORDS
 
 SCALE = config.get("scale", "smoke")
 FRESH = config.get("fresh") or os.environ.get(IGNORE, "")  # not empty: train what is recorded too
+TRAIN = config.get("train") or FRESH  # not empty: train what is neither stored nor recorded
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
+RECORDED = not TRAIN and (RECORDS / SCALE).is_dir()
+LEFT_OUT = left_out(SCALE, NOTEBOOKS) if RECORDED else {}
 FIGURES, WORK = paths.FIGURES / SCALE, paths.CACHE / "batch" / SCALE
 SHARDS = [f"{model}-{seed}" for model, seed in shards(SCALE)]
+if RECORDED:
+    NOTEBOOKS, SHARDS = [name for name in NOTEBOOKS if name not in LEFT_OUT], []
 CODE = sorted(str(path) for path in (paths.ROOT / "lib").rglob("*.py"))  # changed code looks at its runs again
 LEDGER = "09_what_was_reproduced"
 PYTHON = sys.executable
@@ -28,6 +34,8 @@ PYTHON = sys.executable
 onsuccess:
     for marker in [*WORK.glob("*.done"), *WORK.glob("*.trained")]:
         marker.unlink()
+    for notebook, minutes in LEFT_OUT.items():
+        print(f"left out: {notebook}, about {minutes:.0f} core-minutes to train: make reproduce SCALE={SCALE} TRAIN=1")
 
 
 rule all:

@@ -1,28 +1,49 @@
 """Everything that the notebooks run at a scale: what it costs, what is stored of it, how the batch deals it out."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from lib import dynamics, own_data
-from lib.comparison import chosen, compare_arms, pretrainings, scan, seeds_of, todo, yardsticks
+from lib.comparison import MINUTES, chosen, compare_arms, pretrainings, scan, seeds_of, todo, yardsticks
 from lib.config import RunConfig
 from lib.matrix import MATRIX, all_cells
-from lib.results import Result
+from lib.results import RECORDS, Result
 from lib.runs import run_all, stored
 from lib.scales import get_scale
 
 YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
 
+RIDGE, DYNAMICS, OWN = "a network beside the ridge", "dynamics", "own molecules"
+NOTEBOOKS = {  # the items that a notebook shows; those left out here train nothing, or one model only
+    "00_data": (RIDGE,),
+    "02_ani1_and_ani1x": ("Table 2", "control"),
+    "03_iso17": ("Figure 2, ISO17",),
+    "04_spice": ("Figure 2, SPICE",),
+    "05_md22": ("Figure 3",),
+    "06_data_efficiency": ("Figure 4",),
+    "07_choice_of_sigma": ("Figure 5",),
+    "10_forces": ("forces", DYNAMICS),
+    "11_your_own_molecules": (OWN,),
+}
 
-def scale_runs(name: str) -> dict[str, list[RunConfig]]:
-    """All runs of the scale called ``name``, by item; a run that several items share is in the first."""
-    scale, items, seen = get_scale(name), {}, set()
+
+def items_of(name: str) -> dict[str, list[RunConfig]]:
+    """All runs of the scale called ``name``, by item."""
+    scale, items = get_scale(name), {}
     for item, cells_of in MATRIX.items():
         cells = cells_of(scale)
         energies = [config for cell in cells for config in chosen(scale, cell)]
         items[item] = [*pretrainings(scale, cells), *scan(scale, cells), *energies]
-    items["a network beside the ridge"] = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, scale.seeds[0])
-    items["dynamics"] = dynamics.default_runs(scale)
-    items["own molecules"] = own_data.example_runs(name)
+    items[RIDGE] = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, scale.seeds[0])
+    items[DYNAMICS] = dynamics.default_runs(scale)
+    items[OWN] = own_data.example_runs(name)
+    return items
+
+
+def scale_runs(name: str) -> dict[str, list[RunConfig]]:
+    """The same, each run once: one that several items share is in the first."""
+    items, seen = items_of(name), set()
     for item, configs in items.items():
         new = {c.key(): c for c in configs if c.key() not in seen}
         seen |= set(new)
@@ -47,6 +68,22 @@ def plan_scale(name: str) -> pd.DataFrame:
     """`comparison.plan` of all runs of the scale called ``name``, by item; shared runs count once."""
     scale = get_scale(name)
     return pd.DataFrame([todo(scale, item, configs) for item, configs in scale_runs(name).items()])
+
+
+def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float]:
+    """Those of ``notebooks`` for which records do not suffice, with the core-minutes that they would train.
+
+    None where the scale called ``name`` has no records at all: there everything is to be trained.
+    """
+    wanted = {book: NOTEBOOKS[book] for book in notebooks if book in NOTEBOOKS}
+    if not wanted or not (RECORDS / name).is_dir():
+        return {}
+    scale, items = get_scale(name), items_of(name)
+    out = {}
+    for book, own in wanted.items():
+        configs = {config.key(): config for item in own for config in items[item]}
+        out[book] = todo(scale, book, list(configs.values()))[MINUTES]
+    return {book: minutes for book, minutes in out.items() if minutes}
 
 
 def shards(name: str) -> list[tuple[str, int]]:

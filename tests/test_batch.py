@@ -70,7 +70,7 @@ def executed(folder):
 
 def test_dry_run_prints_the_plan_and_does_nothing(project):
     """Training by model and seed, and the notebooks with their parameters and logs."""
-    code, said = start(project, "--dry-run", "--config", "scale=laptop")
+    code, said = start(project, "--dry-run", "--config", "scale=laptop", "train=1")
     assert code == 0, said
     for model, seed in shards("laptop"):
         log = markers(project, "laptop") / f"{model}-{seed}.log"
@@ -80,6 +80,8 @@ def test_dry_run_prints_the_plan_and_does_nothing(project):
         assert f"notebook notebooks/{name}.ipynb with notebooks/params/laptop.yml; log: {log}" in said
     assert not list(markers(project, "laptop").glob("*"))
     assert not executed(project)
+    code, said = start(project, "--dry-run", "--config", "scale=laptop")
+    assert code == 0 and "01_whole" in said and "runs of" not in said, said  # there are records: nothing trains
 
 
 def test_a_failing_notebook_is_named_and_alone_is_done_again(project):

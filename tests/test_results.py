@@ -9,7 +9,7 @@ import torch
 from conftest import MOLECULES, make_molecule, write_ani1
 from filelock import FileLock
 
-from lib import campaign, results, runs, upkeep
+from lib import results, runs, upkeep
 from lib.__main__ import main
 from lib.config import RunConfig
 from lib.datasets import DataSet
@@ -17,7 +17,6 @@ from lib.errors import DataError
 from lib.models import make_settings
 from lib.results import Result
 from lib.runs import run, stored
-from lib.scales import get_scale
 from lib.settings import TrainingSettings
 from lib.training import QUIET
 from lib.weights import load_weights, save_weights, transfer
@@ -173,13 +172,3 @@ def test_a_flipped_bit_is_seen(configs, tmp_path):
 )
 def test_what_decides_between_runs(metrics, expected):
     assert Result("key", Path(), metrics, {}).validation == expected
-
-
-def test_weights_that_are_shipped_are_those_of_the_first_seed():
-    """Others can be trained again; eight MiB are to hold what users start from."""
-    scale = get_scale("smoke")
-    found = campaign.shipped("smoke")
-    assert len(found) == 2 * len(scale.models)
-    assert {scale.pretrain(model, 0).key() for model in scale.models} < found
-    assert scale.for_dynamics().pretrain("egnn", 0).key() in found
-    assert not found & {scale.pretrain("egnn", 1).key(), scale.pretrain("egnn", 0, sigma=0.5).key()}
