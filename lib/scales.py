@@ -35,8 +35,9 @@ class Scale:
         baseline: what is taken off the energies (`scaling.BASELINES`).
         learning_rates: candidates for the energy (`comparison.choose_rate`). One: no choice.
         seeds: the default seeds.
-        constant_steps: a smaller share of the training conformations is passed more often, so that steps stay the same;
-            without it, epochs stay the same, as in the paper.
+        constant_steps: a smaller share of the training conformations is passed more often, so that steps and schedule
+            stay about the same (a last batch that is not full counts as a step); without it, epochs stay the same, as
+            in the paper.
         models: the default models.
         systems: the default systems of MD22.
         other_learning_rates: candidates by kind of data (``md22``, ``own``), where they are others.
@@ -164,14 +165,16 @@ class Scale:
         dataset, data = (data, data.name) if isinstance(data, DataSet) else (find(f"{self.suite}/{data}"), data)
         kind = data.split("/")[0]
         training = self.training_of(data)
-        times = longer * round(1 / share) if self.constant_steps else longer
+        shorter = round(1 / share) if self.constant_steps else 1  # are the epochs of a share
         training = replace(
             training,
             learning_rate=learning_rate,
             force_weight=force_weight,
             normalise=training.normalise and not force_weight,
-            epochs=times * training.epochs,
-            validate_every=times * training.validate_every,
+            epochs=longer * shorter * training.epochs,
+            warmup=shorter * training.warmup,
+            plateau=shorter * training.plateau,
+            validate_every=longer * shorter * training.validate_every,
         )
         source = self.pretrain(model, seed, sigma, strict_split) if pretrained else None
         limits = self.finetuning_limits.get(data) or self.finetuning_limits.get(kind, Limits())

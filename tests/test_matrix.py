@@ -50,6 +50,8 @@ def test_shares_keep_steps_or_epochs():
         whole, part = (scale.finetune("egnn", "ani1x", False, 1e-3, 0, share=s).training for s in (1.0, 0.05))
         assert part.epochs == times * whole.epochs
         assert part.validate_every == times * whole.validate_every
+        for done in (0.005, 0.02, 0.3, 0.8):  # the schedule is the same
+            assert part.rate(done * part.epochs) == pytest.approx(whole.rate(done * whole.epochs)) or times == 1
 
 
 def test_shares_are_nested_and_test_conformations_stay():

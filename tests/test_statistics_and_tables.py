@@ -62,6 +62,17 @@ def test_the_same_errors_as_more_seeds_say_nothing_new():
     assert (many.low, many.high) == pytest.approx((one.low, one.high))
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_intervals_hold_the_mean_over_all_seeds(seeds):
+    """95 % of them, with seeds that differ and many molecules; a plain bootstrap over three seeds: 75 %."""
+    rng, held, trials = np.random.default_rng(3), 0, 200
+    for _ in range(trials):
+        runs = [errors(k, 1 + 0.1 * rng.standard_normal(), molecules=100) for k in range(seeds)]
+        found, _, _ = compare(runs, runs, "rmse").intervals()
+        held += found.low <= 1 <= found.high
+    assert 0.9 < held / trials < 0.99
+
+
 def test_molecules_stay_together():
     """Errors that are equal within a molecule leave as few independent numbers as there are molecules."""
     rng = np.random.default_rng(0)
