@@ -23,7 +23,7 @@ from lib.statistics import METRICS, OF_FORCES, Comparison, average, compare
 
 COLUMNS = ["item", "dataset", "system", "model", "pretrained", "metric", "unit", "value", "low", "high", "n_seeds",
            "source", "paper_value"]  # fmt: skip
-DETAILS = ["subset", "share", "sigma", "evidence"]
+DETAILS = ["subset", "share", "sigma", "evidence", "n_models"]
 PAPER_KEY = ["item", "dataset", "system", "model", "pretrained", "metric", "share"]
 ARMS = ("no", "yes", "improvement")
 AVERAGE = "average"
@@ -125,6 +125,7 @@ def _facts(scale: Scale, scratch: Arm, tuned: Arm, item: str, metric: str, part:
         "dataset": scale.data_label(kind), "system": system[0] if system else "", "model": MODELS[cell.model].label,
         "metric": metric, "n_seeds": len(scratch.results), "source": source_of(runs), "paper_value": float("nan"),
         "share": cell.share, "sigma": cell.sigma, "evidence": "yes" if r2 >= LEARNT else "no",
+        "n_models": 1,
     }  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]]) -> dict[str
         "model": AVERAGE, "pretrained": "improvement", "unit": "%", "value": interval.value, "low": interval.low,
         "high": interval.high, "n_seeds": min(f["n_seeds"] for f in facts),
         "source": " and ".join(sorted({f["source"] for f in facts})),
-        "evidence": "yes" if all(f["evidence"] == "yes" for f in facts) else "no",
+        "evidence": "yes" if all(f["evidence"] == "yes" for f in facts) else "no", "n_models": len(facts),
     }  # fmt: skip
 
 
