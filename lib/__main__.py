@@ -340,8 +340,9 @@ def _plan(options: argparse.Namespace) -> None:
     from lib.campaign import plan_scale
 
     table = plan_scale(options.scale)
-    total = table["core-minutes left"].sum()
-    sys.stdout.write(f"{options.scale}: {table['number'].sum()} runs, about {total:.0f} core-minutes left (estimate)\n")
+    total = table["core-minutes left"].sum(skipna=False)  # unknown where a model's speed was not measured
+    left = "an unknown number of" if total != total else f"about {total:.0f}"
+    sys.stdout.write(f"{options.scale}: {table['number'].sum()} runs, {left} core-minutes left (estimate)\n")
     sys.stdout.write(table.to_string(index=False) + "\n")
 
 

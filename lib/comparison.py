@@ -114,11 +114,12 @@ def scan_table(scale: Scale, cells: Sequence[Cell]) -> pd.DataFrame:
             cell = Cell(config.model, data, config.pretrained is not None, force_weight=config.training.force_weight)
             rate = config.training.learning_rate
             rows[config.key()] = {
-                "model": MODELS[cell.model].label, "data": cell.data, "pretrained": cell.pretrained,
-                "learning_rate": rate, "validation_rmse": result.metrics["validation_rmse"],
-                "chosen": rate == choose_rate(scale, cell), "seed": config.seed,
+                "model": MODELS[cell.model].label, "data": cell.data, "forces": config.training.learns_forces,
+                "pretrained": cell.pretrained, "learning_rate": rate,
+                "validation_rmse": result.metrics["validation_rmse"], "chosen": rate == choose_rate(scale, cell),
+                "seed": config.seed,
             }  # fmt: skip
-    names = ["model", "data", "pretrained", "learning_rate", "validation_rmse", "chosen", "seed"]
+    names = ["model", "data", "forces", "pretrained", "learning_rate", "validation_rmse", "chosen", "seed"]
     return pd.DataFrame(rows.values(), columns=names)
 
 

@@ -23,6 +23,7 @@ from lib.statistics import OF_FORCES, compare
 from lib.store import ConformationStore
 from lib.tables import COLUMNS, source_of, three_rows
 
+EXAMPLE_LEVEL, EXAMPLE_DIHEDRAL = "GFN2-xTB", (5, 4, 2, 1)  # of theory; the bond from the ring to the ester is turned
 DYNAMICS = "-dynamics"  # ends the name of weights of `Scale.for_dynamics`
 
 
@@ -166,9 +167,24 @@ def best_arm(results: Mapping[tuple[int, bool], Sequence[Result]]) -> list[Resul
     return min(arms, key=lambda runs: sum(r.validation for r in runs))
 
 
+def train_best(
+    weights: str,
+    dataset: DataSet,
+    source: RunConfig,
+    results: Mapping[tuple[int, bool], Sequence[Result]],
+    workers: int | None = None,
+) -> list[Result]:
+    """`best_arm` with its weights: runs of `run_curve` that are recorded only are trained here."""
+    abouts = [result.about["config"] for result in best_arm(results)]
+    begin = source if abouts[0]["pretrained"] else None
+    rate, most = abouts[0]["training"]["learning_rate"], max(labels for labels, _ in results)
+    configs = _arm(weights, dataset, begin, rate, [most], [about["seed"] for about in abouts])[most]
+    return run_all(configs, workers, "weights", weights=True)
+
+
 def example() -> DataSet:
     """The shipped example: methyl salicylate."""
-    return own_dataset(DATA / "mini" / "example" / "methyl-salicylate.xyz", "eV", level="GFN2-xTB")
+    return own_dataset(DATA / "mini" / "example" / "methyl-salicylate.xyz", "eV", level=EXAMPLE_LEVEL)
 
 
 def example_runs(scale: str) -> list[RunConfig]:

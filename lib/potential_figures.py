@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lib.comparison_figures import spread
 from lib.figures import ARMS, BLUE, GREEN, GREY, ORANGE
 from lib.results import Result
+from lib.store import ConformationStore
 from lib.tables import metric_label
 from lib.units import EV
 
@@ -50,13 +51,16 @@ def _log_ticks(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def parity(results: Mapping[str, Result]) -> Figure:
-    """Predicted against labelled energies of each run's test conformations, a panel a run, relative to their mean."""
+def parity(results: Mapping[str, Result], store: ConformationStore) -> Figure:
+    """Predicted against labelled energies of each run's test conformations in ``store``, a panel a run, relative to the
+    labels' mean.
+    """
     figure, axes = plt.subplots(1, len(results), figsize=(3.2 * len(results), 3.1), squeeze=False, sharey=True)
     for ax, (title, result) in zip(axes[0], results.items(), strict=True):
-        rows = result.predictions()
-        centre = rows["energy"].mean()
-        x, y = rows["energy"] - centre, rows["prediction"] - centre
+        rows = result.test_errors()
+        x = store.energy(rows["index"])
+        x = x - x.mean()
+        y = x + rows["error"]
         ax.plot(x, y, "o", markersize=3, alpha=0.6, color=BLUE, markeredgewidth=0)
         ends = [min(x.min(), y.min()), max(x.max(), y.max())]
         ax.plot(ends, ends, color="black", linewidth=0.8)

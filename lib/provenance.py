@@ -3,9 +3,11 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +24,23 @@ def provenance() -> dict[str, str]:
         **{package: version(package) for package in PACKAGES},
         "hardware": hardware(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def of_runs(abouts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What `provenance` was when each of several runs was trained (their ``about``), all values where they differ; and
+    their seeds, and the commit that shows them now.
+    """
+    abouts = list(abouts)
+    keys = [key for key in abouts[0]["provenance"] if key != "time"]
+    out = {key: ", ".join(sorted({about["provenance"][key] for about in abouts})) for key in keys}
+    times = sorted(about["provenance"]["time"] for about in abouts)
+    seeds = sorted({about["config"]["seed"] for about in abouts})
+    return out | {
+        "runs": str(len(abouts)),
+        "seeds": ", ".join(map(str, seeds)),
+        "trained": f"{times[0]} to {times[-1]}",
+        "shown by": commit(),
     }
 
 

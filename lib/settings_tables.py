@@ -30,10 +30,10 @@ def training_table(scale: Scale) -> pd.DataFrame:
             kinds[data] = scale.training_of(data)
     shown = [f.name for f in fields(TrainingSettings)]
     table = pd.DataFrame([{"run": kind, **{n: asdict(s)[n] for n in shown}} for kind, s in kinds.items()])
-    rates = ", ".join(f"{rate:g}" for rate in scale.learning_rates)
+    rates = [", ".join(f"{rate:g}" for rate in scale.rates_of(kind)) for kind in list(kinds)[1:]]
     others = [f"; {MODELS[model].label} {rate:g}" for model, rate in scale.pretraining_rates.items()]
     first = f"{scale.pretraining.learning_rate:g}{''.join(others)}"
-    table["learning_rate"] = [first, *[rates] * (len(table) - 1)]
+    table["learning_rate"] = [first, *rates]
     return table.set_index("run")
 
 
