@@ -1,7 +1,7 @@
 """Jobs: what a run of each task does, from its config to weights, history, predictions and metrics in a folder."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,17 @@ UNITS = {
     "test_known_force_mae": "kcal/mol/angstrom",
     "test_known_force_r2": "1",
 }
-DIVERGED = 10.0  # σ²: ten times worse than predicting no noise at all
+DIVERGED, COLLAPSED = 10.0, 1.5  # last denoising error: in σ², 1 is predicting no noise at all; over the lowest one
 MEASURED = 512  # conformations, for `InputNorm`
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and what else is to be said
 
 
 Splits = list[tuple[ConformationStore, Split]]
+
+
+def diverged(by_epoch: Sequence[float]) -> bool:
+    """Whether the denoising errors (σ²) of a pre-training end far off, or far above the lowest: it once knew better."""
+    return not by_epoch[-1] < min(DIVERGED, COLLAPSED * min(by_epoch))
 
 
 def splits(config: RunConfig) -> Splits:
@@ -129,8 +134,9 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     fitted = fit(task, _loader(config, data["train"], execution.accumulate), validation, folder, execution)
     if not is_first_process():
         return {}, {}
-    if not task.history[task.monitor][-1] < DIVERGED:
-        errors = ", ".join(f"{error:.3g}" for error in task.history[task.monitor])
+    by_epoch = task.history[task.monitor]
+    if diverged(by_epoch):
+        errors = ", ".join(f"{error:.3g}" for error in by_epoch)
         raise RuntimeError(f"pre-training of {config.model}, seed {config.seed}, diverged, denoising errors by epoch "
                            f"{errors}: lower learning_rate = {config.training.learning_rate} or set clip")  # fmt: skip
     (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")

@@ -176,6 +176,16 @@ def test_a_pretraining_that_diverged_is_no_result(pretraining):
     assert not list(RUNS.glob(f"{wild.key()}/*"))
 
 
+@pytest.mark.parametrize(
+    ("by_epoch", "expected"),
+    [([1.1, 1.0], False), ([0.5, 0.45, 0.46], False), ([0.51, 0.99, 0.99], True), ([30.0, 20.0], True),
+     ([0.5, float("nan")], True)],
+)  # fmt: skip
+def test_a_pretraining_that_forgot_what_it_knew_diverged(by_epoch, expected):
+    """Its best weights would be those of an early epoch, and nobody would see it."""
+    assert jobs.diverged(by_epoch) is expected
+
+
 def test_denoising_history_and_rigid_part(pretraining):
     result = run(replace(pretraining, seed=4), QUIET)
     assert result.history()["epoch"] == [1, 2]
