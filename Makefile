@@ -1,5 +1,5 @@
 # Two commands: `make reproduce` and `make test`. Each makes the environment it needs in .venv first.
-SCALE ?= smoke
+SCALE ?= laptop
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
@@ -9,7 +9,8 @@ SNAKEMAKE := PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --no
 .PHONY: help reproduce plan test test-browser chromium lint lab mini-suite clean .venv
 
 help:
-	@echo "make reproduce [SCALE=smoke|laptop|paper]   run every notebook, write figures/<scale>/"
+	@echo "make reproduce [SCALE=laptop|smoke|paper]   run every notebook, write figures/<scale>/"
+	@echo "               [TRAIN=1]                    and train what is not recorded; FRESH=1: train everything"
 	@echo "make plan [SCALE=...]                       what reproduce would do, and what it costs"
 	@echo "make test                                   lint, unit tests, notebooks on an empty run store"
 	@echo "make test-browser [CHROMIUM=...]            run a notebook in JupyterLab in a headless Chromium"

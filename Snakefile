@@ -15,7 +15,7 @@ from lib import paths
 from lib.campaign import left_out, shards
 from lib.results import IGNORE, RECORDS
 
-SCALE = config.get("scale", "smoke")
+SCALE = config.get("scale", "laptop")
 FRESH = config.get("fresh") or os.environ.get(IGNORE, "")  # not empty: train what is recorded too
 TRAIN = config.get("train") or FRESH  # not empty: train what is neither stored nor recorded
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
