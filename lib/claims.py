@@ -288,6 +288,16 @@ def paper_rows() -> pd.DataFrame:
     return rows.assign(item="Table 2", system="", subset="", share=1.0, sigma=NAN)
 
 
+def verdicts(rows: pd.DataFrame, suite: str) -> pd.DataFrame:
+    """The verdicts on the claims about the items of ``rows``, a table of one notebook, for reading."""
+    named, out = with_paper_names(rows, suite), []
+    for _, claim in load_claims().iterrows():
+        if set(claim["item"].split("|")) & set(rows["item"]):
+            ours = decide(claim, named)
+            out.append({"the paper claims": claim["statement"], "verdict": ours.verdict, "why": ours.why})
+    return pd.DataFrame(out, columns=["the paper claims", "verdict", "why"]).set_index("the paper claims")
+
+
 def ledger(rows: pd.DataFrame) -> pd.DataFrame:
     """Every claim with our verdict, our number and interval, and whether the paper's own printed numbers bear it out.
 

@@ -199,6 +199,14 @@ def test_rows_are_read_from_the_tables_that_are_there(tmp_path):
     assert set(renamed["dataset"]) == {"ANI-1x"}
 
 
+def test_a_notebook_shows_the_verdicts_on_its_own_claims():
+    rows = pd.DataFrame(gain(40, model="average", n_models=4)).assign(dataset="mini ANI-1x (GFN2-xTB)")
+    found = claims.verdicts(rows, "mini")
+    expected = CLAIMS[CLAIMS["item"] == "Table 2"]["statement"]
+    assert list(found.index) == list(expected)
+    assert found["verdict"][CLAIMS.loc["table2-average-ani1x-mae", "statement"]] == REPRODUCED
+
+
 @pytest.mark.parametrize("colour", claims.VERDICTS)
 def test_every_verdict_has_a_colour(colour):
     from lib.comparison_figures import VERDICT_COLOURS
