@@ -10,6 +10,13 @@ Wang, Xu, Li, Barati Farimani 2023, https://doi.org/10.1021/acs.jctc.3c00289. Th
                                                           │
               simulation, uncertainty <── calculator <── potentials (weights)
 
+What is run, and what becomes of it::
+
+    scales (data, widths, seeds) ── matrix (cells) ── comparison (arms) ──> tables ──> claims (verdicts)
+                      │                                    │                   └─────> comparison_figures
+                  campaign (all runs; the batch)      results (stored or recorded)
+    one's own molecules:  inspection ── own_data ── own_commands
+
 Inside, lengths are Å and energies kcal/mol (`units`); atoms are one of the types of `elements`; the energies of free
 atoms belong to a level of theory (`levels`). Importing the package does nothing.
 """
