@@ -60,6 +60,12 @@ def pairs(models: Sequence[str], data: Sequence[str], longer: int = 1, share: fl
     return [Cell(m, d, pretrained, longer, share) for m in models for d in data for pretrained in (False, True)]
 
 
+def controls(scale: Scale, models: Sequence[str], data: Sequence[str]) -> list[Cell]:
+    """`pairs` with `CONTROL` times the steps, of the models that ``scale`` can afford it for."""
+    own = [model for model in models if scale.longer_seeds.get(model) != 0]
+    return pairs(own, data, CONTROL) if own and data else []
+
+
 def systems_of_md22(systems: Sequence[str]) -> list[str]:
     """Names of data sets from names of systems.
 
@@ -118,7 +124,7 @@ def noise_levels(model: str, data: str, sigmas: Sequence[float]) -> list[Cell]:
 
 MATRIX: dict[str, Callable[[Scale], list[Cell]]] = {
     "Table 2": lambda scale: pairs(scale.models, PRE_TRAINING_DATA),
-    "control": lambda scale: pairs(scale.models, CONTROL_DATA, CONTROL),
+    "control": lambda scale: controls(scale, scale.models, CONTROL_DATA),
     "Figure 2, ISO17": lambda scale: pairs(scale.models, ["iso17"]),
     "Figure 2, SPICE": lambda scale: pairs(scale.models, ["spice"]),
     "Figure 3": lambda scale: pairs(scale.models, systems_of_md22(scale.systems)),
