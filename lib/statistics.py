@@ -1,13 +1,13 @@
 """Means over seeds with 95 % intervals: a paired bootstrap over seeds and test molecules.
 
 Seeds and molecules are crossed: every seed tests the same molecules (other conformations of them). So each replicate
-draws molecules with replacement once, for all seeds and both arms, and adds how far the mean of seeds drawn with
-replacement lies from that of all. Conformations of one molecule stay together, for their errors are alike; of a single
-molecule, those of one of `BLOCKS` stretches of its trajectory. Percentile intervals, as in Efron, Tibshirani 1993, An
-Introduction to the Bootstrap, chapter 13.
+draws molecules with replacement once, for all seeds and both arms, times the mean of seeds drawn with replacement over
+that of all. Conformations of one molecule stay together, for their errors are alike; of a single molecule, those of
+one of `BLOCKS` stretches of its trajectory. Percentile intervals, as in Efron, Tibshirani 1993, An Introduction to the
+Bootstrap, chapter 13.
 
 Two or three seeds drawn with replacement vary too little: means of them would be covered in about half and three
-quarters of all cases. So what a draw of seeds adds to the mean is widened (`seed_factor`) by what Student's t
+quarters of all cases. So the logarithm of what a draw of seeds changes is widened (`seed_factor`) by what Student's t
 asks for. Of one seed, nothing is known about others, and the interval is over molecules only.
 """
 
@@ -132,7 +132,7 @@ def compare(scratch: Sequence[Errors], pretrained: Sequence[Errors], metric: str
         with np.errstate(invalid="ignore"):  # a draw that leaves a seed nothing to test is none
             scores = np.array([errors.score(metric, weights) for errors in arm])
         by_seed = np.array([errors.score(metric, np.ones((1, n)))[0] for errors in arm])
-        means.append(scores.mean(0) + factor * (by_seed[drawn].mean(1) - by_seed.mean()))
+        means.append(scores.mean(0) * (by_seed[drawn].mean(1) / by_seed.mean()) ** factor)
         centres.append(by_seed.mean())
     return Comparison(np.array(centres), np.array(means))
 
