@@ -21,7 +21,8 @@ TRAIN = config.get("train") or FRESH  # not empty: train what is neither stored 
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
 RECORDED = not TRAIN and (RECORDS / SCALE).is_dir()
 LEFT_OUT = left_out(SCALE, NOTEBOOKS) if RECORDED else {}
-FIGURES, WORK = paths.FIGURES / SCALE, paths.CACHE / "batch" / SCALE
+FIGURES = Path(os.path.relpath(paths.FIGURES / SCALE))  # papermill writes it into the notebooks
+WORK = paths.CACHE / "batch" / SCALE
 SHARDS = [f"{model}-{seed}" for model, seed in shards(SCALE)]
 if RECORDED:
     NOTEBOOKS, SHARDS = [name for name in NOTEBOOKS if name not in LEFT_OUT], []
