@@ -41,8 +41,7 @@ class Scale:
         models: the default models.
         systems: the default systems of MD22.
         other_learning_rates: candidates by kind of data (``md22``, ``own``), where they are others.
-        model_seeds: how many of the seeds a model takes; all where it is left out.
-        md22_seeds: the same for MD22.
+        md22_seeds: how many of the seeds a model takes on MD22; all where it is left out.
         sigma_seeds: how many of the seeds the choice of σ takes.
         smallest_shares: by data set, the smallest share of the training conformations that says anything.
         longer_seeds: the same for longer training; 0 leaves the model out of it.
@@ -67,7 +66,6 @@ class Scale:
     models: tuple[str, ...] = tuple(MODELS)
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
     other_learning_rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    model_seeds: Mapping[str, int] = field(default_factory=dict)
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
     sigma_seeds: int | None = None
     longer_seeds: Mapping[str, int] = field(default_factory=dict)
@@ -109,7 +107,7 @@ class Scale:
             return self.seeds[: self.md22_seeds.get(model)]
         if longer > 1:
             return self.seeds[: self.longer_seeds.get(model)]
-        return self.seeds[: self.model_seeds.get(model)] if sigma == SIGMA else self.seeds[: self.sigma_seeds]
+        return self.seeds if sigma == SIGMA else self.seeds[: self.sigma_seeds]
 
     def training_of(self, data: str) -> TrainingSettings:
         """Training settings of the energy of ``data``: its own, or those of its kind."""
@@ -247,7 +245,6 @@ SCALES: dict[str, Scale] = {
         learning_rates=(3e-4, 1e-3, 3e-3, 1e-2),
         other_learning_rates={"md22": (3e-4, 1e-3, 3e-3), "own": (1e-3, 3e-3)},
         seeds=(0, 1, 2),
-        model_seeds={"se3_transformer": 2, "torchmd_net": 2},  # for their cost
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
         sigma_seeds=2,
         longer_seeds={"schnet": 1, "se3_transformer": 0, "egnn": 1, "torchmd_net": 1},  # for their cost
