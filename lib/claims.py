@@ -7,6 +7,7 @@ the rule looks at. Verdicts: `REPRODUCED`, `DIRECTION` (the sign is right, the s
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -62,7 +63,7 @@ def decide(claim: pd.Series, rows: pd.DataFrame, expected: pd.DataFrame | None =
             one = "a model of the average has" if _of_average(claim) else "both arms have"
             return Verdict(NO_EVIDENCE, why=f"{one} R² below 0.3 in all of these cases")
         found = learnt
-    counted, wanted = _cells(claim, found), _cells(claim, whole_matrix() if expected is None else expected, whole=True)
+    counted, wanted = _cells(found), _cells(_wanted(claim, whole_matrix() if expected is None else expected))
     if 2 * counted < wanted:
         return Verdict(UNTESTED, why=f"{counted} of {wanted} cells are there, with R² of 0.3 or more")
     verdict = TESTS[claim["test"]](found, float(claim["threshold"] or "nan"), claim["model"].split("|"))
@@ -72,6 +73,7 @@ def decide(claim: pd.Series, rows: pd.DataFrame, expected: pd.DataFrame | None =
     return verdict
 
 
+@cache
 def whole_matrix() -> pd.DataFrame:
     """The cells of the paper's figures and tables, one a row, by the paper's names."""
     names, rows = paper_names("official"), []
@@ -85,11 +87,14 @@ def whole_matrix() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _cells(claim: pd.Series, rows: pd.DataFrame, whole: bool = False) -> int:
-    """How many cells ``rows`` are about; an average is about those of all its models."""
-    if whole:
-        models = {"model": "", "test": ""} if _of_average(claim) else {}
-        rows = select(pd.Series(dict(claim) | {"subset": "", "metric": ""} | models), rows)
+def _wanted(claim: pd.Series, expected: pd.DataFrame) -> pd.DataFrame:
+    """Those of the ``expected`` cells that ``claim`` is about: for an average, the cells of all its models."""
+    models = {"model": "", "test": ""} if _of_average(claim) else {}
+    return select(pd.Series(dict(claim) | {"subset": "", "metric": ""} | models), expected)
+
+
+def _cells(rows: pd.DataFrame) -> int:
+    """How many cells ``rows`` are about; an average counts as those of all its models."""
     cells = rows.drop_duplicates([key for key in CELL if key in rows])
     return int(cells["n_models"].sum()) if "n_models" in cells else len(cells)
 
@@ -109,15 +114,17 @@ def select(claim: pd.Series, rows: pd.DataFrame) -> pd.DataFrame:
             return rows.iloc[:0]
         values = rows[key].astype(float).map("{:g}".format) if key == "share" else rows[key]
         keep &= values.isin(wanted)
-    if _of_average(claim) and claim["model"] == "":
-        keep &= rows["model"] == AVERAGE
-    elif AVERAGE not in claim["model"]:
-        keep &= rows["model"] != AVERAGE
-    return rows[keep]
+    return rows[keep & ((rows["model"] == AVERAGE) == _of_average(claim))]
 
 
 def _gains(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["pretrained"] == "improvement"]
+
+
+def _gains_by_model(rows: pd.DataFrame) -> pd.DataFrame:
+    """The improvements, a column per model, of the cases that every model has."""
+    keys = ["dataset", "system", "metric"]
+    return _gains(rows).pivot_table(index=keys, columns="model", values="value").dropna()
 
 
 def average_gain(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
@@ -153,8 +160,7 @@ def every_gain(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
 
 def largest_gain(rows: pd.DataFrame, _: float, models: list[str]) -> Verdict:
     """The model has the largest improvement on every data set and metric, or by the mean over all (direction)."""
-    wide = _gains(rows).pivot_table(index=["dataset", "system", "metric"], columns="model", values="value")
-    wide = wide.dropna()  # cases that every model has
+    wide = _gains_by_model(rows)
     if models[0] not in wide or wide.shape[1] < 2 or not len(wide):
         return Verdict(UNTESTED, why="no case that several models have")
     first = wide.idxmax(axis=1) == models[0]
@@ -166,8 +172,7 @@ def largest_gain(rows: pd.DataFrame, _: float, models: list[str]) -> Verdict:
 
 def group_gain(rows: pd.DataFrame, _: float, models: list[str]) -> Verdict:
     """Each of the models gains more than each other one (mean over data and metrics), or they do on average."""
-    wide = _gains(rows).pivot_table(index=["dataset", "system", "metric"], columns="model", values="value")
-    mean = wide.dropna().mean()
+    mean = _gains_by_model(rows).mean()
     inside, outside = mean[mean.index.isin(models)], mean[~mean.index.isin(models)]
     if not len(inside) or not len(outside):
         return Verdict(UNTESTED, why="only one of the two groups of models was run")
