@@ -1,8 +1,8 @@
 """Tables: tidy rows from saved results, one row a number, beside what the paper prints.
 
 Columns: `COLUMNS`, and in comparisons `DETAILS`. ``pretrained`` is yes, no, or improvement (per cent, positive where
-pre-training is better). ``evidence`` is no where neither arm explains `LEARNT` of the energies' variance: nothing was
-learnt there, so nothing follows from it.
+pre-training is better). ``evidence`` is no where neither arm explains `LEARNT` of the energies' variance (of a subset:
+of its molecules'): nothing was learnt there, so nothing follows from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.comparison import Arm
+from lib.comparison import Arm, details
 from lib.datasets import SUITES, find, open_store, paper_names
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
@@ -103,7 +103,9 @@ def comparison_table(
                 if not all(len(e.molecule) for arm in errors for e in arm):
                     continue  # a seed tests none of the subset
                 found = compare(*errors, metric)
-                facts = _facts(scale, scratch, tuned, item, metric, part) | {"subset": name}
+                r2 = max(_explained(scale, arm, metric, part, (molecules or {}).get(name)) for arm in (scratch, tuned))
+                facts = _facts(scale, scratch, tuned, item, metric)
+                facts |= {"subset": name, "evidence": "yes" if r2 >= LEARNT else "no"}
                 groups.setdefault((facts["dataset"], facts["system"], facts["share"], facts["sigma"]), []).append(
                     (facts, found)
                 )
@@ -114,18 +116,27 @@ def comparison_table(
     return table if molecules or part != "test" else table.assign(paper_value=_printed(table))
 
 
-def _facts(scale: Scale, scratch: Arm, tuned: Arm, item: str, metric: str, part: str) -> dict[str, Any]:
+def _explained(scale: Scale, arm: Arm, metric: str, part: str, molecules: NDArray[np.int64] | None) -> float:
+    """R² of ``arm`` on ``part``, mean over seeds; of energies on some ``molecules`` of it, of forces always on all."""
+    of_forces = metric.startswith(OF_FORCES)
+    if molecules is None or of_forces:
+        return float(np.mean([r.metrics[f"{part}_{OF_FORCES if of_forces else ''}r2"] for r in arm.results]))
+    rows = details(scale, [arm], part)
+    rows = rows[rows["molecule"].isin(molecules)]
+    squares = pd.DataFrame({"error": rows["error"], "label": rows["energy"] - rows["baseline"]}) ** 2
+    sums = squares.groupby(rows["seed"]).sum()
+    return float((1 - sums["error"] / sums["label"]).mean())
+
+
+def _facts(scale: Scale, scratch: Arm, tuned: Arm, item: str, metric: str) -> dict[str, Any]:
     """What the three rows of a pair of arms share."""
     cell, (kind, *system) = tuned.cell, tuned.cell.data.split("/")
     runs = [*scratch.results, *tuned.results]
-    learnt = f"{part}_{OF_FORCES if metric.startswith(OF_FORCES) else ''}r2"
-    r2 = max(np.mean([r.metrics[learnt] for r in arm.results]) for arm in (scratch, tuned))
     return {
         "item": item if cell.longer == 1 else f"{item}, {cell.longer} times the steps",
         "dataset": scale.data_label(kind), "system": system[0] if system else "", "model": MODELS[cell.model].label,
         "metric": metric, "n_seeds": len(scratch.results), "source": source_of(runs), "paper_value": float("nan"),
-        "share": cell.share, "sigma": cell.sigma, "evidence": "yes" if r2 >= LEARNT else "no",
-        "n_models": 1,
+        "share": cell.share, "sigma": cell.sigma, "n_models": 1,
     }  # fmt: skip
 
 

@@ -188,6 +188,17 @@ def test_subsets_of_molecules(arms):
     assert table.query("pretrained == 'no'")["value"].iloc[0] == pytest.approx(own)
 
 
+def test_evidence_of_a_subset_is_its_own(arms):
+    """Errors of 1 kcal/mol explain the energies of molecule 1; those of molecule 0 are off by 10,000 in both arms."""
+    for result in (r for arm in arms[:2] for r in arm.results):
+        found = result.predictions()
+        off = found["prediction"] + 1e4 * (found["molecule"] == 0)
+        np.savez(result.path / "predictions.npz", **found | {"prediction": off})
+    chosen = {"off": np.array([0]), "learnt": np.array([1])}
+    table = tables.comparison_table(SCALES["laptop"], arms[:2], {"mae": "Figure 2d"}, molecules=chosen)
+    assert dict(table[["subset", "evidence"]].itertuples(index=False)) == {"off": "no", "learnt": "yes"}
+
+
 def test_per_atom_divides_errors_and_not_improvements(arms):
     large = again(arms[:2], data="md22/Ac-Ala3-NHMe")
     whole, each = (
