@@ -13,7 +13,8 @@ from lib.errors import look_up
 from lib.models import entry
 from lib.scales import FORCE_WEIGHT, PRE_TRAINING_DATA, SIGMA, Scale
 
-CONTROL = 3  # times the steps, the control for faster optimisation
+CONTROL = 3  # times the steps in both arms, the control for faster optimisation
+MATCHED = 8  # times the steps from scratch, the control for the compute of pre-training
 CONTROL_DATA = ("ani1x",)  # where the control runs
 EFFICIENCY_MODEL, EFFICIENCY_DATA = "egnn", ("ani1x", "md22/AT-AT", "md22/Ac-Ala3-NHMe", "md22/buckyball-catcher")
 SHARES = (0.05, 0.2, 0.5, 1.0)  # section 3.5
@@ -61,9 +62,15 @@ def pairs(models: Sequence[str], data: Sequence[str], longer: int = 1, share: fl
 
 
 def controls(scale: Scale, models: Sequence[str], data: Sequence[str]) -> list[Cell]:
-    """`pairs` with `CONTROL` times the steps, of the models that ``scale`` can afford it for."""
-    own = [model for model in models if scale.longer_seeds.get(model) != 0]
-    return pairs(own, data, CONTROL) if own and data else []
+    """`pairs` with `CONTROL` times the steps, and with `MATCHED` times in the arm from scratch alone.
+
+    Of the models that ``scale`` can afford it for.
+    """
+    own = [model for model in models if model in scale.control_models]
+    if not own or not data:
+        return []
+    matched = [replace(cell, longer=1 if cell.pretrained else MATCHED) for cell in pairs(own, data)]
+    return pairs(own, data, CONTROL) + matched
 
 
 def systems_of_md22(systems: Sequence[str]) -> list[str]:

@@ -44,7 +44,8 @@ class Scale:
         md22_seeds: how many of the seeds a model takes on MD22; all where it is left out.
         sigma_seeds: how many of the seeds the choice of σ takes.
         smallest_shares: by data set, the smallest share of the training conformations that says anything.
-        longer_seeds: the same for longer training; 0 leaves the model out of it.
+        control_models: those for which training from scratch for longer is compared (`matrix.controls`), with the
+            first seed.
         pretraining_limits: how many conformations of each data set.
         finetuning_limits: the same by data set or kind; one that is left out is used whole.
         force_models: the default models that learn forces.
@@ -68,7 +69,7 @@ class Scale:
     other_learning_rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
     sigma_seeds: int | None = None
-    longer_seeds: Mapping[str, int] = field(default_factory=dict)
+    control_models: tuple[str, ...] = tuple(MODELS)
     smallest_shares: Mapping[str, float] = field(default_factory=dict)
     pretraining_limits: Limits = field(default_factory=Limits)
     finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
@@ -106,7 +107,7 @@ class Scale:
         if data.startswith("md22/"):
             return self.seeds[: self.md22_seeds.get(model)]
         if longer > 1:
-            return self.seeds[: self.longer_seeds.get(model)]
+            return self.seeds[:1]
         return self.seeds if sigma == SIGMA else self.seeds[: self.sigma_seeds]
 
     def training_of(self, data: str) -> TrainingSettings:
@@ -247,7 +248,7 @@ SCALES: dict[str, Scale] = {
         seeds=(0, 1, 2),
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
         sigma_seeds=2,
-        longer_seeds={"schnet": 1, "se3_transformer": 0, "egnn": 1, "torchmd_net": 1},  # for their cost
+        control_models=("schnet", "egnn", "torchmd_net"),  # for its cost
         smallest_shares={"md22/buckyball-catcher": 0.2},  # 5 % of them are 32
         finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000, validation=500, test=1000)),
         seconds={

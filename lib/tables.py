@@ -106,9 +106,8 @@ def comparison_table(
                 r2 = max(_explained(scale, arm, metric, part, (molecules or {}).get(name)) for arm in (scratch, tuned))
                 facts = _facts(scale, scratch, tuned, item, metric)
                 facts |= {"subset": name, "evidence": "yes" if r2 >= LEARNT else "no"}
-                groups.setdefault((facts["dataset"], facts["system"], facts["share"], facts["sigma"]), []).append(
-                    (facts, found)
-                )
+                key = tuple(facts[name] for name in ("item", "dataset", "system", "share", "sigma"))
+                groups.setdefault(key, []).append((facts, found))
                 divisor = _atoms(scale, scratch) if per_atom else 1.0
                 rows += three_rows(facts, found, divisor)
             rows += [_average_row(group) for group in groups.values() if len(group) > 1]
@@ -131,9 +130,12 @@ def _explained(scale: Scale, arm: Arm, metric: str, part: str, molecules: NDArra
 def _facts(scale: Scale, scratch: Arm, tuned: Arm, item: str, metric: str) -> dict[str, Any]:
     """What the three rows of a pair of arms share."""
     cell, (kind, *system) = tuned.cell, tuned.cell.data.split("/")
+    times = scratch.cell.longer
+    if times > 1:
+        item += f", {'' if cell.longer == times else 'scratch '}{times} times the steps"
     runs = [*scratch.results, *tuned.results]
     return {
-        "item": item if cell.longer == 1 else f"{item}, {cell.longer} times the steps",
+        "item": item,
         "dataset": scale.data_label(kind), "system": system[0] if system else "", "model": MODELS[cell.model].label,
         "metric": metric, "n_seeds": len(scratch.results), "source": source_of(runs), "paper_value": float("nan"),
         "share": cell.share, "sigma": cell.sigma, "n_models": 1,

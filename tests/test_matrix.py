@@ -88,6 +88,16 @@ def test_curves_of_laptop_scale_start_where_sixty_conformations_are():
             assert {share for name, share in wanted if name == data} == set(matrix.SHARES)
 
 
+def test_controls_give_both_arms_more_steps_and_then_training_from_scratch_alone():
+    steps = [
+        (c.pretrained, c.longer) for c in matrix.controls(get_scale("laptop"), ["egnn", "se3_transformer"], ["ani1x"])
+    ]
+    assert steps == [(False, 3), (True, 3), (False, 8), (True, 1)]  # the SE(3)-Transformer has none there
+    for cell in matrix.controls(get_scale("laptop"), ["egnn"], ["ani1x"]):
+        (config,) = comparison.chosen(get_scale("laptop"), cell, [0])
+        assert config.training.epochs == 32 * cell.longer
+
+
 def test_iso17_has_its_published_split():
     """Training knows the isomers of test_known and none of test; the sets are those of the files."""
     config = replace(get_scale("laptop").finetune("egnn", "iso17", False, 1e-3, 0), limits=Limits())

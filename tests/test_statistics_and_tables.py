@@ -214,6 +214,10 @@ def test_control_rows_have_no_paper_value(arms):
     table = table2(again(arms, longer=3))
     assert set(table["item"]) == {"Table 2, 3 times the steps"}
     assert table["paper_value"].isna().all()
+    matched = [replace(arms[0], cell=replace(arms[0].cell, longer=8)), arms[1]]
+    both = table2([*again(arms[:2], longer=3), *matched])
+    assert set(both["item"]) == {"Table 2, 3 times the steps", "Table 2, scratch 8 times the steps"}
+    assert "average" not in set(both["model"])  # two questions about one model
 
 
 def test_no_arms_make_an_empty_table():
