@@ -90,6 +90,7 @@ def _fetch_one(file: SourceFile, folder: Path, progress: bool) -> Path:
     path = folder / file.name
     expected = _checksum(file, folder)
     if path.exists() and expected is not None and pooch.file_hash(path, alg="md5") == expected:
+        _unpack(path)
         return path
     downloader = _Resuming(folder / f".{file.name}.part", file.bytes, progress)
     known = None if expected is None else f"md5:{expected}"
@@ -106,10 +107,18 @@ def _fetch_one(file: SourceFile, folder: Path, progress: bool) -> Path:
             path, "", f"{file.url} has another checksum than {expected}", "delete it, fetch again"
         ) from error
     if expected is None:
-        _sidecar(path).write_text(pooch.file_hash(path, alg="md5") + "\n", encoding="utf-8")
-    if path.name.endswith(".tar.gz"):
-        unpack(path, folder)
+        _hidden(path, "md5").write_text(pooch.file_hash(path, alg="md5") + "\n", encoding="utf-8")
+    _hidden(path, "unpacked").unlink(missing_ok=True)
+    _unpack(path)
     return path
+
+
+def _unpack(path: Path) -> None:
+    """Unpack ``path`` beside itself where it is an archive that was not yet unpacked to its end."""
+    done = _hidden(path, "unpacked")
+    if path.name.endswith(".tar.gz") and not done.exists():
+        unpack(path, path.parent)
+        done.touch()
 
 
 def verify(files: Sequence[SourceFile], folder: Path) -> dict[str, str]:
@@ -147,14 +156,15 @@ def beside_table1(store: ConformationStore, source: Source) -> list[str]:
     return [*lines, f"note: {source.note}"]
 
 
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name + ".md5")
+def _hidden(path: Path, what: str) -> Path:
+    """A hidden file beside ``path`` that says something of it; readers of the folder do not see it."""
+    return path.with_name(f".{path.name}.{what}")
 
 
 def _checksum(file: SourceFile, folder: Path) -> str | None:
     """The published checksum, or the one written when the file was first fetched."""
-    sidecar = _sidecar(folder / file.name)
-    return file.md5 or (sidecar.read_text(encoding="utf-8").strip() if sidecar.exists() else None)
+    first = _hidden(folder / file.name, "md5")
+    return file.md5 or (first.read_text(encoding="utf-8").strip() if first.exists() else None)
 
 
 @dataclass(frozen=True)
@@ -170,8 +180,10 @@ class _Resuming:
         have = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {}
         with requests.get(url, headers=headers, stream=True, timeout=60) as answer:
-            if answer.status_code == requests.codes.requested_range_not_satisfiable:
-                self.part.unlink()  # the part is not the beginning of that file
+            if have and answer.status_code == requests.codes.requested_range_not_satisfiable:
+                self.part.unlink()  # it is not the beginning of that file
+                self(url, output_file, None)
+                return
             answer.raise_for_status()
             resumed = answer.status_code == requests.codes.partial_content
             total = self.size or int(answer.headers.get("Content-Length", 0)) + (have if resumed else 0) or None

@@ -21,7 +21,7 @@ PUBLISHED_LEVEL = "wB97X/6-31G(d)"
 
 
 def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> Iterator[Molecule]:
-    """Molecules of one file, of a list of files, or of a folder's ``*.h5``.
+    """Molecules of one file, of a list of files, or of a folder's ``*.h5``, also those in folders below it.
 
     Args:
         path: file, folder or list of files; read in the order of the file names.
@@ -31,7 +31,7 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
         DataError: a file is broken, empty, of another layout, or of a missing or another level.
     """
     of_all: str | None = None
-    for file_path in find_files(path, "*.h5"):
+    for file_path in find_files(path, "**/*.h5"):
         with open_hdf5(file_path) as file:
             of_all = one_level(file_path, _stated_level(file), level, of_all)
             groups = [g for root in file.values() if isinstance(root, h5py.Group) for g in root.values()]

@@ -23,14 +23,19 @@ STATE_LEVEL = f"set the file's attribute level_of_theory or pass level=..., one 
 def find_files(path: Path | str | Sequence[Path | str], pattern: str) -> list[Path]:
     """The files meant by ``path``: itself, those of a folder that match ``pattern``, or a list; sorted by name.
 
+    Hidden files do not count.
+
     Raises:
         DataError: nothing is there.
     """
     if isinstance(path, (str, Path)):
         path = Path(path)
-        files = sorted(path.glob(pattern)) if path.is_dir() else [path]
+        files = [path]
+        if path.is_dir():
+            files = [file for file in path.glob(pattern) if file.is_file() and not file.name.startswith(".")]
         if not files:
-            raise DataError(path, "", f"the folder has no file {pattern}", "name the file or another folder")
+            wanted = pattern.removeprefix("**/")
+            raise DataError(path, "", f"the folder has no file {wanted}", "name the file or another folder")
     else:
         files = [Path(p) for p in path]
     for file in files:

@@ -18,7 +18,7 @@ from ase.db import connect
 from numpy.typing import NDArray
 
 from lib.errors import DataError
-from lib.readers.checks import COPY_AGAIN, checked, find_files, one_level, unpack
+from lib.readers.checks import COPY_AGAIN, checked, find_files, one_level, refuse_empty, unpack
 from lib.readers.molecule import Molecule
 from lib.units import EV
 
@@ -41,6 +41,7 @@ def read(path: Path | str, level: str | None = None, parts: Sequence[str] = PART
         files = find_files([place / f"{part}.db" for part in parts] if place.is_dir() else place, "*.db")
         of_all: str | None = None
         for file in files:
+            refuse_empty(file)  # ASE would make a database of it
             try:
                 of_all = one_level(file, _stated_level(file) or level or PUBLISHED_LEVEL, level, of_all)
                 yield from _molecules(file, of_all)
@@ -84,17 +85,25 @@ def published_parts(path: Path | str) -> dict[str, tuple[str, NDArray[np.int64] 
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """``path`` itself; or, for an archive (or a folder that holds only one), a temporary folder with its contents."""
+    """The folder that has the databases, below ``path``; or ``path`` itself, where it is a database.
+
+    For an archive (or a folder that holds only one) a temporary folder with its contents.
+    """
     archives = sorted(path.glob("*.tar.gz")) if path.is_dir() else [path] if path.name.endswith(".tar.gz") else []
-    if not archives:
-        yield path
+    if not archives or _with_databases(path):
+        yield _with_databases(path) or path
         return
     with tempfile.TemporaryDirectory(prefix="iso17-") as folder:
         unpack(archives[0], Path(folder))
-        inside = [found.parent for found in sorted(Path(folder).rglob("*.db"))]
-        if not inside:
+        inside = _with_databases(Path(folder))
+        if inside is None:
             raise DataError(archives[0], "", "the archive holds no .db file", "is it another data set?")
-        yield inside[0]
+        yield inside
+
+
+def _with_databases(path: Path) -> Path | None:
+    """The first folder at or below ``path`` that has databases."""
+    return next((found.parent for found in sorted(path.rglob("*.db"))), None)
 
 
 def _stated_level(file: Path) -> str | None:
