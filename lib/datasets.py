@@ -1,13 +1,14 @@
 """Data sets by name: which reader reads which files; opened as a store, converted on first use."""
 
 import hashlib
-import inspect
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from filelock import FileLock
+
 from lib.errors import DataError, look_up
-from lib.paths import DATA, STORES
+from lib.paths import DATA, ROOT, STORES
 from lib.readers import READERS
 from lib.store import FORMAT, ConformationStore
 
@@ -53,6 +54,7 @@ MD22_SYSTEMS: dict[str, str] = {
     "buckyball-catcher": "buckyball catcher",
     "double-walled_nanotube": "double-walled nanotube",
 }  # file name: the paper's name
+READ_WITH = ("elements.py", "formal_charges.py", "levels.py", "units.py")  # what readers share
 NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}"}
 DATASETS: dict[str, DataSet] = {
     f"{suite}/{reader}": DataSet(f"{suite}/{reader}", reader, str(DATA / suite / reader))
@@ -92,7 +94,9 @@ def find(name: str) -> DataSet:
 
 
 def open_store(dataset: DataSet) -> ConformationStore:
-    """The store of ``dataset``, converted first where its files are new or have changed (size or time).
+    """The store of ``dataset``, converted first where its files are new or have changed (place, size or time).
+
+    Processes that ask for the same data set convert it once.
 
     Raises:
         DataError: the files are missing or bad.
@@ -104,8 +108,11 @@ def open_store(dataset: DataSet) -> ConformationStore:
         raise DataError(path, "", f"{dataset.name} is not there", remedy)
     target = STORES / f"{dataset.stem}-{_stamp(path, dataset)}"
     if not (target / "header.json").exists():
-        options = {} if dataset.level is None else {"level": dataset.level}
-        ConformationStore.write(read(path, **options, **dict(dataset.options)), target)
+        STORES.mkdir(parents=True, exist_ok=True)
+        with FileLock(STORES / f".{target.name}.lock"):
+            if not (target / "header.json").exists():  # nobody has converted it meanwhile
+                options = {} if dataset.level is None else {"level": dataset.level}
+                ConformationStore.write(read(path, **options, **dict(dataset.options)), target)
     return _opened(target)
 
 
@@ -116,8 +123,17 @@ def _opened(target: Path) -> ConformationStore:
 
 
 def _stamp(path: Path, dataset: DataSet) -> str:
-    """Twelve digits that change with the files, the reader's code, the level and the store's format."""
+    """Twelve digits that change with the files, the code that reads them, the level and the store's format."""
+    path = path.resolve()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    code = inspect.getsource(inspect.getmodule(READERS[dataset.reader]))
-    return hashlib.sha256(repr((facts, code, dataset.level, dataset.options, FORMAT)).encode()).hexdigest()[:12]
+    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    told = (facts, _reading_code(), dataset.reader, dataset.level, dataset.options, FORMAT)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+
+
+@cache
+def _reading_code() -> str:
+    """The code of the readers and of what they share."""
+    folder = ROOT / "lib"
+    files = sorted((folder / "readers").glob("*.py")) + [folder / name for name in READ_WITH]
+    return "".join(file.read_text(encoding="utf-8") for file in files)

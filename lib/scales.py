@@ -244,7 +244,7 @@ SCALES: dict[str, Scale] = {
         | {"own": TrainingSettings(epochs=40, batch_size=8, normalise=True, validate_every=10)},
         baseline="composition",
         learning_rates=(3e-4, 1e-3, 3e-3, 1e-2),
-        other_learning_rates={"md22": (3e-4, 1e-3, 3e-3), "own": (1e-3, 3e-3)},
+        other_learning_rates=dict.fromkeys(("md22", "spice"), (3e-4, 1e-3, 3e-3)) | {"own": (1e-3, 3e-3)},
         seeds=(0, 1, 2),
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
         sigma_seeds=2,

@@ -1,5 +1,7 @@
 """A user's own molecules: what inspection finds in spoilt files, the commands, and the learning curve."""
 
+import os
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -134,6 +136,17 @@ def test_a_part_that_is_left_empty_is_an_error(frames, tmp_path):
     dataset = own_data.own_dataset(tmp_path / "four.xyz", "eV")
     with pytest.raises(DataError, match="the split leaves no conformation for it; give more frames"):
         run_all([own_data.fine_tune(WEIGHTS, dataset, None, 3e-3)], 1)
+
+
+def test_files_of_one_name_size_and_time_are_two_data_sets(frames, tmp_path):
+    for folder, energy in (("a", -100.0), ("b", -200.0)):
+        (tmp_path / folder).mkdir()
+        one = frames[0].copy()
+        one.calc = SinglePointCalculator(one, energy=energy)
+        write(tmp_path / folder / "md.traj", [one, one])
+        os.utime(tmp_path / folder / "md.traj", (1e9, 1e9))
+    first, second = (open_store(own_data.own_dataset(tmp_path / f / "md.traj", "eV")) for f in "ab")
+    assert first.arrays["energy"][0] - second.arrays["energy"][0] == pytest.approx(100 * EV)
 
 
 def test_charges_are_read_as_the_calculator_reads_them(tmp_path):
