@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-SNAKEMAKE := PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
+SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
 .PHONY: help reproduce plan test test-browser chromium lint lab mini-suite clean .venv
 

@@ -8,6 +8,7 @@
 # Killed and started again it does what is missing: runs are stored as they finish and go on after their last epoch.
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -21,14 +22,14 @@ TRAIN = config.get("train") or FRESH  # not empty: train what is neither stored 
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
 RECORDED = not TRAIN and (RECORDS / SCALE).is_dir()
 LEFT_OUT = left_out(SCALE, NOTEBOOKS) if RECORDED else {}
-FIGURES = Path(os.path.relpath(paths.FIGURES / SCALE))  # papermill writes it into the notebooks
+OUTPUT = shlex.quote(os.path.relpath(paths.FIGURES / SCALE))  # papermill writes it into the notebooks
 WORK = paths.CACHE / "batch" / SCALE
 SHARDS = [f"{model}-{seed}" for model, seed in shards(SCALE)]
 if RECORDED:
     NOTEBOOKS, SHARDS = [name for name in NOTEBOOKS if name not in LEFT_OUT], []
 CODE = sorted(str(path) for path in (paths.ROOT / "lib").rglob("*.py"))  # changed code looks at its runs again
 LEDGER = "09_what_was_reproduced"
-PYTHON = sys.executable
+PYTHON = shlex.quote(sys.executable)
 
 
 # all is done: the next call looks at everything again, and finds its runs stored
@@ -56,7 +57,7 @@ rule train:
         f"runs of {{wildcards.model}}, seed {{wildcards.seed}}, scale {SCALE}; log: {{log}}"
     shell:
         f"{IGNORE}={FRESH} {PYTHON} -m lib runs train --scale {SCALE} --model {{wildcards.model}} "
-        "--seed {wildcards.seed} > {log} 2>&1"
+        "--seed {wildcards.seed} > {log:q} 2>&1"
 
 
 rule notebook:
@@ -75,5 +76,5 @@ rule notebook:
     message:
         "notebook {input.notebook} with {input.parameters}; log: {log}"
     shell:
-        f"mkdir -p {FIGURES} && {IGNORE}={FRESH} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
-        f"-f {{input.parameters}} {{input.notebook}} {FIGURES}/{{wildcards.notebook}}.ipynb > {{log}} 2>&1"
+        f"mkdir -p {OUTPUT} && {IGNORE}={FRESH} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
+        f"-f {{input.parameters}} {{input.notebook}} {OUTPUT}/{{wildcards.notebook}}.ipynb > {{log:q}} 2>&1"

@@ -4,13 +4,12 @@ Each ``--help`` says more.
 """
 
 import argparse
-import inspect
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from lib import own_commands
+from lib import data_commands, own_commands
 from lib.errors import look_up
 from lib.paths import DATA
 
@@ -19,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors of input end with one line and exit status 1."""
     parser = argparse.ArgumentParser(prog="python -m lib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    _add_data(commands)
+    data_commands.add_commands(commands)
     _add_mini_suite(commands)
     _add_runs(commands)
     _add_run(commands)
@@ -33,28 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 (a command line prints)
         return 1
     return 0
-
-
-def _add_data(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("data", help="fetch, check and convert the published data sets, or files like them")
-    actions = parser.add_subparsers(required=True, metavar="action")
-    actions.add_parser("list", help="known data sets and whether they are there").set_defaults(function=_list_data)
-    for name, function, text in (
-        ("fetch", _fetch, "download what is missing, go on where a download broke off, check and unpack"),
-        ("verify", _verify, "check the files that are there"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("name", help="a published data set")
-        action.add_argument("--folder", type=Path, help="default: data/official/NAME")
-        action.set_defaults(function=function)
-    convert = actions.add_parser("convert", help="write a store; compare a published data set with Table 1")
-    convert.add_argument("name", help="a reader: ani1, ani1x, iso17, spice, md22, own")
-    convert.add_argument("path", type=Path, nargs="?", help="file or folder; default: data/official/NAME")
-    convert.add_argument("store", type=Path, nargs="?", help="folder to write; default: the one that runs use")
-    convert.add_argument("--level", help="level of theory, where the file does not state it")
-    convert.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                         help="an option of the reader, e.g. energy_unit=eV for own")  # fmt: skip
-    convert.set_defaults(function=_convert)
 
 
 def _add_mini_suite(commands: argparse._SubParsersAction) -> None:
@@ -143,71 +120,6 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     models.set_defaults(function=_bench_models)
 
 
-def _list_data(_: argparse.Namespace) -> None:
-    from lib.datasets import DATASETS
-
-    for dataset in DATASETS.values():
-        there = "there" if Path(dataset.path).exists() else "missing"
-        sys.stdout.write(f"{dataset.name:20} {there:8} {dataset.path}\n")
-
-
-def _fetch(options: argparse.Namespace) -> None:
-    from lib.sources import OFFICIAL, fetch, find_source
-
-    source = find_source(options.name)
-    sys.stdout.write(f"{options.name}: {source.citation}; licence: {source.licence}, {source.page}\n")
-    for path in fetch(source.files, options.folder or OFFICIAL / options.name):
-        sys.stdout.write(f"{path}\n")
-
-
-def _verify(options: argparse.Namespace) -> None:
-    from lib.sources import OFFICIAL, find_source, verify
-
-    verdicts = verify(find_source(options.name).files, options.folder or OFFICIAL / options.name)
-    for name, verdict in verdicts.items():
-        sys.stdout.write(f"{name}: {verdict}\n")
-    if not all(verdict.startswith("as ") for verdict in verdicts.values()):
-        raise ValueError(f"{options.name} is not whole: python -m lib data fetch {options.name}")
-
-
-def _convert(options: argparse.Namespace) -> None:
-    from lib.datasets import DataSet, open_store
-    from lib.readers import READERS
-    from lib.sources import OFFICIAL, beside_table1, load_sources
-    from lib.store import ConformationStore
-
-    read = look_up(READERS, options.name, "reader")
-    path = options.path or OFFICIAL / options.name
-    if options.store is None and not options.set:
-        store = open_store(DataSet(f"official/{options.name}", options.name, str(path), options.level))
-    elif options.store is None:
-        raise ValueError(f"--set {options.set[0]} makes a store of its own: name the folder to write after the path")
-    else:
-        store = ConformationStore.write(read(path, **_reader_options(read, options)), options.store)
-    sys.stdout.write(f"{store.path}: {len(store.names)} molecules, {len(store)} conformations, {store.level}\n")
-    if options.path is None:
-        sys.stdout.writelines(line + "\n" for line in beside_table1(store, load_sources()[options.name]))
-
-
-def _reader_options(read: Callable, options: argparse.Namespace) -> dict[str, str]:
-    """``--level`` and every ``--set`` as keyword arguments of ``read``.
-
-    Raises:
-        ValueError: the reader has no such option, or needs one that is not given.
-    """
-    given = dict(item.split("=", 1) if "=" in item else (item, "") for item in options.set)
-    if options.level is not None:
-        given["level"] = options.level
-    known = {name: p for name, p in inspect.signature(read).parameters.items() if name != "path"}
-    unknown = sorted(set(given) - set(known))
-    missing = sorted(name for name, p in known.items() if p.default is p.empty and name not in given)
-    if unknown or missing:
-        raise ValueError(
-            f"reader options: unknown {unknown}, missing {missing}; give --set KEY=VALUE of {sorted(known)}"
-        )
-    return given
-
-
 def _mini_suite(options: argparse.Namespace) -> None:
     from lib.mini_suite.build import RECIPES, SEED, build, build_reference_energies
 
@@ -276,7 +188,7 @@ def _verify_runs(_: argparse.Namespace) -> None:
         sys.stdout.write(f"{key}: {verdict}\n")
     broken = sum(verdict != WHOLE for verdict in verdicts.values())
     if broken:
-        raise ValueError(f"{broken} of {len(verdicts)} runs are not whole: remove their folders, or runs gc")
+        raise ValueError(f"{broken} of {len(verdicts)} runs are not whole: remove their folders")
 
 
 def _collect_runs(_: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
 """The atom types that models know: 28 pairs of element and formal charge, numbered in this order.
 
 Source: the released code's vocabulary (https://github.com/yuyangw/Denoise-Pretrain-ML-Potential), alphabetical. To add
-a pair, append one line at the end of `ATOM_TYPES`: the numbers of the others, and so trained weights, stay valid.
+a pair, append one line at the end of `ATOM_TYPES`; weights and records of before, which know 28 types, no longer fit
+then and are to be made anew.
 """
 
 import numpy as np
@@ -36,6 +37,7 @@ def atom_types(z: NDArray[np.integer], charges: NDArray[np.integer]) -> NDArray[
         element = chemical_symbols[z[first]] if 0 < z[first] < len(chemical_symbols) else "no element"
         raise ValueError(
             f"atom {first}: atomic number {z[first]} ({element}) with charge {charges[first]:+d} is not an atom type; "
-            "the 28 known pairs are lib.elements.ATOM_TYPES, append a line there to add one"
+            f"the {len(ATOM_TYPES)} known pairs are lib.elements.ATOM_TYPES; with a line appended there, all training "
+            "begins anew"
         )
     return types

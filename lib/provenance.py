@@ -5,6 +5,7 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,16 @@ def of_runs(abouts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
+@cache
 def commit() -> str:
-    """The git commit of this checkout, with ``+changes`` where files differ from it; ``unknown`` outside git."""
+    """The git commit of this checkout when a process first asks, with ``+changes`` where ``lib`` differs from it.
+
+    A process keeps the code that it began with, whatever is committed while it runs. ``unknown`` outside git, and in a
+    copy that lies in another checkout.
+    """
     try:
+        if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
+            return "unknown"
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", "lib") else "")
     except (OSError, subprocess.CalledProcessError):

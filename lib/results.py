@@ -135,8 +135,16 @@ def _from_steps(rows: dict[str, list]) -> dict[str, NDArray]:
 
 
 def load_result(folder: Path) -> Result:
-    """The result that a run left in ``folder``, whose name is its key."""
-    content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    """The result that a run left in ``folder``, whose name is its key.
+
+    Raises:
+        DataError: its file is broken.
+    """
+    path = folder / "result.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(path, "", f"it is no result ({error})", "remove its folder") from error
     return Result(folder.name, folder, content["metrics"], content["about"])
 
 

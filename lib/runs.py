@@ -26,7 +26,7 @@ from lib.config import Limits, RunConfig
 from lib.jobs import JOBS, UNITS
 from lib.paths import RUNS
 from lib.progress import bars_shown
-from lib.provenance import available_cores, provenance
+from lib.provenance import available_cores, commit, provenance
 from lib.results import Result, find_record, load_result
 from lib.training import LAST, QUIET, SHOWN, Execution, is_first_process
 from lib.weights import Weights
@@ -80,6 +80,7 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     """Do the job in ``part``, where one that was interrupted goes on; the result comes last."""
     part.mkdir(exist_ok=True)
     goes_on = (part / LAST).exists()
+    commit()  # of the code that trains
     started = time.perf_counter()
     with one_thread():
         metrics, about = JOBS[config.task](config, part, execution, weights)
@@ -108,13 +109,14 @@ def run_all(
         device: ``Execution.accelerator``.
         weights: train also what is recorded without its weights.
     """
-    workers = workers or (1 if torch.cuda.is_available() else available_cores())
+    on_gpu = Execution(accelerator=device).resolve() != "cpu"
+    workers = workers or (1 if on_gpu else available_cores())
     sources = [c.pretrained for c in configs if c.pretrained is not None]
     for stage in (sources, configs):
         missing = {c.key(): c for c in stage if not _there(c, weights and stage is configs)}
         if missing:
             bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
-            _do(list(missing.values()), min(workers, len(missing)), bar, device)
+            _do(list(missing.values()), workers, bar, device)
     return [run(c, QUIET) for c in configs]
 
 
@@ -126,17 +128,21 @@ def _there(config: RunConfig, weights: bool) -> bool:
 
 def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], Iterable], device: str) -> None:
     """Run ``configs``, here or in ``workers`` processes, which stay for the next call: to start one takes seconds."""
-    if workers == 1:
+    if min(workers, len(configs)) == 1:
         for config in bar(configs):
             _run_quietly(config, device)
         return
+    jobs = []
     try:
-        jobs = [_pool(workers).submit(_run_quietly, config, device) for config in configs]
+        jobs += [_pool(workers).submit(_run_quietly, config, device) for config in configs]
         for job in bar(as_completed(jobs)):
             job.result()
     except BrokenExecutor:
         _pool.cache_clear()  # a process was killed; the next call starts others
         raise
+    finally:
+        for job in jobs:
+            job.cancel()  # of those that wait, where one has failed
 
 
 @cache

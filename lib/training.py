@@ -67,7 +67,8 @@ class Execution:
 
     def plugins(self) -> list[Any]:
         """For Lightning: checkpoints, and mixed precision where it is asked for."""
-        mixed = [] if self.precision == "32-true" else [WholeBatches(self.precision, self.resolve())]
+        kind = self.resolve()
+        mixed = [] if self.precision == "32-true" else [WholeBatches(self.precision, "cuda" if kind == "gpu" else kind)]
         return [WholeCheckpoints(), *mixed]
 
 

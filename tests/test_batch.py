@@ -28,7 +28,8 @@ with open("executed", "a") as file:
 
 @pytest.fixture
 def project(tmp_path):
-    """A folder with two notebooks, of which the first one is broken."""
+    """A folder, with a space in its name, with two notebooks, of which the first one is broken."""
+    tmp_path = tmp_path / "a project"
     (tmp_path / "notebooks" / "params").mkdir(parents=True)
     write_notebook(tmp_path / "notebooks" / "00_broken.ipynb", BROKEN)
     write_notebook(tmp_path / "notebooks" / "01_whole.ipynb", WHOLE)

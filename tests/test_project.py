@@ -173,3 +173,11 @@ def test_command_line_converts_own_data(tmp_path, capsys):
         assert word in capsys.readouterr().err
     assert main(["data", "convert", "own", str(path), "--set", "energy_unit=eV"]) == 1
     assert "name the folder" in capsys.readouterr().err
+    assert main(["data", "convert", "own", str(path)]) == 1
+    assert "missing ['energy_unit']" in capsys.readouterr().err
+
+
+def test_options_that_are_lists_are_separated_by_commas(tmp_path, capsys):
+    md22 = ["data", "convert", "md22", str(ROOT / "data" / "mini" / "md22"), str(tmp_path / "store"), "--set"]
+    assert main([*md22, "systems=DHA,AT-AT"]) == 0
+    assert "2 molecules" in capsys.readouterr().out

@@ -1,8 +1,10 @@
 """Runs: stored by content, equal for equal seeds, pre-training apart from the test conformations; and real DFT data."""
 
 import shutil
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -164,6 +166,16 @@ def test_failed_run_is_no_result(finetuning, monkeypatch):
     assert config.key() not in [result.key for result in all_stored()]
     monkeypatch.undo()
     assert np.isfinite(run(config, QUIET).metrics["test_mae"])
+
+
+def test_where_a_run_fails_those_that_wait_are_not_begun(monkeypatch):
+    failed, waiting = Future(), Future()
+    failed.set_exception(RuntimeError("diverged"))
+    answers = iter([failed, waiting])
+    monkeypatch.setattr(runs, "_pool", lambda _: SimpleNamespace(submit=lambda *_: next(answers)))
+    with pytest.raises(RuntimeError, match="diverged"):
+        runs._do([None, None], 2, iter, "cpu")
+    assert waiting.cancelled()
 
 
 def test_a_pretraining_that_diverged_is_no_result(pretraining):

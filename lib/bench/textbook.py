@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from lib.batches import Batch
+from lib.elements import ATOM_TYPES
 from lib.models.egnn import EGNN
 from lib.models.gradient import GradientModel
 from lib.models.prediction import Prediction
@@ -65,7 +66,8 @@ class LibrarySchNet(GradientModel):
         self.net = PyGSchNet(s.hidden_channels, s.num_filters, s.num_interactions, s.num_gaussians, s.cutoff,
                              interaction_graph=self._graph)  # fmt: skip
         own = ours.state_dict()
-        state = {"embedding.weight": torch.cat([own["embedding.weight"], self.net.embedding.weight[28:].detach()])}
+        more = self.net.embedding.weight[len(ATOM_TYPES) :].detach()
+        state = {"embedding.weight": torch.cat([own["embedding.weight"], more])}
         for name in self.net.state_dict():
             mapped = name.replace(".mlp.", ".filter.").replace(".conv.nn.", ".filter.").replace(".conv.", ".")
             mapped = {"lin1": "energy_head.0", "lin2": "energy_head.2"}.get(name.split(".")[0]) or mapped
@@ -94,7 +96,7 @@ class LibraryTorchMDNet(nn.Module):
         self.ours = ours
         self.net = TorchMD_ET(
             s.hidden_channels, s.num_layers, s.num_rbf, s.rbf_type, s.trainable_rbf, s.activation, s.attn_activation,
-            s.neighbor_embedding, s.num_heads, s.distance_influence, s.cutoff_lower, s.cutoff, max_z=28,
+            s.neighbor_embedding, s.num_heads, s.distance_influence, s.cutoff_lower, s.cutoff, max_z=len(ATOM_TYPES),
             max_num_neighbors=128,
         )  # fmt: skip
         own = ours.state_dict()
@@ -162,7 +164,7 @@ class TextbookSE3Transformer(GradientModel):
             for k in range(s.degrees)
             for d in range(s.degrees)
         }
-        features = {0: nn.functional.one_hot(batch.z, 28).to(pos.dtype).unsqueeze(1)}
+        features = {0: nn.functional.one_hot(batch.z, len(ATOM_TYPES)).to(pos.dtype).unsqueeze(1)}
         for attention, norm in zip(ours.attention, ours.norm, strict=True):
             values, keys = self._send(attention.kernels, features, basis, distance, sender)
             queries = attention.query(features)
