@@ -62,7 +62,7 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     keep.add_argument("name", help="for example a scale")
     keep.add_argument("keys", nargs="*", help="of the runs, or their beginnings; none: a scale's that are stored")
     keep.add_argument(
-        "--weights", action="store_true", help="ship pre-trained weights too, of a scale those of its first seed"
+        "--weights", action="store_true", help="ship pre-trained weights too, of a scale those that come with the project"
     )
     keep.set_defaults(function=_record_runs)
     train = actions.add_parser("train", help="what the batch gives one job: a scale's runs of one model and seed")
@@ -204,10 +204,11 @@ def _record_runs(options: argparse.Namespace) -> None:
     from lib.upkeep import find_result
 
     results = [find_result(key) for key in options.keys] or stored_of(options.name)
-    weights = {result.key for result in results} if options.keys else shipped(options.name)
+    pretrained = {result.key for result in results if result.about["config"]["task"] == "denoising"}
+    weights = pretrained if options.keys else shipped(options.name)
     for result in results:
         sys.stdout.write(f"{record(result, options.name)}\n")
-        if options.weights and result.key in weights and result.about["config"]["task"] == "denoising":
+        if options.weights and result.key in weights:
             sys.stdout.write(f"{ship_weights(result)}\n")
 
 
@@ -250,9 +251,10 @@ def _bench_data(options: argparse.Namespace) -> None:
 
 def _plan(options: argparse.Namespace) -> None:
     from lib.campaign import plan_scale
+    from lib.comparison import MINUTES
 
     table = plan_scale(options.scale)
-    total = table["core-minutes left"].sum(skipna=False)  # unknown where a model's speed was not measured
+    total = table[MINUTES].sum(skipna=False)  # unknown where a model's speed was not measured
     left = "an unknown number of" if total != total else f"about {total:.0f}"
     sys.stdout.write(f"{options.scale}: {table['number'].sum()} runs, {left} core-minutes left (estimate)\n")
     sys.stdout.write(table.to_string(index=False) + "\n")

@@ -7,16 +7,18 @@ import pandas as pd
 from lib import dynamics, own_data
 from lib.comparison import MINUTES, chosen, compare_arms, pretrainings, scan, seeds_of, todo, yardsticks
 from lib.config import RunConfig
-from lib.matrix import MATRIX, all_cells
+from lib.matrix import MATRIX, all_cells, pairs
 from lib.results import RECORDS, Result
 from lib.runs import run_all, stored
-from lib.scales import get_scale
+from lib.scales import PRE_TRAINING_DATA, get_scale
 
 YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
 
-RIDGE, DYNAMICS, OWN = "a network beside the ridge", "dynamics", "own molecules"
-NOTEBOOKS = {  # the items that a notebook shows; those left out here train nothing, or one model only
+PRETRAINING, RIDGE = "pre-training", "a network beside the ridge"
+DYNAMICS, OWN = "dynamics", "own molecules"
+NOTEBOOKS = {  # the items that a notebook shows; those left out here train nothing
     "00_data": (RIDGE,),
+    "01_pretraining": (PRETRAINING,),
     "02_ani1_and_ani1x": ("Table 2", "control"),
     "03_iso17": ("Figure 2, ISO17",),
     "04_spice": ("Figure 2, SPICE",),
@@ -30,7 +32,8 @@ NOTEBOOKS = {  # the items that a notebook shows; those left out here train noth
 
 def items_of(name: str) -> dict[str, list[RunConfig]]:
     """All runs of the scale called ``name``, by item."""
-    scale, items = get_scale(name), {}
+    scale = get_scale(name)
+    items = {PRETRAINING: pretrainings(scale, pairs(scale.models, PRE_TRAINING_DATA))}
     for item, cells_of in MATRIX.items():
         cells = cells_of(scale)
         energies = [config for cell in cells for config in chosen(scale, cell)]
@@ -58,32 +61,33 @@ def stored_of(name: str) -> list[Result]:
 
 
 def shipped(name: str) -> set[str]:
-    """Keys of the pre-training runs whose weights come with the project: the first seed's, σ = 0.2 Å."""
+    """Keys of the runs whose weights come with the project: the first seed's pre-training, and those of dynamics."""
     scale = get_scale(name)
     both = (scale, scale.for_dynamics())
-    return {variant.pretrain(model, scale.seeds[0]).key() for variant in both for model in scale.models}
+    pretrained = {variant.pretrain(model, scale.seeds[0]).key() for variant in both for model in scale.models}
+    return pretrained | {config.key() for config in dynamics.default_runs(scale) if config.task == "energy"}
 
 
 def plan_scale(name: str) -> pd.DataFrame:
     """`comparison.plan` of all runs of the scale called ``name``, by item; shared runs count once."""
     scale = get_scale(name)
-    return pd.DataFrame([todo(scale, item, configs) for item, configs in scale_runs(name).items()])
+    return pd.DataFrame([todo(scale, item, configs, item == DYNAMICS) for item, configs in scale_runs(name).items()])
 
 
 def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float]:
-    """Those of ``notebooks`` for which records do not suffice, with the core-minutes that they would train.
+    """Those of ``notebooks`` for which what is recorded and stored does not suffice, with the core-minutes missing.
 
     None where the scale called ``name`` has no records at all: there everything is to be trained.
     """
     wanted = {book: NOTEBOOKS[book] for book in notebooks if book in NOTEBOOKS}
     if not wanted or not (RECORDS / name).is_dir():
         return {}
-    scale, items = get_scale(name), items_of(name)
-    out = {}
+    scale, items, out = get_scale(name), items_of(name), {}
     for book, own in wanted.items():
-        configs = {config.key(): config for item in own for config in items[item]}
-        out[book] = todo(scale, book, list(configs.values()))[MINUTES]
-    return {book: minutes for book, minutes in out.items() if minutes}
+        found = [todo(scale, item, items[item], item == DYNAMICS) for item in own]
+        if any(row["stored"] < row["number"] for row in found):
+            out[book] = sum(row[MINUTES] for row in found)
+    return out
 
 
 def shards(name: str) -> list[tuple[str, int]]:

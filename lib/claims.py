@@ -17,7 +17,7 @@ from lib.matrix import MATRIX
 from lib.models import MODELS
 from lib.paths import DATA
 from lib.scales import get_scale
-from lib.tables import AVERAGE, COLUMNS, DETAILS, paper_numbers, printed_gains
+from lib.tables import AVERAGE, COLUMNS, DETAILS, LEARNT, paper_numbers, printed_gains
 
 REPRODUCED, DIRECTION, FAILED = "reproduced", "direction only", "not reproduced"
 NO_EVIDENCE, UNTESTED = "no evidence", "not tested"
@@ -61,11 +61,11 @@ def decide(claim: pd.Series, rows: pd.DataFrame, expected: pd.DataFrame | None =
         learnt = found[found["evidence"] != "no"]
         if not len(learnt):
             one = "a model of the average has" if _of_average(claim) else "both arms have"
-            return Verdict(NO_EVIDENCE, why=f"{one} R² below 0.3 in all of these cases")
+            return Verdict(NO_EVIDENCE, why=f"{one} R² below {LEARNT} in all of these cases")
         found = learnt
     counted, wanted = _cells(found), _cells(_wanted(claim, whole_matrix() if expected is None else expected))
     if 2 * counted < wanted:
-        return Verdict(UNTESTED, why=f"{counted} of {wanted} cells are there, with R² of 0.3 or more")
+        return Verdict(UNTESTED, why=f"{counted} of {wanted} cells are there, with R² of {LEARNT} or more")
     verdict = TESTS[claim["test"]](found, float(claim["threshold"] or "nan"), claim["model"].split("|"))
     if counted < wanted:
         capped = DIRECTION if verdict.verdict == REPRODUCED else verdict.verdict
@@ -202,7 +202,9 @@ def less_data(rows: pd.DataFrame, _: float, __: list[str]) -> Verdict:
     if not len(tuned) or 0.5 not in scratch:
         return Verdict(UNTESTED, why="5 % pre-trained and 50 % from scratch are not both there, or nothing was learnt")
     one = tuned.iloc[0]
-    verdict = REPRODUCED if one["high"] < scratch[0.5] else DIRECTION if one["value"] < scratch.get(0.2, 0) else FAILED
+    if one["high"] >= scratch[0.5] and 0.2 not in scratch:
+        return Verdict(UNTESTED, why="20 % from scratch are not there, or nothing was learnt")
+    verdict = REPRODUCED if one["high"] < scratch[0.5] else DIRECTION if one["value"] < scratch[0.2] else FAILED
     others = ", ".join(f"{value:.2f} with {100 * share:g} %" for share, value in scratch.items())
     return Verdict(verdict, one["value"], one["low"], one["high"], f"from scratch: {others}")
 
@@ -256,7 +258,8 @@ def correlation(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
     worst = rows.loc[rows["value"].idxmin()]
     above = (rows["low"] > threshold).all()
     verdict = REPRODUCED if above else DIRECTION if (rows["value"] > threshold).all() else FAILED
-    return Verdict(verdict, *(float(worst[key]) for key in ("value", "low", "high")), f"least: {worst['model']}")
+    return Verdict(verdict, *(float(worst[key]) for key in ("value", "low", "high")),
+                   f"least: {worst['model']}, {worst['value']:.2f}")  # fmt: skip
 
 
 TESTS: dict[str, Callable[[pd.DataFrame, float, list[str]], Verdict]] = {

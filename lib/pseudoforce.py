@@ -1,7 +1,8 @@
 """Equation 8 put to the test: the predicted noise as a pseudo-force.
 
-At a noised geometry minus the noise points back to the clean one. If the noise is proportional to the gradient of the
-energy, as equation 8 has it, minus the predicted noise correlates with the forces there. Forces are GFN2-xTB's.
+At a noised geometry X̂ = X + ε minus the noise points back to the clean one. For a Gaussian q around X the gradient
+∇ log q is -(X̂ - X)/σ² = -ε/σ² (the paper prints it without the sign), and forces are the gradient of log p, times kT.
+If p is like q, as equation 8 has it, minus the noise, true or predicted, correlates with the forces: here GFN2-xTB's.
 """
 
 from collections.abc import Sequence
@@ -59,14 +60,20 @@ def correlations(found: pd.DataFrame, column: str) -> NDArray[np.float64]:
 def correlation_table(scale: Scale, configs: Sequence[RunConfig], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Mean correlations with 95 % bootstrap intervals over conformations, of all seeds of a model together.
 
-    The true noise has a row too: equation 8 would make it 1 if the clean geometries were minima.
+    The true noise has a row too: equation 8 would make it 1 if the clean geometries were minima. Networks of one seed
+    are probed at the same noised conformations, which count once for it; so each model also has a row of the difference
+    to the true noise, conformation by conformation.
     """
     rows = []
     models = list(dict.fromkeys(c.model for c in configs))
     for model in models:
         own = [f for c, f in zip(configs, found, strict=True) if c.model == model]
-        rows.append(_row(scale, ITEM, MODELS[model].label, [correlations(f, "predicted") for f in own]))
-    rows.append(_row(scale, f"{ITEM}, true noise", "none", [correlations(f, "true") for f in found]))
+        predicted, true = ([correlations(f, column) for f in own] for column in ("predicted", "true"))
+        rows.append(_row(scale, ITEM, MODELS[model].label, predicted))
+        more = [p - t for p, t in zip(predicted, true, strict=True)]
+        rows.append(_row(scale, f"{ITEM}, beyond the true noise", MODELS[model].label, more))
+    of_seed = {c.seed: f for c, f in zip(configs, found, strict=True)}
+    rows.append(_row(scale, f"{ITEM}, true noise", "none", [correlations(f, "true") for f in of_seed.values()]))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -113,14 +113,14 @@ def run_all(
     workers = workers or (1 if on_gpu else available_cores())
     sources = [c.pretrained for c in configs if c.pretrained is not None]
     for stage in (sources, configs):
-        missing = {c.key(): c for c in stage if not _there(c, weights and stage is configs)}
+        missing = {c.key(): c for c in stage if not is_there(c, weights and stage is configs)}
         if missing:
             bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
             _do(list(missing.values()), workers, bar, device)
     return [run(c, QUIET) for c in configs]
 
 
-def _there(config: RunConfig, weights: bool) -> bool:
+def is_there(config: RunConfig, weights: bool = False) -> bool:
     """Whether the result of ``config`` is stored or recorded, where wanted with its weights."""
     found = stored(config)
     return found is not None and (found.has_weights() or not weights)

@@ -1,15 +1,17 @@
 """What a scale comprises: which notebook shows which runs, what lacks records, which weights are shipped."""
 
-from lib import campaign, comparison
+from lib import campaign, comparison, dynamics
 from lib.paths import ROOT
 from lib.scales import get_scale
 
 
-def test_weights_that_are_shipped_are_those_of_the_first_seed():
+def test_weights_that_are_shipped_are_the_first_seeds_pretraining_and_the_potentials_of_dynamics():
     """Others can be trained again; the project is to stay small."""
     scale = get_scale("smoke")
     found = campaign.shipped("smoke")
-    assert len(found) == 2 * len(scale.models)
+    potentials = {config.key() for config in dynamics.default_runs(scale) if config.task == "energy"}
+    assert potentials < found
+    assert len(found) == 2 * len(scale.models) + len(potentials)
     assert {scale.pretrain(model, 0).key() for model in scale.models} < found
     assert scale.for_dynamics().pretrain("egnn", 0).key() in found
     assert not found & {scale.pretrain("egnn", 1).key(), scale.pretrain("egnn", 0, sigma=0.5).key()}
@@ -25,12 +27,13 @@ def test_every_run_belongs_to_a_notebook_that_is_there():
 def test_notebooks_that_lack_records_are_left_out(tmp_path, monkeypatch):
     """Only where the scale has records at all; with them, training is named as what it costs."""
     monkeypatch.setattr(campaign, "RECORDS", tmp_path)
-    monkeypatch.setattr(comparison, "stored", lambda config: None)
-    asked = ["01_pretraining", "03_iso17", "a stranger's"]
+    monkeypatch.setattr(comparison, "is_there", lambda config, weights: False)
+    asked = ["01_pretraining", "08_settings_and_cost", "10_forces", "a stranger's"]
     assert campaign.left_out("smoke", asked) == {}
     (tmp_path / "smoke").mkdir()
     found = campaign.left_out("smoke", asked)
-    assert list(found) == ["03_iso17"] and found["03_iso17"] > 0
-    monkeypatch.setattr(comparison, "stored", lambda config: "a result")
-    monkeypatch.setattr(campaign, "stored", lambda config: None)
+    assert list(found) == ["01_pretraining", "10_forces"] and min(found.values()) > 0
+    monkeypatch.setattr(comparison, "is_there", lambda config, weights: True)
     assert campaign.left_out("smoke", asked) == {}
+    monkeypatch.setattr(comparison, "is_there", lambda config, weights: not weights)
+    assert list(campaign.left_out("smoke", asked)) == ["10_forces"]  # dynamics wants the potentials themselves

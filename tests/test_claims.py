@@ -136,6 +136,8 @@ def test_less_data():
     for first, expected in ((3.0, REPRODUCED), (5.0, DIRECTION), (7.0, FAILED)):
         tuned = dict.fromkeys(SHARES, 1.0) | {0.05: first}
         assert verdict("efficiency-ten-times", shares(scratch, tuned)) == expected
+    without = [row for row in shares(scratch, tuned) if row["share"] != 0.2]
+    assert verdict("efficiency-ten-times", without) == UNTESTED  # no row to say whether it points there
 
 
 def test_catcher_is_flat_or_not():
