@@ -62,7 +62,7 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     keep.add_argument("name", help="for example a scale")
     keep.add_argument("keys", nargs="*", help="of the runs, or their beginnings; none: a scale's that are stored")
     keep.add_argument(
-        "--weights", action="store_true", help="ship pre-trained weights too, of a scale those that come with the project"
+        "--weights", action="store_true", help="ship pre-trained weights too, of a scale those to be shipped"
     )
     keep.set_defaults(function=_record_runs)
     train = actions.add_parser("train", help="what the batch gives one job: a scale's runs of one model and seed")

@@ -107,7 +107,9 @@ def test_verify_sees_what_was_changed(configs, capsys):
     assert main(["runs", "verify"]) == 1
     assert "they were changed" in capsys.readouterr().out
     path.write_text(whole[: len(whole) // 2])
-    assert "JSONDecodeError" in upkeep.verify()[result.key]
+    assert "it is no result" in upkeep.verify()[result.key]
+    assert main(["runs", "list"]) == 1
+    assert "remove its folder" in capsys.readouterr().err
     path.write_text(whole)
     (result.path / "weights.safetensors").unlink()
     assert "no such weights file" in upkeep.verify()[result.key]
