@@ -153,6 +153,11 @@ class EnergyTask(Task):
             self.monitor = "validation_loss"
             self.summed += ("loss",)
 
+    def on_fit_start(self) -> None:
+        """Measure what the head is given: a batch of one is normalised by it. A run that goes on has it already."""
+        if self.input_norm is not None and self.trainer.ckpt_path is None:
+            self.input_norm.measure(self.model, self._measured)
+
     def on_validation_epoch_start(self) -> None:
         """Begin the sums anew, and measure what the head is given."""
         super().on_validation_epoch_start()

@@ -117,6 +117,20 @@ def test_it_goes_on_as_if_never_interrupted(data, monkeypatch):
     np.testing.assert_allclose(again.predictions()["prediction"], whole.predictions()["prediction"], rtol=1e-6)
 
 
+def test_a_last_batch_of_one_is_normalised_from_the_first_step(data, monkeypatch):
+    """17 conformations in batches of 16: the one left over would come as it is, sums over atoms."""
+    measured, forward = [], InputNorm.forward
+
+    def watched(self, x):
+        if self.training and len(x) == 1:
+            measured.append(bool((self.scale != 1).all()))
+        return forward(self, x)
+
+    monkeypatch.setattr(InputNorm, "forward", watched)
+    run(replace(config(data, epochs=2, validate_every=2), limits=Limits(train=17)), QUIET)
+    assert measured == [True, True]
+
+
 def test_batches_in_parts_are_refused(data):
     with pytest.raises(ValueError, match="accumulate = 2"):
         run(config(data, clip=0.5), Execution(progress=False, accumulate=2))
