@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from lib.claims import DIRECTION, FAILED, NO_EVIDENCE, REPRODUCED, UNTESTED
 from lib.datasets import MD22_SYSTEMS
-from lib.figures import ARMS, BLUE, GREEN, GREY, ORANGE
+from lib.figures import ARMS, BLUE, GREEN, GREY, MODEL_STYLES, ORANGE
 from lib.tables import AVERAGE, metric_label
 
 CUT = -100  # per cent, of the axis of improvements
@@ -32,7 +32,11 @@ def _label(rows: pd.DataFrame, by: str) -> list[str]:
 
 
 def arm_bars(
-    panels: Sequence[tuple[str, pd.DataFrame]], by: str = "model", columns: int = 4, title: str | None = None
+    panels: Sequence[tuple[str, pd.DataFrame]],
+    by: str = "model",
+    columns: int = 4,
+    title: str | None = None,
+    one_scale: bool = False,
 ) -> Figure:
     """Errors from scratch and pre-trained with 95 % intervals.
 
@@ -41,10 +45,12 @@ def arm_bars(
         by: the column whose values stand along the axis.
         columns: panels side by side.
         title: above all panels, the data set, say.
+        one_scale: the same axis of errors in all panels.
     """
     columns = min(columns, len(panels))
     lines = -(-len(panels) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(1.0 + 2.4 * columns, 0.6 + 2.6 * lines), squeeze=False)
+    size = (1.0 + 2.4 * columns, 0.6 + 2.6 * lines)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharey=one_scale)
     for ax in axes.flat[len(panels) :]:
         ax.axis("off")
     figure.suptitle(title, fontsize="medium")
@@ -76,20 +82,26 @@ def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
 
 
 def gains(table: pd.DataFrame, by: str) -> Figure:
-    """The improvement of MAE in per cent with its 95 % interval, by the column ``by``, a colour a model."""
+    """The improvement of MAE in per cent with its 95 % interval, by the column ``by``, a colour a model.
+
+    An open mark is the improvement that the paper prints, or that follows from its errors, where there is one.
+    """
     rows = table[(table["pretrained"] == "improvement") & (table["metric"] == "mae") & (table["model"] != AVERAGE)]
     models, groups = list(rows["model"].unique()), list(rows[by].unique())
     figure, ax = plt.subplots(figsize=(2 * COLUMN, 0.8 + 0.5 * len(groups)))
-    for k, (model, colour) in enumerate(zip(models, sns.color_palette("colorblind", len(models)), strict=True)):
-        own = rows[rows["model"] == model]
+    for k, model in enumerate(models):
+        own, (colour, marker) = rows[rows["model"] == model], MODEL_STYLES[model]
         places = np.array([groups.index(g) for g in own[by]]) + 0.16 * (k - (len(models) - 1) / 2)
-        ax.errorbar(own["value"], places, xerr=spread(own), fmt="o", markersize=4, capsize=2, linewidth=1,
-                    color=colour, label=model + _star(own))  # fmt: skip
+        ax.errorbar(own["value"], places, xerr=spread(own), fmt=marker, markersize=4, capsize=2, linewidth=1,
+                    color=colour, label=model)  # fmt: skip
+        ax.plot(own["paper_value"], places, marker, markersize=8, markerfacecolor="none", color=colour)
+    if rows["paper_value"].notna().any():
+        ax.plot([], [], "o", markersize=8, markerfacecolor="none", color="black", label="the paper")
     ax.axvline(0, color=GREY, linewidth=0.8)
-    ax.set_yticks(range(len(groups)), groups)
-    ax.invert_yaxis()
+    ax.set_yticks(range(len(groups)), [group + _star(rows[rows[by] == group]) for group in groups])
+    ax.set_ylim(len(groups) - 0.5, -0.5)
     low, high = rows["low"].min(), rows["high"].max()
-    ax.set_xlim(max(low, CUT) - 5, high + 5)
+    ax.set_xlim(max(low, CUT) - 5, np.fmax(high, rows["paper_value"].max()) + 5)
     ax.set_xlabel("lower MAE by pre-training (%)" + (f"; intervals are cut at {CUT} %" if low < CUT else ""))
     sns.despine(ax=ax)
     _finish(figure, ax, [rows])
@@ -145,17 +157,20 @@ def error_by_sigma(table: pd.DataFrame) -> Figure:
 
 
 def error_details(details: pd.DataFrame, bins: int = 6) -> Figure:
-    """How errors lie: predicted against target energy (baseline taken off), MAE by number of atoms and by energy.
+    """How errors lie: predicted against target energy (baseline subtracted), MAE by number of atoms and by energy.
 
     Args:
         details: `comparison.details` of both arms: columns pretrained, atoms, energy, baseline, error (kcal/mol).
         bins: of atoms and of energy, with about as many conformations in each.
     """
     figure, axes = plt.subplots(1, 3, figsize=(9.0, 2.9))
+    figure.suptitle(", ".join(details["model"].unique()), fontsize="medium")
     for arm, (text, colour) in ARMS.items():
         own = details[details["pretrained"] == arm]
         target = own["energy"] - own["baseline"]
-        axes[0].plot(target, target + own["error"], ".", markersize=2, color=colour, label=text, rasterized=True)
+        axes[0].plot(
+            target, target + own["error"], ".", markersize=2, color=colour, label=text, alpha=0.4, rasterized=True
+        )
         for ax, values in ((axes[1], own["atoms"]), (axes[2], target)):
             binned = own["error"].abs().groupby(pd.qcut(values, bins, duplicates="drop"), observed=True).mean()
             middles = [interval.mid for interval in binned.index]
@@ -173,17 +188,17 @@ def error_details(details: pd.DataFrame, bins: int = 6) -> Figure:
 
 def cost_by_size(table: pd.DataFrame) -> Figure:
     """Table S4: milliseconds for energy and forces by number of atoms, from `settings_tables.cost_by_size`."""
-    figure, ax = plt.subplots(figsize=(COLUMN, 2.8))
-    models = list(table["model"].unique())
-    for model, colour, marker in zip(models, sns.color_palette("colorblind", len(models)), "osD^v", strict=False):
-        own = table[table["model"] == model]
+    figure, ax = plt.subplots(figsize=(1.5 * COLUMN, 2.8))
+    for model in table["model"].unique():
+        own, (colour, marker) = table[table["model"] == model], MODEL_STYLES[model]
         ax.plot(own["atoms"], own["milliseconds"], color=colour, marker=marker, markersize=4, label=model)
     sizes = sorted(table["atoms"].unique())
     ax.set(xscale="log", yscale="log", xlabel="atoms", ylabel="energy and forces (ms)")
     ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
     ax.minorticks_off()
+    ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     sns.despine(ax=ax)
     return figure
 

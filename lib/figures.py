@@ -4,6 +4,7 @@ Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which colour-bli
 """
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -23,6 +24,8 @@ from lib.runs import Result
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 ARMS = {"no": ("from scratch", GREY), "yes": ("pre-trained", BLUE)}
+MARKS = ((BLUE, "o"), ("#E69F00", "s"), (GREEN, "D"), ("#CC79A7", "^"))
+MODEL_STYLES = dict(zip((model.label for model in MODELS.values()), cycle(MARKS), strict=False))  # in every figure
 ELEMENT_COLOURS = {1: "#FFFFFF", 6: "#4D4D4D", 7: "#56B4E9", 8: "#D55E00", 9: "#B2DF8A", 15: "#E69F00", 16: "#F0E442",
                    17: "#009E73", 35: "#CC79A7", 53: "#882255"}  # fmt: skip
 OTHER = "#BBBBBB"  # metals
@@ -123,14 +126,15 @@ def _denoising_curves(ax: Axes, curves: Sequence[Result]) -> None:
     by_model: dict[str, list[Result]] = {}
     for result in curves:
         by_model.setdefault(MODELS[result.about["config"]["model"]].label, []).append(result)
-    for (model, results), colour in zip(by_model.items(), sns.color_palette("colorblind", len(by_model)), strict=True):
+    for model, results in by_model.items():
+        colour, marker = MODEL_STYLES[model]
         for k, result in enumerate(results):
             history = result.history()
-            ax.plot(history["epoch"], history["validation_denoising_error"], color=colour, marker="o", markersize=3,
+            ax.plot(history["epoch"], history["validation_denoising_error"], color=colour, marker=marker, markersize=3,
                     linewidth=1.2, label=model if k == 0 else None)  # fmt: skip
     rigid = np.mean([r.metrics["validation_rigid_part"] for r in curves])
     ax.axhline(1.0, color=GREY, linestyle="--", label="no noise predicted")
-    ax.axhline(rigid, color=ORANGE, linestyle=":", label="rigid motion")
+    ax.axhline(rigid, color="black", linestyle=":", label="rigid motion")
     ax.set(xlabel="epoch", ylabel="mean squared error / σ²", ylim=(0, 1.15))
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -26,6 +26,7 @@ from lib.tables import COLUMNS
 from lib.units import HARTREE
 
 ITEM = "Equation 8"
+LINEAR = 100  # kcal/mol/Å, up to where the axis of forces is linear; logarithmic beyond
 
 
 def pseudo_forces(config: RunConfig, result: Result, count: int, seed: int) -> pd.DataFrame:
@@ -89,13 +90,14 @@ def _row(scale: Scale, item: str, model: str, values: Sequence[NDArray[np.float6
 
 def scatter(found: pd.DataFrame, model: str) -> Figure:
     """Forces against minus the true and minus the predicted noise, a point a coordinate, from `pseudo_forces`."""
-    figure, axes = plt.subplots(1, 2, figsize=(6.8, 2.9), sharey=True)
-    limit = float(np.percentile(found["force"].abs(), 98))
+    figure, axes = plt.subplots(1, 2, figsize=(6.8, 2.9), sharex=True, sharey=True)
     for ax, column, text in ((axes[0], "true", "true noise"), (axes[1], "predicted", f"noise predicted by {model}")):
         ax.plot(found[column], found["force"], ".", color=BLUE, markersize=3, alpha=0.6, rasterized=True)
         mean = correlations(found, column).mean()
         ax.set_title(f"mean correlation {mean:.2f}", fontsize="medium")
-        ax.set(xlabel=f"minus the {text} (Å)", ylim=(-limit, limit))
+        ax.set(xlabel=f"minus the {text} (Å)")
         sns.despine(ax=ax)
+    axes[0].set_yscale("symlog", linthresh=LINEAR)
+    axes[0].set_yticks([-1000, -LINEAR, 0, LINEAR, 1000], ["-1000", f"-{LINEAR}", "0", f"{LINEAR}", "1000"])
     axes[0].set_ylabel("GFN2-xTB force (kcal/mol/Å)")
     return figure
