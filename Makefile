@@ -28,7 +28,7 @@ help:
 
 reproduce: .venv
 	@$(BIN)/python -m lib runs plan --scale $(SCALE)
-	$(SNAKEMAKE) --quiet host reason --keep-going --rerun-incomplete --config scale=$(SCALE) fresh=$(FRESH) train=$(TRAIN)
+	$(SNAKEMAKE) --quiet host reason --keep-going --rerun-incomplete --resources gpu=1 --config scale=$(SCALE) fresh=$(FRESH) train=$(TRAIN)
 	@echo "tables, figures and executed notebooks are in figures/$(SCALE)/"
 
 plan: .venv

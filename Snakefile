@@ -12,6 +12,8 @@ import shlex
 import sys
 from pathlib import Path
 
+import torch
+
 from lib import paths
 from lib.campaign import left_out, shards
 from lib.results import IGNORE, RECORDS
@@ -29,6 +31,7 @@ if RECORDED:
     NOTEBOOKS, SHARDS = [name for name in NOTEBOOKS if name not in LEFT_OUT], []
 CODE = sorted(str(path) for path in (paths.ROOT / "lib").rglob("*.py"))  # changed code looks at its runs again
 LEDGER = "09_what_was_reproduced"
+ON_GPU = int(torch.cuda.is_available())
 PYTHON = shlex.quote(sys.executable)
 
 
@@ -53,6 +56,8 @@ rule train:
     log:
         f"{WORK}/{{model}}-{{seed}}.log",
     threads: 1
+    resources:
+        gpu=ON_GPU,  # `make` gives one: its runs take turns
     message:
         f"runs of {{wildcards.model}}, seed {{wildcards.seed}}, scale {SCALE}; log: {{log}}"
     shell:

@@ -90,6 +90,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--precision", default="32-true", help="32-true, bf16-mixed or 16-mixed")
     parser.add_argument("--accumulate", type=int, default=1, help="pieces of a step's batch")
     parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile")
+    parser.add_argument("--tensorboard", action="store_true", help="a TensorBoard log in the run's folder")
     parser.set_defaults(function=_run)
 
 
@@ -153,6 +154,7 @@ def _run(options: argparse.Namespace) -> None:
         config = scale.finetune(options.model, options.data, options.pretrained, rate, options.seed)
     result = run(config, Execution(
         progress=sys.stderr.isatty(), accelerator=options.accelerator, compiled=options.compile,
+        tensorboard=options.tensorboard,
         accumulate=options.accumulate, devices=options.devices, nodes=options.nodes, precision=options.precision,
     ))  # fmt: skip
     sys.stdout.write(f"{result.key} {json.dumps(result.metrics)}\n")

@@ -86,11 +86,6 @@ class Batch:
             moved |= {key: moved[key].to(dtype) for key in ("pos", "forces", "noise") if key in moved}
         return replace(self, **moved)
 
-    def pin_memory(self) -> "Batch":
-        """The batch in page-locked memory, for copies to a GPU."""
-        return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)
-                                if isinstance(getattr(self, f.name), Tensor)})  # fmt: skip
-
 
 def neighbour_pairs(pos: Tensor, molecule: Tensor, n_molecules: int, cutoff: float) -> Tensor:
     """Directed pairs (2, 2P) of atoms of one molecule closer than ``cutoff`` Å, ordered as in the module's docstring.

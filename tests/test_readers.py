@@ -147,6 +147,17 @@ def test_ani1_unknown_element(tmp_path):
     raises("ani1", path, "water", "'Q'", "species")
 
 
+def test_ani1x_counts_conformations_as_the_file_does(tmp_path):
+    """Those without an energy are not read, and counted all the same."""
+    path = write_ani1x(tmp_path / "data.h5", [make_molecule("water", [8, 1, 1], 5, 0)])
+    with h5py.File(path, "a") as file:
+        (key,) = (name for name in file["water"] if name.endswith(".energy"))
+        energy, positions = file["water"][key][()], file["water/coordinates"][()]
+        energy[:2], positions[3] = np.nan, np.nan
+        file["water"][key][...], file["water/coordinates"][...] = energy, positions
+    raises("ani1x", path, "water", "conformation 3", "not finite")
+
+
 def test_ani1x_unknown_element(tmp_path):
     path = write_ani1x(tmp_path / "data.h5", [make_molecule("water", [8, 1, 1], 5, 0)])
     with h5py.File(path, "a") as file:

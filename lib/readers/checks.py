@@ -152,13 +152,14 @@ def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] 
     for what, array in arrays.items():
         if array is not None and array.shape != shape:
             raise DataError(path, entry, f"{what} have shape {array.shape}, not {shape}", COPY_AGAIN)
-    if keep is not None and not keep.all():
+    numbers = np.arange(len(molecule.energy)) if keep is None else np.flatnonzero(keep)
+    if len(numbers) < len(molecule.energy):
         forces = None if molecule.forces is None else molecule.forces[keep]
         molecule = replace(molecule, positions=molecule.positions[keep], energy=molecule.energy[keep], forces=forces)
     arrays = {"coordinates": molecule.positions, "forces": molecule.forces, "energy": molecule.energy}
     for what, array in arrays.items():
         if array is not None and not np.isfinite(array).all():
-            frame = int(np.argwhere(~np.isfinite(array))[0][0])
+            frame = numbers[np.argwhere(~np.isfinite(array))[0][0]]
             raise DataError(path, entry, f"{what} of conformation {frame} are not finite", "remove that conformation")
     _check_energies(path, entry, molecule)
     return molecule
