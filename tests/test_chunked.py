@@ -62,7 +62,7 @@ def test_chunks_change_nothing(name, settings, monkeypatch):
             torch.testing.assert_close(a, b, atol=1e-10, rtol=1e-9, msg=lambda m, p=parameter: f"{p}: {m}")
 
 
-def test_batches_without_pairs(monkeypatch):
+def test_batches_without_pairs():
     """Lone atoms: no chunk at all."""
     z, pos, molecule = molecules((1, 1))
     for name, _ in CASES:

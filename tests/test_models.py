@@ -228,11 +228,10 @@ def test_dead_parameters_are_dropped_with_a_note():
 @pytest.mark.parametrize("name", ["egnn", "schnet", "torchmdnet"])
 def test_a_state_that_does_not_fit_lists_what(name):
     ours, config, state, _ = vectors(name)
-    first, second, third = [k for k in state if k.endswith("weight") and ".mlp." not in k and ".nn." not in k][1:4]
+    first, second = [k for k in state if k.endswith("weight") and ".mlp." not in k and ".nn." not in k][1:3]
     broken = {k: v for k, v in state.items() if k != first} | {"extra": state[first], second: state[second][:1]}
     with pytest.raises(ValueError, match=r"unknown.*extra.*missing.*misshapen"):
         models.load_released(ours, config, broken)
-    assert third in state
 
 
 @pytest.mark.parametrize(

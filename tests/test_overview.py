@@ -23,7 +23,7 @@ def test_table1_counts_the_mini_suite():
     assert overview.available("mini") == list(LABELS)
 
 
-def test_sampled_quantities(store):
+def test_sampled_quantities():
     drawn = overview.sampled("mini", SMALL, 50)
     assert len(drawn) == 100
     assert drawn.loc[drawn["dataset"] == "mini ANI-1 (GFN2-xTB)", "force"].isna().all()
