@@ -1,5 +1,6 @@
 """Figures of comparisons: error bars with and without pre-training, error against data, noise, size and energy."""
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -207,16 +208,17 @@ VERDICT_COLOURS = {REPRODUCED: GREEN, DIRECTION: "#56B4E9", FAILED: ORANGE, NO_E
 
 
 def verdicts(ledger: pd.DataFrame) -> Figure:
-    """The ledger at a glance: a line a claim, with its verdict in colour and in words."""
-    figure, ax = plt.subplots(figsize=(2.2 * COLUMN, 0.5 + 0.24 * len(ledger)))
+    """The ledger at a glance: each claim's statement, its verdict in colour and in words, and our number."""
+    figure, ax = plt.subplots(figsize=(2.6 * COLUMN, 0.5 + 0.32 * len(ledger)))
     for k, (_, row) in enumerate(ledger.iterrows()):
         ax.barh(k, 1.0, color=VERDICT_COLOURS[row["verdict"]], edgecolor="black", linewidth=0.5)
         ax.text(0.5, k, row["verdict"], ha="center", va="center", fontsize="x-small")
         number = "" if pd.isna(row["value"]) else f"{row['value']:.3g} {row['unit']}".removesuffix(" 1")
         interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3g}, {row['high']:.3g}]"
         ax.text(1.05, k, number + interval, va="center", fontsize="x-small")
-    ax.set_yticks(range(len(ledger)), ledger["claim"], fontsize="small")
-    ax.set(xlim=(0, 2.0), ylim=(len(ledger) - 0.4, -0.6), xticks=[])
+    statements = [textwrap.fill(statement, 68) for statement in ledger["statement"]]
+    ax.set_yticks(range(len(ledger)), statements, fontsize="x-small")
+    ax.set(xlim=(0, 2.2), ylim=(len(ledger) - 0.4, -0.6), xticks=[])
     sns.despine(ax=ax, left=True, bottom=True)
     ax.tick_params(length=0)
     return figure
