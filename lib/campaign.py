@@ -65,13 +65,18 @@ def shipped(name: str) -> set[str]:
     scale = get_scale(name)
     both = (scale, scale.for_dynamics())
     pretrained = {variant.pretrain(model, scale.seeds[0]).key() for variant in both for model in scale.models}
-    return pretrained | {config.key() for config in dynamics.default_runs(scale) if config.task == "energy"}
+    return pretrained | _potentials(name)
+
+
+def _potentials(name: str) -> set[str]:
+    """Keys of the energy runs of dynamics, which takes their weights and not only their numbers."""
+    return {config.key() for config in dynamics.default_runs(get_scale(name)) if config.task == "energy"}
 
 
 def plan_scale(name: str) -> pd.DataFrame:
     """`comparison.plan` of all runs of the scale called ``name``, by item; shared runs count once."""
-    scale = get_scale(name)
-    return pd.DataFrame([todo(scale, item, configs, item == DYNAMICS) for item, configs in scale_runs(name).items()])
+    scale, items, potentials = get_scale(name), scale_runs(name), _potentials(name)
+    return pd.DataFrame([todo(scale, item, configs, potentials) for item, configs in items.items()])
 
 
 def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float]:
@@ -82,11 +87,12 @@ def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float
     wanted = {book: NOTEBOOKS[book] for book in notebooks if book in NOTEBOOKS}
     if not wanted or not (RECORDS / name).is_dir():
         return {}
-    scale, items, out = get_scale(name), items_of(name), {}
+    scale, items, potentials, out = get_scale(name), items_of(name), _potentials(name), {}
     for book, own in wanted.items():
-        found = [todo(scale, item, items[item], item == DYNAMICS) for item in own]
-        if any(row["stored"] < row["number"] for row in found):
-            out[book] = sum(row[MINUTES] for row in found)
+        configs = {config.key(): config for item in own for config in items[item]}
+        row = todo(scale, book, list(configs.values()), potentials)
+        if row["stored"] < row["number"]:
+            out[book] = row[MINUTES]
     return out
 
 

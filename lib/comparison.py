@@ -5,7 +5,7 @@ learnt), for each model on one data set of a kind (`SCANNED`) at the first seed,
 small molecules of four elements does not suit SPICE. Test data decide nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,9 +160,11 @@ def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None
     return pd.DataFrame([todo(scale, name, configs) for name, configs in parts.items()])
 
 
-def todo(scale: Scale, name: str, configs: Sequence[RunConfig], weights: bool = False) -> dict[str, str | int | float]:
-    """One row of `plan`; with ``weights`` an energy run that is recorded without its weights is still to be done."""
-    missing = [c for c in configs if not is_there(c, weights and c.task == "energy")]
+def todo(
+    scale: Scale, name: str, configs: Sequence[RunConfig], with_weights: Collection[str] = ()
+) -> dict[str, str | int | float]:
+    """One row of `plan`; a run with its key in ``with_weights`` is still to be done where they are not recorded."""
+    missing = [c for c in configs if not is_there(c, c.key() in with_weights)]
     minutes = round(sum(_seconds(scale, c) for c in missing) / 60, 1)
     return {"runs": name, "number": len(configs), "stored": len(configs) - len(missing), MINUTES: minutes}
 

@@ -161,7 +161,8 @@ def error_details(details: pd.DataFrame, bins: int = 6) -> Figure:
     """How errors lie: predicted against target energy (baseline subtracted), MAE by number of atoms and by energy.
 
     Args:
-        details: `comparison.details` of both arms: columns pretrained, atoms, energy, baseline, error (kcal/mol).
+        details: `comparison.details` of both arms: columns model, pretrained, atoms, and energy,
+            baseline, error in kcal/mol.
         bins: of atoms and of energy, with about as many conformations in each.
     """
     figure, axes = plt.subplots(1, 3, figsize=(9.0, 2.9))

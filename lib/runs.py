@@ -120,7 +120,7 @@ def run_all(
     return [run(c, QUIET) for c in configs]
 
 
-def is_there(config: RunConfig, weights: bool = False) -> bool:
+def is_there(config: RunConfig, weights: bool) -> bool:
     """Whether the result of ``config`` is stored or recorded, where wanted with its weights."""
     found = stored(config)
     return found is not None and (found.has_weights() or not weights)

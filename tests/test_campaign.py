@@ -33,6 +33,10 @@ def test_notebooks_that_lack_records_are_left_out(tmp_path, monkeypatch):
     (tmp_path / "smoke").mkdir()
     found = campaign.left_out("smoke", asked)
     assert list(found) == ["01_pretraining", "10_forces"] and min(found.values()) > 0
+    items = campaign.items_of("smoke")
+    once = {config.key(): config for item in campaign.NOTEBOOKS["10_forces"] for config in items[item]}
+    cost = comparison.todo(get_scale("smoke"), "", list(once.values()))[comparison.MINUTES]
+    assert found["10_forces"] == cost  # a run that several items share is trained once
     monkeypatch.setattr(comparison, "is_there", lambda config, weights: True)
     assert campaign.left_out("smoke", asked) == {}
     monkeypatch.setattr(comparison, "is_there", lambda config, weights: not weights)

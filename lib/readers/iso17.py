@@ -90,8 +90,9 @@ def unpacked(path: Path) -> Iterator[Path]:
     For an archive (or a folder that holds only one) a temporary folder with its contents.
     """
     archives = sorted(path.glob("*.tar.gz")) if path.is_dir() else [path] if path.name.endswith(".tar.gz") else []
-    if not archives or _with_databases(path):
-        yield _with_databases(path) or path
+    found = _with_databases(path)
+    if found or not archives:
+        yield found or path
         return
     with tempfile.TemporaryDirectory(prefix="iso17-") as folder:
         unpack(archives[0], Path(folder))
