@@ -1,9 +1,10 @@
-"""Results of runs: as a run left them, or as they were recorded in small text files that come with the project.
+"""Results of runs: as a run left them, or as they were recorded in small compressed text files of the project.
 
 A record has the metrics, where they come from, the validation history, and the error of each test conformation; not the
 weights (some are shipped in `WEIGHTS`), nor the predictions.
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ FORCES = ("force_squared", "force_absolute", "components")  # of a conformation:
 class Result:
     """A run's ``metrics`` with their units in ``about`` (settings, splits, provenance, time).
 
-    ``path`` is its folder or, where ``recorded``, the text file.
+    ``path`` is its folder or, where ``recorded``, the compressed text file.
     """
 
     key: str
@@ -63,7 +64,7 @@ class Result:
             ValueError: the run has no such part.
         """
         if self.recorded:
-            parts = json.loads(self.path.read_text(encoding="utf-8"))["errors"]["parts"]
+            parts = _read_record(self.path)["errors"]["parts"]
             parts = {key: _from_steps(rows) for key, rows in parts.items()}
         else:
             parts = _by_part(self.predictions())
@@ -89,7 +90,7 @@ class Result:
     def history(self) -> dict[str, list[float]]:
         """Validation metrics by epoch (counted from 1)."""
         if self.recorded:
-            return json.loads(self.path.read_text(encoding="utf-8"))["history"]
+            return _read_record(self.path)["history"]
         return json.loads((self.path / "history.json").read_text(encoding="utf-8"))
 
     @property
@@ -152,10 +153,17 @@ def find_record(key: str) -> Result | None:
     """The recorded result ``key``, unless records are to be ignored."""
     if os.environ.get(IGNORE):
         return None
-    for path in sorted(RECORDS.glob(f"*/{key}.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(RECORDS.glob(f"*/{key}.json.gz")):
+        content = _read_record(path)
         return Result(key, path, content["metrics"], content["about"], recorded=True)
     return None
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(path, "", f"it is no record ({error})", "restore it: git checkout data/results") from error
 
 
 def ship_weights(result: Result) -> Path:
@@ -166,7 +174,7 @@ def ship_weights(result: Result) -> Path:
 
 def record(result: Result, name: str) -> Path:
     """Write ``result`` to the records called ``name``, as one line an item, the same bytes for the same result."""
-    path = RECORDS / name / f"{result.key}.json"
+    path = RECORDS / name / f"{result.key}.json.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"metrics": result.metrics, "about": result.about, "history": result.history()}
     if (result.path / "predictions.npz").exists():
@@ -177,5 +185,6 @@ def record(result: Result, name: str) -> Path:
             parts[part] = steps | values
         content["errors"] = {"unit": "kcal/mol", "parts": parts}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))
     return path

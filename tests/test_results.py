@@ -1,5 +1,6 @@
 """Records, upkeep of the run store, and weights for others."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -88,14 +89,19 @@ def test_shipped_weights_stand_in(configs, monkeypatch):
     assert run(configs[1], QUIET).source == "trained"
 
 
-def test_records_are_small_text_with_the_same_bytes(configs):
+def test_records_are_compressed_text_with_the_same_bytes_and_a_broken_one_is_named(configs):
     result = run(configs[1], QUIET)
     first = results.record(result, "laptop").read_bytes()
     assert results.record(result, "laptop").read_bytes() == first
-    content = json.loads(first)
+    content = json.loads(gzip.decompress(first))
     rows = content["errors"]["parts"]["test"]
     assert len(rows["index steps"]) == len(rows["molecule steps"]) == len(rows["error"]) > 0
     assert content["about"]["provenance"]["commit"]
+    forget(result)
+    path = results.RECORDS / "laptop" / f"{result.key}.json.gz"
+    path.write_bytes(first[: len(first) // 2])
+    with pytest.raises(DataError, match=r"json.gz.*restore it: git checkout data/results"):
+        stored(configs[1])
 
 
 def test_verify_sees_what_was_changed(configs, capsys):
