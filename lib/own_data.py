@@ -6,6 +6,7 @@ on the user's own unlabelled conformations (`pretrain_on`), or from scratch.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 from lib.config import RunConfig
 from lib.datasets import DataSet, open_store
 from lib.errors import look_up
+from lib.jobs import select, splits
 from lib.models import MODELS
 from lib.paths import DATA
 from lib.runs import Result, run_all, stored
@@ -87,14 +89,19 @@ def pretraining_of(weights: str, seed: int = 0) -> RunConfig:
 def pretrain_on(weights: str, dataset: DataSet, seed: int = 0) -> RunConfig:
     """Pre-training with the model and settings that ``weights`` names, on the conformations of ``dataset`` alone.
 
-    Of labelled ones those are left out that fine-tuning tests with the same seed.
+    Of labelled ones those are left out that fine-tuning tests with the same seed. Few conformations are passed more
+    often, so that there are about ``own_pretraining_steps`` of the scale.
 
     Raises:
         ValueError: unknown name.
+        DataError: the file cannot be read, or has too few conformations.
     """
     scale, model = named(weights)
     labelled = dict(dataset.options).get("labelled", True)
-    return replace(scale.pretrain(model, seed, strict_split=labelled), data=(dataset,))
+    config = replace(scale.pretrain(model, seed, strict_split=labelled), data=(dataset,))
+    count = len(select(config, splits(config))["train"][0].index)
+    steps = config.training.epochs * ceil(count / config.training.batch_size)
+    return replace(config, training=config.training.stretched(max(1, round(scale.own_pretraining_steps / steps))))
 
 
 def shared_conformations(dataset: DataSet, pool: DataSet, seed: int) -> tuple[int, int]:
@@ -143,8 +150,8 @@ def fine_tune(
             raise ValueError(
                 f"labels = {labels}: {dataset.name} has {there} training conformations (80 %); choose fewer"
             )
-        t, times = config.training, max(1, round(max(scale.labels) / labels)) if scale.constant_steps else 1
-        longer = replace(t, epochs=times * t.epochs, validate_every=times * t.validate_every)
+        times = max(1, round(max(scale.labels) / labels)) if scale.constant_steps else 1
+        longer = config.training.stretched(times)
         config = replace(config, limits=replace(config.limits, train=labels), training=longer)
     return replace(config, pretrained=source)
 

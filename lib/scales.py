@@ -50,6 +50,8 @@ class Scale:
         finetuning_limits: the same by data set or kind; one that is left out is used whole.
         force_models: the default models that learn forces.
         picoseconds: of dynamics.
+        own_pretraining_steps: about how many steps, at least, pre-training on one's own conformations takes; 0 leaves
+            it at the epochs of ``pretraining``.
         labels: how many of one's own labelled conformations a learning curve takes.
         seconds: for one conformation of 18 atoms to pass one training step, (denoising, energy) by model on one core;
             measured.
@@ -75,6 +77,7 @@ class Scale:
     finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
     force_models: tuple[str, ...] = ("torchmd_net",)
     picoseconds: float = 10.0
+    own_pretraining_steps: int = 0
     labels: tuple[int, ...] = (20, 50, 200)
     seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -165,17 +168,14 @@ class Scale:
         check_share(share)
         dataset, data = (data, data.name) if isinstance(data, DataSet) else (find(f"{self.suite}/{data}"), data)
         kind = data.split("/")[0]
-        training = self.training_of(data)
-        shorter = round(1 / share) if self.constant_steps else 1  # are the epochs of a share
+        training = self.training_of(data).stretched(round(1 / share) if self.constant_steps else 1)
         training = replace(
             training,
             learning_rate=learning_rate,
             force_weight=force_weight,
             normalise=training.normalise and not force_weight,
-            epochs=longer * shorter * training.epochs,
-            warmup=shorter * training.warmup,
-            plateau=shorter * training.plateau,
-            validate_every=longer * shorter * training.validate_every,
+            epochs=longer * training.epochs,
+            validate_every=longer * training.validate_every,
         )
         source = self.pretrain(model, seed, sigma, strict_split) if pretrained else None
         limits = self.finetuning_limits.get(data) or self.finetuning_limits.get(kind, Limits())
@@ -249,6 +249,7 @@ SCALES: dict[str, Scale] = {
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
         sigma_seeds=2,
         control_models=("schnet", "egnn", "torchmd_net"),  # for its cost
+        own_pretraining_steps=3000,  # as the project's own
         smallest_shares={"md22/buckyball-catcher": 0.2},  # 5 % of them are 32
         finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000, validation=500, test=1000)),
         seconds={

@@ -1,6 +1,6 @@
 """Settings of training, typed and frozen. Defaults are the paper's (section 3.2 and the released configuration)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, pi
 
 
@@ -58,6 +58,11 @@ class TrainingSettings:
     def learns_forces(self) -> bool:
         """Whether forces are in the loss."""
         return bool(self.force_weight)
+
+    def stretched(self, times: int) -> "TrainingSettings":
+        """The same schedule over ``times`` the epochs: for data that are so many times fewer, with the same steps."""
+        return replace(self, epochs=times * self.epochs, warmup=times * self.warmup, plateau=times * self.plateau,
+                       validate_every=times * self.validate_every)  # fmt: skip
 
     def rate(self, epoch: float) -> float:
         """Share of the highest learning rate at a point in time counted in epochs: warm-up, plateau, half-cosine."""

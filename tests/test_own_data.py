@@ -1,6 +1,7 @@
 """A user's own molecules: what inspection finds in spoilt files, the commands, and the learning curve."""
 
 import os
+from math import ceil
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from lib.errors import DataError
 from lib.inspection import ERROR, WARNING, agreement, inspect_store, refuse_errors
 from lib.paths import DATA
 from lib.runs import run_all
+from lib.scales import get_scale
 from lib.splits import FINE_TUNING, make_split
 from lib.units import BOHR, EV, HARTREE
 
@@ -208,6 +210,17 @@ def test_test_conformations_in_the_pool_are_counted(frames, tmp_path):
     assert own_data.shared_conformations(some, apart, 0) == (0, 5)
     assert not own_data.pretrain_on(WEIGHTS, pool).strict_split
     assert own_data.pretrain_on(WEIGHTS, some).strict_split
+
+
+@pytest.mark.parametrize("count", [40, 120])
+def test_pretraining_on_few_conformations_passes_them_more_often(frames, tmp_path, count):
+    write(tmp_path / "few.xyz", frames[:count], format="extxyz")
+    training = own_data.pretrain_on("egnn-laptop", own_data.unlabelled_dataset(tmp_path / "few.xyz")).training
+    whole = get_scale("laptop").pretrain("egnn", 0).training
+    steps = training.epochs * ceil(0.95 * count / training.batch_size)
+    assert steps == pytest.approx(get_scale("laptop").own_pretraining_steps, rel=0.02)
+    ratios = {getattr(training, k) / getattr(whole, k) for k in ("epochs", "warmup", "plateau", "validate_every")}
+    assert max(ratios) == pytest.approx(min(ratios))
 
 
 @pytest.mark.parametrize(("count", "severity", "word"), [(1, ERROR, "1 frame: "), (2, ERROR, "2 frames"),
