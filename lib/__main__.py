@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib import data_commands, own_commands
-from lib.errors import look_up
+from lib.errors import TrainingError, look_up
 from lib.paths import DATA
 
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.function(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 (a command line prints)
         return 1
     return 0

@@ -19,6 +19,7 @@ from lib.matrix import Cell
 from lib.models import MODELS
 from lib.runs import Result, is_there, run_all, stored
 from lib.scales import Scale
+from lib.scaling import baseline_of
 from lib.splits import ORDERS
 
 SCANNED = {"md22": "md22/Ac-Ala3-NHMe", "spice": "spice"}  # where learning rates are compared, by kind of data; else:
@@ -223,8 +224,8 @@ def details(scale: Scale, arms: Sequence[Arm], part: str = "test") -> pd.DataFra
         store = open_store(find(f"{scale.suite}/{arm.cell.data}"))
         for result in arm.results:
             found = result.test_errors(part)
-            target, molecule = result.about["target"], found["molecule"]
-            baseline = target["mean"] + store.compositions[molecule] @ np.array(target["per_type"])
+            molecule = found["molecule"]
+            baseline = baseline_of(result.about["target"], store.compositions[molecule])
             parts.append(pd.DataFrame({
                 "model": MODELS[arm.cell.model].label, "pretrained": "yes" if arm.cell.pretrained else "no",
                 "seed": result.about["config"]["seed"], "molecule": molecule, "atoms": store.n_atoms[molecule],

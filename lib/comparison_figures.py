@@ -19,6 +19,7 @@ from lib.tables import AVERAGE, metric_label
 CUT = -100  # per cent, of the axis of improvements
 COLUMN = 3.4  # inches, one column of a page
 SINGLE_SEED = "* one seed: the interval is over test molecules only"
+PALE, WITHOUT_EVIDENCE = 0.3, "pale: no evidence, neither arm explains 30 % of the variance"
 
 
 def spread(rows: pd.DataFrame) -> np.ndarray:
@@ -59,8 +60,10 @@ def arm_bars(
         rows = table[table["pretrained"].isin(list(ARMS))]
         for shift, (arm, (text, colour)) in zip((-0.2, 0.2), ARMS.items(), strict=True):
             own = rows[rows["pretrained"] == arm]
-            ax.bar(np.arange(len(own)) + shift, own["value"], 0.36, yerr=spread(own), color=colour, label=text,
-                   error_kw={"capsize": 2, "linewidth": 1})  # fmt: skip
+            bars = ax.bar(np.arange(len(own)) + shift, own["value"], 0.36, yerr=spread(own), color=colour, label=text,
+                          error_kw={"capsize": 2, "linewidth": 1})  # fmt: skip
+            for bar, alpha in zip(bars, _strength(own), strict=True):
+                bar.set_alpha(alpha)
         ax.set_xticks(range(len(own)), _label(own, by), rotation=35, ha="right", rotation_mode="anchor")
         ax.set_ylabel(f"test {metric_label(rows['metric'].iloc[0])}\n({rows['unit'].iloc[0]})")
         ax.set_title(name, fontsize="medium")
@@ -74,12 +77,30 @@ def _star(rows: pd.DataFrame) -> str:
     return "*" * bool((rows["n_seeds"] == 1).any())
 
 
+def _strength(rows: pd.DataFrame) -> list[float]:
+    """How strong each row's colour is: `PALE` where its comparison is no evidence."""
+    return [PALE if word == "no" else 1.0 for word in rows["evidence"]]
+
+
+def _marks(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, label: str, **style: str) -> None:
+    """The values of ``rows`` with their intervals along the axis x or y, at ``places`` of the other."""
+    for strength in (PALE, 1.0):
+        drawn = np.array(_strength(rows)) == strength
+        values, others = rows["value"].to_numpy()[drawn], np.asarray(places)[drawn]
+        x, y = (values, others) if along == "x" else (others, values)
+        ax.errorbar(x, y, **{f"{along}err": spread(rows)[:, drawn]}, linestyle="", markersize=4, capsize=2,
+                    elinewidth=1, alpha=strength, label=label if strength == 1.0 else None, **style)  # fmt: skip
+
+
 def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
-    """The legend under the panels, and what a star means where there is one."""
+    """The legend under the panels, and what a star or a pale colour means where there is one."""
     handles, labels = ax.get_legend_handles_labels()
-    note = SINGLE_SEED if any(_star(table) for table in tables) else None
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, title=note,
-                  title_fontsize="small")  # fmt: skip
+    notes = [SINGLE_SEED] * any(_star(table) for table in tables)
+    notes += [WITHOUT_EVIDENCE] * any(PALE in _strength(table) for table in tables)
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False,
+                           title="\n".join(notes) or None, title_fontsize="small")  # fmt: skip
+    for handle in legend.legend_handles:
+        handle.set_alpha(1.0)
 
 
 def gains(table: pd.DataFrame, by: str) -> Figure:
@@ -93,8 +114,7 @@ def gains(table: pd.DataFrame, by: str) -> Figure:
     for k, model in enumerate(models):
         own, (colour, marker) = rows[rows["model"] == model], MODEL_STYLES[model]
         places = np.array([groups.index(g) for g in own[by]]) + 0.16 * (k - (len(models) - 1) / 2)
-        ax.errorbar(own["value"], places, xerr=spread(own), fmt=marker, markersize=4, capsize=2, linewidth=1,
-                    color=colour, label=model)  # fmt: skip
+        _marks(ax, own, places, "x", color=colour, marker=marker, label=model)
         ax.plot(own["paper_value"], places, marker, markersize=8, markerfacecolor="none", color=colour)
     if rows["paper_value"].notna().any():
         ax.plot([], [], "o", markersize=8, markerfacecolor="none", color="black", label="the paper")
@@ -120,8 +140,8 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
     for ax, (title, table), count in zip(axes[0], panels, counts, strict=True):
         for arm, (text, colour) in ARMS.items():
             own = table[(table["pretrained"] == arm) & (table["metric"] == "mae")].sort_values("share")
-            ax.errorbar(100 * own["share"], own["value"], yerr=spread(own), color=colour, marker="o", markersize=4,
-                        capsize=2, linewidth=1.2, label=text)  # fmt: skip
+            _marks(ax, own, 100 * own["share"], "y", color=colour, marker="o", label=text)
+            ax.plot(100 * own["share"], own["value"], color=colour, linewidth=1.2)
         shares = sorted(table["share"].unique())
         ax.set(xscale="log", yscale="log", xlabel="training conformations")
         ax.set_xticks([100 * s for s in shares], [f"{100 * s:g} %\n{count[s]:,}" for s in shares])
@@ -145,8 +165,8 @@ def error_by_sigma(table: pd.DataFrame) -> Figure:
         places = np.arange(len(tuned))
         ax.axhspan(scratch["low"], scratch["high"], color=GREY, alpha=0.2, linewidth=0)
         ax.axhline(scratch["value"], color=GREY, label="from scratch (σ = 0)")
-        ax.errorbar(places, tuned["value"], yerr=spread(tuned), color=BLUE, marker="o", markersize=4, capsize=2,
-                    linewidth=1.2, label="pre-trained" + _star(tuned))  # fmt: skip
+        _marks(ax, tuned, places, "y", color=BLUE, marker="o", label="pre-trained" + _star(tuned))
+        ax.plot(places, tuned["value"], color=BLUE, linewidth=1.2)
         best = int(np.argmin(tuned["value"]))
         ax.plot(best, tuned["value"].iloc[best], marker="s", markersize=9, markerfacecolor="none", color=ORANGE,
                 linestyle="", label="lowest")  # fmt: skip

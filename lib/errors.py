@@ -17,6 +17,10 @@ class DataError(ValueError):
         self.path, self.entry, self.problem, self.remedy = path, entry, problem, remedy
 
 
+class TrainingError(RuntimeError):
+    """Training that went wrong; the message says what to change."""
+
+
 def look_up(table: Mapping[str, Entry], name: str, what: str) -> Entry:
     """``table[name]``; ``what`` is the kind of thing that the table holds.
 

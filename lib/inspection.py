@@ -39,7 +39,7 @@ MOLECULES = 30  # of a store, in which forces are looked at
 ERROR, WARNING = "error", "warning"
 
 
-Array = NDArray[np.float64]
+Array, Numbers = NDArray[np.float64], NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ def inspect_store(store: ConformationStore) -> list[Finding]:
         index = store.conformations_of(k)
         x = _by_frame(store.gather(index).positions, len(index))
         bonds.append(_nearest(x[:FRAMES], np.asarray(store.arrays["z"][store.atoms_of(k)])))
-        checks = [*_overlaps(x), *_duplicates(x), *_energies(store.energy(index), x.shape[1])]
+        numbers = np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index))
+        checks = [*_overlaps(x, numbers), *_duplicates(x, numbers)]
+        checks += _energies(store.energy(index), x.shape[1], numbers)
         found += [Finding(severity, name, text) for severity, text in checks]
     whole = [*_numbers(store), *_lengths(np.array(bonds), store.n_atoms), *_units_of_molecules(store), *_forces(store)]
     found += [Finding(severity, "all", text) for severity, text in whole]
@@ -131,29 +133,31 @@ def _lengths(bonds: Array, atoms: NDArray[np.integer]) -> Checks:
     return [(ERROR if len(bonded) else WARNING, text)]
 
 
-def _overlaps(x: Array) -> Checks:
-    """Atoms on top of one another; ``x`` (M, N, 3) Å."""
+def _overlaps(x: Array, numbers: Numbers) -> Checks:
+    """Atoms on top of one another; ``x`` (M, N, 3) Å, ``numbers`` (M,) of the frames in the file."""
     if x.shape[1] < 2:
         return []
     found = [k for k, frame in enumerate(x) if pdist(frame).min() < CLOSEST]
-    return [(ERROR, f"atoms closer than {CLOSEST} Å in {_frames(found)}: remove them")] if found else []
+    return [(ERROR, f"atoms closer than {CLOSEST} Å in {_frames(numbers[found])}: remove them")] if found else []
 
 
-def _duplicates(x: Array) -> Checks:
+def _duplicates(x: Array, numbers: Numbers) -> Checks:
     """Frames that occur again: on both sides of a split they flatter the test."""
     _, first, counts = np.unique(x.round(4).reshape(len(x), -1), axis=0, return_index=True, return_counts=True)
     again = sorted(set(range(len(x))) - set(first.tolist()))
     if not again:
         return []
-    return [(WARNING, f"{len(again)} frames repeat earlier ones, most often {counts.max()} times ({_frames(again)}): "
-                      "training and test may share them; remove them")]  # fmt: skip
+    where = f"most often {counts.max()} times ({_frames(numbers[again])})"
+    return [
+        (WARNING, f"{len(again)} frames repeat earlier ones, {where}: training and test may share them; remove them")
+    ]
 
 
-def _energies(energy: Array, atoms: int) -> Checks:
+def _energies(energy: Array, atoms: int, numbers: Numbers) -> Checks:
     """Several units in one molecule, another unit in all, outliers; ``energy`` (M,) kcal/mol."""
     if len(energy) < 3 or atoms < 2:
         return []
-    if mixed := _mixed(energy):
+    if mixed := _mixed(energy, numbers):
         return [mixed]
     middle = float(np.median(energy))
     deviation = np.abs(energy - middle)
@@ -169,13 +173,13 @@ def _energies(energy: Array, atoms: int) -> Checks:
         out.append((WARNING, f"energies vary by {1.4826 * typical:.3g} kcal/mol, {usual}: is the unit right{hint}?"))
     outliers = np.flatnonzero(deviation > FAR * max(typical, 1e-9))
     if len(outliers):
-        where = f"{_frames(outliers)}; the farthest by {deviation.max():.1f} kcal/mol"
+        where = f"{_frames(numbers[outliers])}; the farthest by {deviation.max():.1f} kcal/mol"
         out.append((WARNING, f"{len(outliers)} energies are more than {FAR:g} median deviations from the median "
                              f"({where}): look at them"))  # fmt: skip
     return out
 
 
-def _mixed(energy: Array) -> tuple[str, str] | None:
+def _mixed(energy: Array, numbers: Numbers) -> tuple[str, str] | None:
     """Two groups of frames whose energies differ by a ratio of units; ``energy`` (M,)."""
     order = np.argsort(np.abs(energy))
     size = np.abs(energy[order])
@@ -188,9 +192,9 @@ def _mixed(energy: Array) -> tuple[str, str] | None:
     ratio = float(np.median(high) / np.median(low))
     for name, factor in FACTORS.items():
         if abs(ratio / factor - 1) < ALIKE:
-            fewer = np.sort(order[cut:] if len(high) <= len(low) else order[:cut])
+            fewer = _frames(numbers[np.sort(order[cut:] if len(high) <= len(low) else order[:cut])])
             way = ratio if len(high) <= len(low) else 1 / ratio
-            return ERROR, (f"energies of {_frames(fewer)} are {way:.4g} times the others: {name} seem to be mixed; "
+            return ERROR, (f"energies of {fewer} are {way:.4g} times the others: {name} seem to be mixed; "
                            "bring all frames to one unit")  # fmt: skip
     return None
 
@@ -280,7 +284,7 @@ def _superposing(still: Array, moved: Array) -> Array:
     return u @ v
 
 
-def _frames(frames: NDArray[np.integer] | list[int]) -> str:
-    """Numbers of frames, the first few."""
+def _frames(frames: Numbers) -> str:
+    """Numbers of frames in the file, the first few."""
     shown = ", ".join(str(int(k)) for k in frames[:5])
     return f"frame{'s' * (len(frames) > 1)} {shown}{' …' if len(frames) > 5 else ''}"

@@ -15,7 +15,7 @@ from lib import models
 from lib.batches import Batch
 from lib.config import RunConfig
 from lib.datasets import open_store
-from lib.errors import DataError, look_up
+from lib.errors import DataError, TrainingError, look_up
 from lib.loading import ConformationBatches, Selection, make_loader
 from lib.noising import rigid_part
 from lib.readers import PUBLISHED_PARTS
@@ -124,7 +124,7 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     """Pre-train: metrics are the validation denoising error and the part of the noise that is rigid motion.
 
     Raises:
-        RuntimeError: training diverged; nothing is stored, so that nothing is fine-tuned from it.
+        TrainingError: training diverged; nothing is stored, so that nothing is fine-tuned from it.
     """
     model = _initial_model(config, execution)
     found = splits(config)
@@ -136,9 +136,10 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
         return {}, {}
     by_epoch = task.history[task.monitor]
     if diverged(by_epoch):
-        errors = ", ".join(f"{error:.3g}" for error in by_epoch)
-        raise RuntimeError(f"pre-training of {config.model}, seed {config.seed}, diverged, denoising errors by epoch "
-                           f"{errors}: lower learning_rate = {config.training.learning_rate} or set clip")  # fmt: skip
+        errors, rate = ", ".join(f"{error:.3g}" for error in by_epoch), config.training.learning_rate
+        raise TrainingError(f"pre-training of {config.model}, seed {config.seed}, diverged, denoising errors by epoch "
+                            f"{errors}: lower learning_rate = {rate:g} (of your own conformations --pretraining-rate) "
+                            "or set clip")  # fmt: skip
     (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
     save_weights(folder / "weights.safetensors", config.model, model, task="denoising", sigma=config.sigma)
     metrics = {

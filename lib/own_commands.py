@@ -14,6 +14,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     pretrain.add_argument("--data", type=Path, help="your conformations, unlabelled or not; default: the scale's")
     pretrain.add_argument("--length-unit", default="angstrom", help="angstrom or bohr")
     pretrain.add_argument("--seed", type=int, default=0)
+    _add_rate(pretrain)
     pretrain.set_defaults(function=_pretrain)
 
     tune = commands.add_parser("finetune", help="check your labelled conformations, and fine-tune on them")
@@ -30,6 +31,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     start = tune.add_mutually_exclusive_group()
     start.add_argument("--from-scratch", action="store_true", help="the same model and settings from random weights")
     start.add_argument("--pretrain-on", type=Path, metavar="FILE", help="pre-train on these conformations instead")
+    _add_rate(tune)
     tune.add_argument("--labels", type=int, help="training conformations; default: 80 %% of all")
     tune.add_argument(
         "--learning-rates", type=float, nargs="+", help="the best by validation is taken; default: the scale's"
@@ -44,15 +46,24 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     tune.set_defaults(function=_finetune)
 
 
+def _add_rate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pretraining-rate", type=float, help="highest learning rate on your own conformations; default: the scale's"
+    )
+
+
 def _pretrain(options: argparse.Namespace) -> None:
     from lib.own_data import named, pretrain_on, unlabelled_dataset
     from lib.runs import run_all
 
     if options.data is None:
+        if options.pretraining_rate is not None:
+            raise ValueError("--pretraining-rate is for your own conformations: name them with --data")
         scale, model = named(options.weights)
         config = scale.pretrain(model, options.seed)
     else:
-        config = pretrain_on(options.weights, unlabelled_dataset(options.data, options.length_unit), options.seed)
+        there = unlabelled_dataset(options.data, options.length_unit)
+        config = pretrain_on(options.weights, there, options.seed, options.pretraining_rate)
     (result,) = run_all([config], 1, "pre-training", weights=True)
     error = result.metrics["validation_denoising_error"]
     sys.stdout.write(f"{result.key} {options.weights}: validation denoising error {error:.3f} sigma^2\n")
@@ -91,11 +102,17 @@ def _train(options: argparse.Namespace, dataset: object) -> None:
     if options.pretrain_on is not None:
         same = options.pretrain_on.resolve() == Path(dataset.path)  # then test conformations are left out
         there = dataset if same else own_data.unlabelled_dataset(options.pretrain_on, options.length_unit)
-        sources = {seed: own_data.pretrain_on(options.weights, there, seed) for seed in options.seeds}
-        known, tested = (0, 0) if same else own_data.shared_conformations(dataset, there, options.seeds[0])
-        if known:
-            sys.stdout.write(f"warning: {known} of {tested} test conformations are in {options.pretrain_on}, so that "
-                             "pre-training sees them, without labels: test errors will flatter\n")  # fmt: skip
+        rate = options.pretraining_rate
+        sources = {seed: own_data.pretrain_on(options.weights, there, seed, rate) for seed in options.seeds}
+        for seed in () if same else options.seeds:
+            known, tested = own_data.shared_conformations(dataset, there, seed)
+            if known:
+                sys.stdout.write(
+                    f"warning: {known} of {tested} test conformations of seed {seed} are in {options.pretrain_on}, so "
+                    "that pre-training sees them, without labels: test errors will flatter\n"
+                )
+    elif options.pretraining_rate is not None:
+        raise ValueError("--pretraining-rate is for your own conformations: name them with --pretrain-on")
     elif not options.from_scratch:
         sources = dict.fromkeys(options.seeds, own_data.pretraining_of(options.weights))
 
@@ -106,8 +123,8 @@ def _train(options: argparse.Namespace, dataset: object) -> None:
     rates = options.learning_rates or scale.rates_of(dataset.name)
     rate = own_data.choose_rate([config(rate, options.seeds[0]) for rate in rates], options.workers)
     folder = options.output or Path.cwd()
-    for seed, result in zip(options.seeds, run_all([config(rate, seed) for seed in options.seeds], options.workers),
-                            strict=True):  # fmt: skip
+    results = run_all([config(rate, seed) for seed in options.seeds], options.workers, weights=True)
+    for seed, result in zip(options.seeds, results, strict=True):
         metrics = ", ".join(f"{k} {v:.3g} {result.about['units'][k]}" for k, v in result.metrics.items())
         path = folder / f"{dataset.stem}-{options.weights}-seed{seed}-{result.key}.safetensors"
         export_weights(result.weights(), result.about, result.key, path)

@@ -86,11 +86,12 @@ def pretraining_of(weights: str, seed: int = 0) -> RunConfig:
     return config
 
 
-def pretrain_on(weights: str, dataset: DataSet, seed: int = 0) -> RunConfig:
+def pretrain_on(weights: str, dataset: DataSet, seed: int = 0, learning_rate: float | None = None) -> RunConfig:
     """Pre-training with the model and settings that ``weights`` names, on the conformations of ``dataset`` alone.
 
     Of labelled ones those are left out that fine-tuning tests with the same seed. Few conformations are passed more
-    often, so that there are about ``own_pretraining_steps`` of the scale.
+    often, so that there are about ``own_pretraining_steps`` of the scale. The highest ``learning_rate`` is the scale's
+    where it is None.
 
     Raises:
         ValueError: unknown name.
@@ -101,7 +102,8 @@ def pretrain_on(weights: str, dataset: DataSet, seed: int = 0) -> RunConfig:
     config = replace(scale.pretrain(model, seed, strict_split=labelled), data=(dataset,))
     count = len(select(config, splits(config))["train"][0].index)
     steps = config.training.epochs * ceil(count / config.training.batch_size)
-    return replace(config, training=config.training.stretched(max(1, round(scale.own_pretraining_steps / steps))))
+    training = config.training.stretched(max(1, round(scale.own_pretraining_steps / steps)))
+    return replace(config, training=replace(training, learning_rate=learning_rate or training.learning_rate))
 
 
 def shared_conformations(dataset: DataSet, pool: DataSet, seed: int) -> tuple[int, int]:
@@ -136,24 +138,23 @@ def fine_tune(
         learning_rate: the highest one.
         seed: of the run.
         labels: how many training conformations; None takes all, 80 %. Where the scale keeps steps constant, fewer than
-            its largest number of ``labels`` are passed more often, so that steps are about those of that number.
+            its own largest number of ``labels`` are passed more often, so that steps are about those of that number.
         force_weight: of the loss (`default_force_weight`); None leaves forces alone.
 
     Raises:
-        ValueError: unknown name, or more labels than there are.
+        ValueError: unknown name, more labels than there are, or a weight of forces that are not there.
     """
     scale, model = named(weights)
     config = scale.finetune(model, dataset, False, learning_rate, seed, force_weight=force_weight)
-    if labels is not None:
-        there = len(make_split(open_store(dataset), seed, FINE_TUNING).parts["train"])
-        if not 0 < labels <= there:
-            raise ValueError(
-                f"labels = {labels}: {dataset.name} has {there} training conformations (80 %); choose fewer"
-            )
-        times = max(1, round(max(scale.labels) / labels)) if scale.constant_steps else 1
-        longer = config.training.stretched(times)
-        config = replace(config, limits=replace(config.limits, train=labels), training=longer)
-    return replace(config, pretrained=source)
+    store = open_store(dataset)
+    there = len(make_split(store, seed, FINE_TUNING).parts["train"])
+    if labels is not None and not 0 < labels <= there:
+        raise ValueError(f"labels = {labels}: {dataset.name} has {there} training conformations (80 %); choose fewer")
+    if force_weight is not None and not store.has_forces:
+        raise ValueError(f"force weight {force_weight:g}: {dataset.path} has no forces; leave the weight out")
+    few = max(1, round(max(scale.labels) / max(1, labels or there))) if scale.constant_steps else 1
+    limits = replace(config.limits, train=config.limits.train if labels is None else labels)
+    return replace(config, limits=limits, training=config.training.stretched(few), pretrained=source)
 
 
 def default_force_weight(dataset: DataSet) -> float | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lib.comparison_figures import spread
 from lib.figures import ARMS, BLUE, GREEN, GREY, ORANGE
 from lib.results import Result
+from lib.scaling import baseline_of
 from lib.store import ConformationStore
 from lib.tables import metric_label
 from lib.units import EV
@@ -53,22 +54,22 @@ def _log_ticks(axis: Axis) -> None:
 
 
 def parity(results: Mapping[str, Result], store: ConformationStore) -> Figure:
-    """Predicted against labelled energies of each run's test conformations in ``store``, a panel a run, relative to the
-    labels' mean.
+    """Predicted against labelled energies of each run's test conformations in ``store``, a panel a run, less the run's
+    baseline (`scaling.baseline_of`), so that molecules of different formulas lie side by side.
     """
     figure, axes = plt.subplots(1, len(results), figsize=(3.2 * len(results), 3.1), squeeze=False, sharey=True)
     for ax, (title, result) in zip(axes[0], results.items(), strict=True):
         rows = result.test_errors()
-        x = store.energy(rows["index"])
-        x = x - x.mean()
+        x = store.relative_energy(rows["index"])
+        x = x - baseline_of(result.about["target"], store.compositions[rows["molecule"]])
         y = x + rows["error"]
         ax.plot(x, y, "o", markersize=3, alpha=0.6, color=BLUE, markeredgewidth=0)
         ends = [min(x.min(), y.min()), max(x.max(), y.max())]
         ax.plot(ends, ends, color="black", linewidth=0.8)
-        ax.set(title=title, xlabel="label (kcal/mol)", aspect="equal")
+        ax.set(title=title, xlabel="label − baseline (kcal/mol)", aspect="equal")
         ax.text(0.04, 0.95, f"MAE {result.metrics['test_mae']:.2f}", transform=ax.transAxes, va="top")
         sns.despine(ax=ax)
-    axes[0, 0].set_ylabel("prediction (kcal/mol)")
+    axes[0, 0].set_ylabel("prediction − baseline\n(kcal/mol)")
     return figure
 
 
@@ -114,14 +115,19 @@ def vibrations(reference: NDArray[np.float64], others: Mapping[str, NDArray[np.f
 
 
 def calibration(bins: pd.DataFrame, titles: Sequence[str] = ("energy", "force")) -> Figure:
-    """`uncertainty.binned`: root mean square error against spread, a panel a kind; calibrated bins are on the line."""
+    """`uncertainty.binned`: root mean square error against spread, a panel a kind."""
+    if bins.empty:
+        figure, ax = plt.subplots(figsize=(3.3, 1.0))
+        ax.text(0.5, 0.5, "a single seed has no spread", ha="center", va="center")
+        ax.axis("off")
+        return figure
     kinds = [kind for kind in titles if kind in set(bins["kind"])]
     figure, axes = plt.subplots(1, len(kinds), figsize=(3.3 * len(kinds), 3.1), squeeze=False)
     for ax, kind in zip(axes[0], kinds, strict=True):
         rows = bins[bins["kind"] == kind]
         ax.plot(rows["spread"], rows["rmse"], "o-", color=BLUE, label="bins of equal numbers")
         ends = [rows[["spread", "rmse"]].to_numpy().min(), rows[["spread", "rmse"]].to_numpy().max()]
-        ax.plot(ends, ends, color="black", linewidth=0.8, label="calibrated")
+        ax.plot(ends, ends, color="black", linewidth=0.8, label="error = spread")
         ax.set(xscale="log", yscale="log", xlabel=f"spread of the ensemble ({UNITS[kind]})",
                ylabel=f"root mean square error\n({UNITS[kind]})", title=kind)  # fmt: skip
         _log_ticks(ax.xaxis)

@@ -7,7 +7,9 @@ A relative energy E (total minus free atoms) becomes (E - baseline) / std. Two b
                  what follows from the formula, so that a thousand conformations suffice to learn what does not.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,11 @@ from numpy.typing import NDArray
 from lib.elements import ATOM_TYPES
 
 BASELINES = ("mean", "composition")
+
+
+def baseline_of(target: Mapping[str, Any], composition: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Baseline (n,) in kcal/mol of compositions (n, 28), from a run's ``target`` as weights and results keep it."""
+    return target["mean"] + composition @ np.array(target["per_type"])
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,9 @@ def relax(atoms: Atoms, calculator: Calculator, largest: float = 0.001, steps: i
 
 
 def wavenumbers(minimum: Atoms, calculator: Calculator) -> NDArray[np.float64]:
-    """Harmonic wavenumbers (3N - 6,) in cm⁻¹, ascending, imaginary ones negative; rigid motion is projected out."""
+    """Harmonic wavenumbers (3N - 6,), or (3N - 5,) of a linear molecule, in cm⁻¹, ascending, imaginary ones negative;
+    rigid motion is projected out.
+    """
     atoms = minimum.copy()
     atoms.calc = calculator
     with tempfile.TemporaryDirectory() as folder:

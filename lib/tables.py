@@ -162,7 +162,7 @@ def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]]) -> dict[str
     return facts[0] | {
         "model": AVERAGE, "pretrained": "improvement", "unit": "%", "value": interval.value, "low": interval.low,
         "high": interval.high, "n_seeds": min(f["n_seeds"] for f in facts),
-        "source": " and ".join(sorted({f["source"] for f in facts})),
+        "source": " and ".join(sorted({word for f in facts for word in f["source"].split(" and ")})),
         "evidence": "yes" if all(f["evidence"] == "yes" for f in facts) else "no", "n_models": len(facts),
     }  # fmt: skip
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from lib import dynamics
+from lib.datasets import find, open_store
 from lib.scales import get_scale
+from lib.splits import Split
 
 DATA, WEIGHT = "iso17", 10.0
 
@@ -49,6 +51,11 @@ def test_the_ensemble_is_tested_on_molecules_that_no_seed_has_seen(scale, runs):
     index = runs[dynamics.SMOOTH][0].test_errors()["index"]
     energy = errors[errors["kind"] == "energy"]
     assert len(energy) == len(index)
+    store = open_store(find(f"mini/{DATA}"))
+    tested = set(store.molecule_of(index).tolist())
+    for result in runs[dynamics.SMOOTH]:
+        (path,) = result.path.glob("split-*.npz")
+        parts = Split.load(path, store).parts
+        assert not tested & set(store.molecule_of(np.concatenate([parts["train"], parts["validation"]])).tolist())
     direct = [r.errors().score("rmse", np.ones((1, 10_000)))[0] for r in runs[dynamics.SMOOTH][:1]]
     assert np.sqrt((energy["error"] ** 2).mean()) < 3 * direct[0]
-    assert (errors["spread"] >= 0).all()

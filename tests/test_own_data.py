@@ -2,10 +2,12 @@
 
 import os
 from math import ceil
+from shutil import rmtree
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
@@ -16,7 +18,8 @@ from lib.datasets import find, open_store
 from lib.errors import DataError
 from lib.inspection import ERROR, WARNING, agreement, inspect_store, refuse_errors
 from lib.paths import DATA
-from lib.runs import run_all
+from lib.results import record
+from lib.runs import all_stored, run_all
 from lib.scales import get_scale
 from lib.splits import FINE_TUNING, make_split
 from lib.units import BOHR, EV, HARTREE
@@ -269,15 +272,77 @@ def test_commands_from_file_to_calculator(frames, tmp_path, capsys, monkeypatch)
     (answer,) = PotentialCalculator.from_weights(paths).evaluate(frames[:1])
     assert abs(answer["energy"] - frames[0].get_potential_energy()) < 2.0
     assert answer["energy_std"] > 0
+    monkeypatch.setattr("lib.results.RECORDS", tmp_path / "records")
+    for result in all_stored():  # recorded without their weights they are trained again
+        if result.about["config"]["task"] == "energy":
+            record(result, "laptop")
+            rmtree(result.path)
+    assert main([*own, "--output", str(tmp_path), "--labels", "40", "--workers", "1"]) == 0
     for wrong, word in (
         (["--labels", "100"], "my has 96 training conformations"),
         (["--energy-key", "e_tot"], "no energy 'e_tot' among ['energy', 'forces', 'level']"),
         (["--energy-unit", "kcal"], "unknown energy unit 'kcal'"),
         (["--weights", "egnn"], "no pre-trained weights 'egnn': choose from"),
         (["--length-unit", "bohr"], "the length unit seems to be another one"),
+        (["--pretraining-rate", "1e-3"], "name them with --pretrain-on"),
     ):
         assert main([*own, *wrong]) == 1, wrong
         assert word in capsys.readouterr().err
+
+
+def test_forces_that_are_not_there_are_refused_before_training(frames, tmp_path, capsys):
+    bare = [atoms.copy() for atoms in frames[:40]]
+    for atoms, old in zip(bare, frames, strict=False):
+        atoms.calc = SinglePointCalculator(atoms, energy=old.get_potential_energy())
+    write(tmp_path / "energies.xyz", bare, format="extxyz")
+    own = ["finetune", "--data", str(tmp_path / "energies.xyz"), "--energy-unit", "eV", "--weights", WEIGHTS]
+    assert main([*own, "--from-scratch", "--force-weight", "10"]) == 1
+    assert "energies.xyz has no forces; leave the weight out" in capsys.readouterr().err
+
+
+def test_a_pretraining_that_diverged_is_said_in_one_line(frames, tmp_path, capsys):
+    write(tmp_path / "own.xyz", frames[:60], format="extxyz")
+    own = ["pretrain", "--weights", WEIGHTS, "--data", str(tmp_path / "own.xyz")]
+    assert main([*own, "--pretraining-rate", "100"]) == 1
+    assert "--pretraining-rate" in capsys.readouterr().err
+
+
+def test_all_labels_take_as_many_steps_as_their_number(frames, tmp_path):
+    write(tmp_path / "few.xyz", frames[:50], format="extxyz")
+    dataset = own_data.own_dataset(tmp_path / "few.xyz", "eV", level="GFN2-xTB")
+    named, all_there = (own_data.fine_tune("egnn-laptop", dataset, None, 1e-3, labels=n).training for n in (40, None))
+    assert named == all_there
+    assert all_there.epochs == 5 * get_scale("laptop").finetuning["own"].epochs
+
+
+def test_frames_and_molecules_are_those_of_the_file_in_any_order(frames, tmp_path):
+    other = molecule("H2O")
+    waters = [other.copy() for _ in range(6)]
+    for k, water in enumerate(waters):
+        water.positions[1] += 0.01 * k
+        water.calc = SinglePointCalculator(water, energy=-100.0 + 0.01 * k * k, forces=np.zeros((3, 3)))
+    waters[4].positions[1] = waters[4].positions[0] + 0.1
+    mixed = [atoms for pair in zip(frames, waters, strict=False) for atoms in pair]
+    write(tmp_path / "mixed.xyz", mixed, format="extxyz")
+    (text,) = [f.text for f in found(tmp_path / "mixed.xyz") if f.molecule == "0-H2O" and "closer" in f.text]
+    assert "in frame 9" in text
+    write(tmp_path / "back.xyz", mixed[::-1], format="extxyz")
+    names = [open_store(own_data.own_dataset(tmp_path / f, "eV")).names for f in ("mixed.xyz", "back.xyz")]
+    assert sorted(names[0]) == sorted(names[1]) == ["0-C8H8O3", "0-H2O"]
+
+
+def test_molecules_of_one_formula_keep_their_names_in_any_order(tmp_path):
+    alike = [Atoms(symbols, np.array([[0.0, 0, 0], [1.0, 0, 0], [2.2, 0, 0]])) for symbols in ("HCN", "HNC")]
+    for atoms in alike:
+        atoms.calc = SinglePointCalculator(atoms, energy=-1.0)
+    places = []
+    for order in (alike, alike[::-1]):
+        path = tmp_path / f"{order[0].symbols}.traj"
+        write(path, order)
+        store = open_store(own_data.own_dataset(path, "eV"))
+        places.append({name: store.arrays["z"][store.atoms_of(k)].tolist() for k, name in enumerate(store.names)})
+    assert places[0] == places[1]
+    assert sorted(places[0]) == ["0-CHN", "1-CHN"]
 
 
 def test_check_trains_nothing(tmp_path, capsys):

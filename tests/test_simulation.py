@@ -1,6 +1,7 @@
 """Dynamics, torsions, minima and vibrations through ASE, held against calculators whose answers are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import molecule
@@ -9,8 +10,9 @@ from ase.calculators.emt import EMT
 
 from lib import simulation
 from lib.datasets import find, open_store
+from lib.potential_figures import calibration
 from lib.potentials import Evaluation
-from lib.uncertainty import binned, evaluate_on, summary
+from lib.uncertainty import binned, calibrated_share, evaluate_on, summary
 from lib.units import EV
 
 
@@ -134,7 +136,7 @@ def test_spread_and_error_are_told_apart():
     np.testing.assert_allclose(energy["spread"], np.sqrt(8.0))
     force = errors[errors["kind"] == "force"]
     assert len(force) == 3 * store.n_atoms[store.molecule_of(index)].sum()
-    told = summary(errors).set_index("kind")
+    told = summary(errors, 2).set_index("kind")
     assert told.loc["energy", "within 1 spread"] == told.loc["energy", "within 2 spreads"] == 1.0
     assert told.loc["force", "rank correlation"] > 0.05  # both grow with the scale that was drawn
     bins = binned(errors, bins=5)
@@ -144,9 +146,29 @@ def test_spread_and_error_are_told_apart():
     assert rows["rmse"].iloc[-1] > rows["rmse"].iloc[0]
 
 
+@pytest.mark.parametrize("members", [2, 3, 5])
+def test_the_share_of_a_calibrated_ensemble(members):
+    """Members and label drawn from one distribution, of another width in each case."""
+    rng = np.random.default_rng(0)
+    drawn = rng.uniform(0.1, 10.0, size=200_000) * rng.normal(size=(members + 1, 200_000))
+    error, spread = drawn[:-1].mean(0) - drawn[-1], drawn[:-1].std(0, ddof=1)
+    told = summary(pd.DataFrame({"kind": "energy", "error": error, "spread": spread}), members).loc[0]
+    assert told["within 1 spread"] == pytest.approx(told["calibrated: 1"], abs=0.005)
+    assert told["within 2 spreads"] == pytest.approx(told["calibrated: 2"], abs=0.005)
+    assert calibrated_share(10_000) == pytest.approx(0.6827, abs=1e-3)
+
+
 def test_one_member_has_no_spread():
-    class One:
+    class One(Known):
         members = (None,)
 
-    with pytest.raises(ValueError, match="an ensemble of 1 has no spread"):
-        evaluate_on(One(), open_store(find("mini/iso17")), np.arange(3))
+        def evaluate(self, types, positions):
+            both = super().evaluate(types, positions)
+            return Evaluation(both.energies[:1], both.forces[:1])
+
+    store, index = open_store(find("mini/iso17")), np.arange(3)
+    errors = evaluate_on(One(store, index, np.random.default_rng(0)), store, index)
+    assert errors["spread"].isna().all() and errors["error"].notna().all()
+    assert summary(errors, 1)[["within 1 spread", "calibrated: 1"]].isna().all(axis=None)
+    assert binned(errors).empty
+    assert calibration(binned(errors)).axes

@@ -246,6 +246,27 @@ def test_figures_are_drawn_with_units(arms, tmp_path, monkeypatch):
     assert path.with_suffix(".svg").exists()
 
 
+def test_comparisons_without_evidence_are_pale_and_said_so(arms):
+    learnt = table2(arms)
+    for table, told in ((learnt, False), (learnt.assign(evidence="no"), True)):
+        rows = table.query("metric == 'mae'")
+        bars = comparison_figures.arm_bars([("ANI", rows)])
+        marks = comparison_figures.gains(table, "dataset")
+        for figure in (bars, marks):
+            assert (comparison_figures.WITHOUT_EVIDENCE in figure.legends[0].get_title().get_text()) is told
+        assert {p.get_alpha() == comparison_figures.PALE for p in bars.axes[0].patches} == {told}
+        drawn = [
+            line for line in marks.axes[0].lines if len(line.get_xdata()) and line.get_marker() not in ("None", "|")
+        ]
+        assert any(line.get_alpha() == comparison_figures.PALE for line in drawn) is told
+
+
+def test_an_average_says_once_where_its_numbers_come_from():
+    found = compare([errors(0)], [errors(0, 0.5)], "mae")
+    facts = [{"source": s, "n_seeds": 2, "evidence": "yes"} for s in ("recorded and trained", "recorded", "trained")]
+    assert tables._average_row([(f, found) for f in facts])["source"] == "recorded and trained"
+
+
 def test_figure4_and_figure5_show_what_the_tables_hold(arms):
     shares = [arm for share in (0.05, 1.0) for arm in again(arms[2:], share=share)]
     table = tables.comparison_table(SCALES["laptop"], shares, {"mae": "Figure 4"})

@@ -18,7 +18,7 @@ class Molecule:
         energy: (M,) kcal/mol, float64.
         forces: (M, N, 3) kcal/mol/Å, float32, or None where the file has none.
         level: level of theory of energy and forces.
-        rows: (M,) numbers of the conformations in the file, where the data set refers to them (ISO17), or None.
+        rows: (M,) numbers of the conformations in the file, where something refers to them (ISO17's split), or None.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """A user's own conformations: extended xyz, an ASE database or an ASE trajectory, in units that the user names.
 
 Frames with the same elements in the same order, the same charges and, where given, the same ``info["name"]``, are one
-molecule. Formal charges are those of `formal_charges`.
+molecule, called by that name or its formula, with a number that tells apart those of one name: 0 where there is one.
+Formal charges are those of `formal_charges`. Where there are several molecules, ``rows`` are numbers of frames.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,9 +30,12 @@ FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db"}
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a frame stands, positions (N, 3) Å, energy in kcal/mol, forces (N, 3) in kcal/mol/Å or None."""
+    """Where a frame stands (file, entry, number), positions (N, 3) Å, energy in kcal/mol, forces (N, 3) in kcal/mol/Å
+    or None.
+    """
 
     place: tuple[Path, str]
+    number: int
     positions: NDArray[np.float64]
     energy: float
     forces: NDArray[np.float64] | None
@@ -86,12 +90,13 @@ def read(
                 raise DataError(file, entry, str(error), "or leave the frame out") from error
             name = str(atoms.info.get("name", atoms.get_chemical_formula()))
             key = (name, tuple(atoms.numbers.tolist()), tuple(charges.tolist()))
-            frame = Frame((file, entry), atoms.positions * length, value, None if forces is None else forces * unit)
+            frame = Frame((file, entry), k, atoms.positions * length, value, None if forces is None else forces * unit)
             groups.setdefault(key, []).append(frame)
         if not groups:
             raise DataError(file, "", "it has no frames", COPY_AGAIN)
-    for k, (key, frames) in enumerate(groups.items()):
-        yield _molecule(k, key, frames, level)
+    for key, frames in groups.items():
+        same = sorted(other for other in groups if other[0] == key[0])  # so that names do not depend on the order
+        yield _molecule(f"{same.index(key)}-{key[0]}", key, frames, level, numbered=len(groups) > 1)
 
 
 def arrays_like_forces(path: Path | str) -> list[str]:
@@ -123,20 +128,21 @@ def _forces(atoms: Atoms, key: str, file: Path, entry: str) -> NDArray | None:
     return forces
 
 
-def _molecule(number: int, key: tuple, frames: list[Frame], level: str) -> Molecule:
-    """One molecule from its frames."""
+def _molecule(name: str, key: tuple, frames: list[Frame], level: str, numbered: bool) -> Molecule:
+    """One molecule from its frames, with their numbers in the file where it is ``numbered``."""
     place, with_forces = frames[0].place, [frame.forces is not None for frame in frames]
     if any(with_forces) and not all(with_forces):
         place = frames[with_forces.index(not with_forces[0])].place
         raise DataError(*place, "forces in some frames of a molecule only", "give them in all, or leave them out")
     molecule = Molecule(
-        name=f"{number}-{key[0]}",
+        name=name,
         z=np.array(key[1], dtype=np.int64),
         charges=np.array(key[2], dtype=np.int64),
         positions=np.array([frame.positions for frame in frames], dtype=np.float32),
         energy=np.array([frame.energy for frame in frames], dtype=np.float64),
         forces=np.array([frame.forces for frame in frames], dtype=np.float32) if all(with_forces) else None,
         level=level,
+        rows=np.array([frame.number for frame in frames], dtype=np.int64) if numbered else None,
     )
     return checked(*place, molecule)
 
