@@ -9,6 +9,7 @@ that asks for the same run waits and loads; a run whose process was killed goes 
 import json
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
@@ -134,7 +135,7 @@ def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], It
         return
     jobs = []
     try:
-        jobs += [_pool(workers).submit(_run_quietly, config, device) for config in configs]
+        jobs += [_pool(workers).submit(_run_interruptibly, config, device) for config in configs]
         for job in bar(as_completed(jobs)):
             job.result()
     except BrokenExecutor:
@@ -147,7 +148,7 @@ def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], It
 
 @cache
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, get_context("spawn"))
+    return ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
 
 
 @contextmanager
@@ -159,6 +160,15 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _run_interruptibly(config: RunConfig, device: str) -> Result:
+    """`_run_quietly` in a process of the pool, which an interrupt stops; one that waits for work ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _run_quietly(config, device)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run_quietly(config: RunConfig, device: str) -> Result:

@@ -1,6 +1,7 @@
 """Runs: stored by content, equal for equal seeds, pre-training apart from the test conformations; and real DFT data."""
 
 import shutil
+import signal
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import product
@@ -166,6 +167,12 @@ def test_failed_run_is_no_result(finetuning, monkeypatch):
     assert config.key() not in [result.key for result in all_stored()]
     monkeypatch.undo()
     assert np.isfinite(run(config, QUIET).metrics["test_mae"])
+
+
+def test_a_process_that_waits_for_work_ignores_an_interrupt():
+    """Else the end of a notebook, whose kernel interrupts its group, prints a traceback of each."""
+    with runs._pool.__wrapped__(1) as pool:
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
 
 
 def test_where_a_run_fails_those_that_wait_are_not_begun(monkeypatch):
