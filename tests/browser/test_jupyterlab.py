@@ -55,6 +55,7 @@ CODE = ".jp-Notebook .jp-CodeCell"
 OUTPUT = ".jp-OutputArea-output"
 RED = f'{OUTPUT}[data-mime-type="application/vnd.jupyter.stderr"]'  # errors, and warnings too
 PROMPT = f"{CODE} .jp-InputArea-prompt"  # [ ]: not run, [*]: waits or runs, [1]: has run
+CONNECTED = re.compile(r"^(?!No Kernel).+ \| Idle$")  # in the status bar: the kernel's name and state
 ENDED = f"""() => {{
     const prompts = [...document.querySelectorAll("{PROMPT}")].map(prompt => prompt.textContent);
     return prompts[0] == "[1]:" && !prompts.includes("[*]:");
@@ -167,7 +168,7 @@ def run_all_cells(page: Page, url: str, n_code: int) -> None:
     """Open a notebook, take *Run All Cells* from the menu, wait until nothing runs any more, and save."""
     page.goto(url)
     expect(page.locator(CODE)).to_have_count(n_code, timeout=1000 * START_SECONDS)
-    expect(page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')).to_be_visible()
+    expect(page.get_by_text(CONNECTED)).to_be_visible(timeout=1000 * START_SECONDS)  # else a dialog asks for a kernel
     choose(page, "Run", "Run All Cells")
     page.wait_for_function(ENDED, timeout=1000 * RUN_SECONDS)
     choose(page, "File", "Save Notebook")
