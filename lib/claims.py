@@ -250,7 +250,9 @@ def sigma_harm(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
     value, low, high = (float(at[key].mean()) for key in ("value", "low", "high"))
     verdict = REPRODUCED if high < 0 else DIRECTION if value < 0 else FAILED
     best = gains.groupby("metric")["value"].max().mean()
-    return Verdict(verdict, value, low, high, f"{value:.1f} % lower error than from scratch; the best σ: {best:.1f} %")
+    way = "higher" if value < 0 else "lower"
+    why = f"error {abs(value):.1f} % {way} than from scratch; at the best σ {best:.1f} % lower"
+    return Verdict(verdict, value, low, high, why)
 
 
 def correlation(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
