@@ -52,13 +52,18 @@ def _add_rate(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _refuse_rate(options: argparse.Namespace, option: str) -> None:
+    """Stop where a rate is given and ``option`` does not name the conformations that it is for."""
+    if options.pretraining_rate is not None:
+        raise ValueError(f"--pretraining-rate is for your own conformations: name them with {option}")
+
+
 def _pretrain(options: argparse.Namespace) -> None:
     from lib.own_data import named, pretrain_on, unlabelled_dataset
     from lib.runs import run_all
 
     if options.data is None:
-        if options.pretraining_rate is not None:
-            raise ValueError("--pretraining-rate is for your own conformations: name them with --data")
+        _refuse_rate(options, "--data")
         scale, model = named(options.weights)
         config = scale.pretrain(model, options.seed)
     else:
@@ -102,19 +107,21 @@ def _train(options: argparse.Namespace, dataset: object) -> None:
     if options.pretrain_on is not None:
         same = options.pretrain_on.resolve() == Path(dataset.path)  # then test conformations are left out
         there = dataset if same else own_data.unlabelled_dataset(options.pretrain_on, options.length_unit)
-        rate = options.pretraining_rate
-        sources = {seed: own_data.pretrain_on(options.weights, there, seed, rate) for seed in options.seeds}
-        for seed in () if same else options.seeds:
-            known, tested = own_data.shared_conformations(dataset, there, seed)
-            if known:
-                sys.stdout.write(
-                    f"warning: {known} of {tested} test conformations of seed {seed} are in {options.pretrain_on}, so "
-                    "that pre-training sees them, without labels: test errors will flatter\n"
-                )
-    elif options.pretraining_rate is not None:
-        raise ValueError("--pretraining-rate is for your own conformations: name them with --pretrain-on")
-    elif not options.from_scratch:
-        sources = dict.fromkeys(options.seeds, own_data.pretraining_of(options.weights))
+        sources = {
+            seed: own_data.pretrain_on(options.weights, there, seed, options.pretraining_rate) for seed in options.seeds
+        }
+        if not same:
+            shared = own_data.shared_conformations(dataset, there, options.seeds)
+            sys.stdout.writelines(
+                f"warning: {known} of {tested} test conformations of seed {seed} are in {options.pretrain_on}, so that "
+                "pre-training sees them, without labels: test errors will flatter\n"
+                for seed, (known, tested) in zip(options.seeds, shared, strict=True)
+                if known
+            )
+    else:
+        _refuse_rate(options, "--pretrain-on")
+        if not options.from_scratch:
+            sources = dict.fromkeys(options.seeds, own_data.pretraining_of(options.weights))
 
     def config(rate: float, seed: int) -> object:
         return own_data.fine_tune(options.weights, dataset, sources[seed], rate, seed, options.labels, weight)

@@ -106,12 +106,12 @@ def pretrain_on(weights: str, dataset: DataSet, seed: int = 0, learning_rate: fl
     return replace(config, training=replace(training, learning_rate=learning_rate or training.learning_rate))
 
 
-def shared_conformations(dataset: DataSet, pool: DataSet, seed: int) -> tuple[int, int]:
-    """How many test conformations of ``dataset`` with ``seed`` are among those of ``pool``, and how many there are."""
+def shared_conformations(dataset: DataSet, pool: DataSet, seeds: Sequence[int]) -> list[tuple[int, int]]:
+    """How many test conformations of ``dataset`` are among those of ``pool``, and how many there are, by seed."""
     store, other = open_store(dataset), open_store(pool)
-    test = make_split(store, seed, FINE_TUNING).parts["test"]
     known = {_digest(other, k) for k in range(len(other))}
-    return sum(_digest(store, k) in known for k in test), len(test)
+    tests = [make_split(store, seed, FINE_TUNING).parts["test"] for seed in seeds]
+    return [(sum(_digest(store, k) in known for k in test), len(test)) for test in tests]
 
 
 def _digest(store: ConformationStore, index: int) -> bytes:
@@ -153,7 +153,7 @@ def fine_tune(
     if force_weight is not None and not store.has_forces:
         raise ValueError(f"force weight {force_weight:g}: {dataset.path} has no forces; leave the weight out")
     few = max(1, round(max(scale.labels) / max(1, labels or there))) if scale.constant_steps else 1
-    limits = replace(config.limits, train=config.limits.train if labels is None else labels)
+    limits = replace(config.limits, train=labels or config.limits.train)
     return replace(config, limits=limits, training=config.training.stretched(few), pretrained=source)
 
 

@@ -59,3 +59,4 @@ def test_the_ensemble_is_tested_on_molecules_that_no_seed_has_seen(scale, runs):
         assert not tested & set(store.molecule_of(np.concatenate([parts["train"], parts["validation"]])).tolist())
     direct = [r.errors().score("rmse", np.ones((1, 10_000)))[0] for r in runs[dynamics.SMOOTH][:1]]
     assert np.sqrt((energy["error"] ** 2).mean()) < 3 * direct[0]
+    assert (errors["spread"] >= 0).all()

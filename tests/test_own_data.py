@@ -207,10 +207,10 @@ def test_forces_per_another_length(frames, tmp_path):
 def test_test_conformations_in_the_pool_are_counted(frames, tmp_path):
     write(tmp_path / "some.xyz", frames[:50], format="extxyz")
     some, pool = own_data.own_dataset(tmp_path / "some.xyz", "eV"), own_data.unlabelled_dataset(FILE)
-    known, tested = own_data.shared_conformations(some, pool, 0)
+    ((known, tested),) = own_data.shared_conformations(some, pool, [0])
     assert known == tested == 5
     apart = own_data.unlabelled_dataset(spoilt(tmp_path / "b.xyz", frames, lambda k, x, e, f: (1.01 * x, e, f)))
-    assert own_data.shared_conformations(some, apart, 0) == (0, 5)
+    assert own_data.shared_conformations(some, apart, [0, 1]) == [(0, 5), (0, 5)]
     assert not own_data.pretrain_on(WEIGHTS, pool).strict_split
     assert own_data.pretrain_on(WEIGHTS, some).strict_split
 

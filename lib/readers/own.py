@@ -5,6 +5,7 @@ molecule, called by that name or its formula, with a number that tells apart tho
 Formal charges are those of `formal_charges`. Where there are several molecules, ``rows`` are numbers of frames.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +31,18 @@ FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db"}
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a frame stands (file, entry, number), positions (N, 3) Å, energy in kcal/mol, forces (N, 3) in kcal/mol/Å
-    or None.
-    """
+    """Its file and number there, positions (N, 3) Å, energy in kcal/mol, forces (N, 3) in kcal/mol/Å or None."""
 
-    place: tuple[Path, str]
+    file: Path
     number: int
     positions: NDArray[np.float64]
     energy: float
     forces: NDArray[np.float64] | None
+
+    @property
+    def place(self) -> tuple[Path, str]:
+        """For errors."""
+        return self.file, f"frame {self.number}"
 
 
 def read(
@@ -90,13 +94,16 @@ def read(
                 raise DataError(file, entry, str(error), "or leave the frame out") from error
             name = str(atoms.info.get("name", atoms.get_chemical_formula()))
             key = (name, tuple(atoms.numbers.tolist()), tuple(charges.tolist()))
-            frame = Frame((file, entry), k, atoms.positions * length, value, None if forces is None else forces * unit)
+            frame = Frame(file, k, atoms.positions * length, value, None if forces is None else forces * unit)
             groups.setdefault(key, []).append(frame)
         if not groups:
             raise DataError(file, "", "it has no frames", COPY_AGAIN)
+    names, alike = {}, Counter()
+    for key in sorted(groups):  # not in the order of the file, on which names do not depend
+        names[key] = f"{alike[key[0]]}-{key[0]}"
+        alike[key[0]] += 1
     for key, frames in groups.items():
-        same = sorted(other for other in groups if other[0] == key[0])  # so that names do not depend on the order
-        yield _molecule(f"{same.index(key)}-{key[0]}", key, frames, level, numbered=len(groups) > 1)
+        yield _molecule(names[key], key, frames, level, numbered=len(groups) > 1)
 
 
 def arrays_like_forces(path: Path | str) -> list[str]:
