@@ -47,9 +47,12 @@ def train(data, folder, execution=SHOWN, kind=DenoisingTask):
 
 
 def drawn(capsys):
-    """Every state of the bars that were drawn, in order, and their number."""
+    """Every state of the bars that were drawn, in order, and their number.
+
+    Without the spaces that tqdm puts behind a state shorter than the one before it.
+    """
     text = capsys.readouterr().err
-    return [state for state in re.split(r"[\r\n]+", text) if state], text.count("\n")
+    return [state.rstrip() for state in re.split(r"[\r\n]+", text) if state.strip()], text.count("\n")
 
 
 def test_one_bar_for_the_fit_shows_steps_rate_time_loss_and_metric(data, tmp_path, capsys):
