@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 
 from lib.config import Limits, RunConfig
 from lib.jobs import JOBS, UNITS
+from lib.memory import keep_freed_memory
 from lib.paths import RUNS
 from lib.progress import bars_shown
 from lib.provenance import available_cores, commit, provenance
@@ -82,6 +83,8 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     part.mkdir(exist_ok=True)
     goes_on = (part / LAST).exists()
     commit()  # of the code that trains
+    if execution.resolve() == "cpu":
+        keep_freed_memory()
     started = time.perf_counter()
     with one_thread():
         metrics, about = JOBS[config.task](config, part, execution, weights)

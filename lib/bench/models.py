@@ -21,6 +21,7 @@ from lib import models
 from lib.batches import Batch
 from lib.bench.textbook import AS_LIBRARY, TEXTBOOK
 from lib.datasets import find, open_store
+from lib.memory import keep_freed_memory
 from lib.provenance import hardware
 from lib.runs import one_thread
 from lib.scales import SIGMA, get_scale
@@ -51,6 +52,7 @@ def bench_models(
         sizes: atoms of the clusters on which inference with forces is timed.
         compiled: `models.compile_layers` for ours in training steps.
     """
+    keep_freed_memory()  # as training does
     with one_thread():
         arrays = _conformations(batch_size)
         steps, growth = [], []
