@@ -1,14 +1,17 @@
-"""Means over seeds with 95 % intervals: a paired bootstrap over seeds and test molecules.
+"""Means over seeds with 95 % intervals: a paired bootstrap over test molecules, and Student's t over seeds.
 
-Seeds and molecules are crossed: every seed tests the same molecules (other conformations of them). So each replicate
-draws molecules with replacement once, for all seeds and both arms, times the mean of seeds drawn with replacement over
-that of all. Conformations of one molecule stay together, for their errors are alike; of a single molecule, those of
-one of `BLOCKS` stretches of its trajectory. Percentile intervals, as in Efron, Tibshirani 1993, An Introduction to the
-Bootstrap, chapter 13.
+Every seed tests the same molecules (other conformations of them). So each replicate draws molecules with replacement
+once, for all seeds and both arms; conformations of one molecule stay together, for their errors are alike; of a single
+molecule, those of one of `BLOCKS` stretches of its trajectory. Percentile intervals, as in Efron, Tibshirani 1993, An
+Introduction to the Bootstrap, chapter 13.
 
-Two or three seeds drawn with replacement vary too little: means of them would be covered in about half and three
-quarters of all cases. So the logarithm of what a draw of seeds changes is widened (`seed_factor`) by what Student's t
-asks for. Of one seed, nothing is known about others, and the interval is over molecules only.
+Two or three seeds drawn with replacement vary too little. So a replicate moves the logarithm of an arm's mean by
+
+    Σ_s (log e_s - mean log e) g_s / sqrt(n χ²),   g_s ~ N(0, 1), χ² with n - 1 degrees of freedom
+
+for errors e_s of n seeds: any difference of arms then follows Student's t with n - 1 degrees of freedom, as it should.
+All arms, models and metrics share the g_s and χ², so what seeds have in common cancels in pairs, and what they have not
+averages out over models. Of one seed, nothing is known about others, and the interval is over molecules only.
 """
 
 from collections.abc import Sequence
@@ -16,9 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.stats import f
 
 REPLICATES = 2000
+TINY, FAR = 1e-300, 100.0  # errors of zero have a logarithm too; what two seeds move a logarithm by has no bound
 METRICS = ("rmse", "mae")
 OF_FORCES = "force_"  # begins the name of a force's metric
 BLOCKS = 20
@@ -126,24 +130,26 @@ def compare(scratch: Sequence[Errors], pretrained: Sequence[Errors], metric: str
     tested = np.isin(np.arange(n), np.concatenate([errors.molecule for errors in scratch]))
     weights = np.zeros((REPLICATES, n))
     weights[:, tested] = rng.multinomial(tested.sum(), np.full(tested.sum(), 1 / tested.sum()), size=REPLICATES)
-    drawn = rng.integers(len(scratch), size=(REPLICATES, len(scratch)))
-    factor, centres, means = seed_factor(len(scratch)), [], []
+    moved, centres, means = _seed_weights(len(scratch), rng), [], []
     for arm in (scratch, pretrained):
         with np.errstate(invalid="ignore"):  # a draw that leaves a seed nothing to test is none
             scores = np.array([errors.score(metric, weights) for errors in arm])
         by_seed = np.array([errors.score(metric, np.ones((1, n)))[0] for errors in arm])
-        means.append(scores.mean(0) * (by_seed[drawn].mean(1) / by_seed.mean()) ** factor)
+        logarithms = np.log(np.maximum(by_seed, TINY))
+        means.append(scores.mean(0) * np.exp(np.clip(moved @ (logarithms - logarithms.mean()), -FAR, FAR)))
         centres.append(by_seed.mean())
     return Comparison(np.array(centres), np.array(means))
 
 
-def seed_factor(n: int) -> float:
-    """By how much a bootstrap over ``n`` seeds is too narrow for 95 %; 1 for one seed.
-
-    Drawing n of n underestimates the variance by (n - 1) / n, and a percentile interval takes the normal distribution's
-    quantile where Student's is due.
-    """
-    return float(np.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1) / norm.ppf(0.975)) if n > 1 else 1.0
+def _seed_weights(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The weights (R, n) of ``n`` seeds in each replicate, as in the module's docstring; none of one seed."""
+    if n == 1:
+        return np.zeros((REPLICATES, 1))
+    contrast = rng.standard_normal((REPLICATES, n))
+    contrast -= contrast.mean(1, keepdims=True)
+    contrast /= np.linalg.norm(contrast, axis=1, keepdims=True)
+    even = (rng.permutation(REPLICATES) + 0.5) / REPLICATES  # lengths by their quantiles: few draws have long tails
+    return contrast * np.sqrt(f.ppf(even, n - 1, n - 1) / n)[:, None]
 
 
 def _interval(value: np.floating, replicates: NDArray[np.float64]) -> Interval:

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from lib import comparison, comparison_figures, examples, figures, tables
 from lib.comparison import Arm
@@ -70,7 +71,32 @@ def test_intervals_hold_the_mean_over_all_seeds(seeds):
         runs = [errors(k, 1 + 0.1 * rng.standard_normal(), molecules=100) for k in range(seeds)]
         found, _, _ = compare(runs, runs, "rmse").intervals()
         held += found.low <= 1 <= found.high
-    assert 0.9 < held / trials < 0.99
+    assert 0.91 < held / trials < 0.99
+
+
+@pytest.mark.parametrize("scales", [(1.0, 1.1), (1.0, 1.1, 0.8), (1.0, 1.2, 1.1, 0.9, 0.9)])
+def test_seeds_alone_follow_students_t(scales):
+    """Where molecules say nothing, for all have the same error, intervals are Student's, of one arm and of a gain."""
+    scratch = [Errors.of(np.arange(20), np.full(20, s)) for s in scales]
+    tuned = [Errors.of(np.arange(20), np.full(20, 0.5 * s**2)) for s in scales]  # log ratio: as log scratch
+    found, _, gain = compare(scratch, tuned, "mae").intervals()
+    half = t.ppf(0.975, len(scales) - 1) * np.std(np.log(scales), ddof=1) / np.sqrt(len(scales))
+    assert np.log(found.high / found.low) == pytest.approx(2 * half, rel=0.1)
+    left = 1 - np.array([gain.value, gain.low, gain.high]) / 100
+    assert np.log(left[1] / left[2]) == pytest.approx(2 * half, rel=0.1)
+
+
+def test_what_seeds_have_in_common_cancels_between_arms_and_the_rest_averages_out_over_models():
+    hard = (1.0, 1.5, 0.7)  # a seed's split is hard for all
+
+    def arm(scales):
+        return [Errors.of(np.arange(20), np.full(20, s)) for s in scales]
+
+    one = compare(arm(hard), arm([0.5 * s for s in hard]), "mae")
+    assert one.intervals()[2].high == pytest.approx(one.intervals()[2].low)
+    up, down = (compare(arm([1.0] * 3), arm(s), "mae") for s in ((0.5, 0.55, 0.5), (0.5, 0.45, 0.5)))
+    alone, together = up.intervals()[2], average([up, down])
+    assert together.high - together.low < 0.15 * (alone.high - alone.low)
 
 
 def test_molecules_stay_together():
