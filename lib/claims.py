@@ -1,12 +1,12 @@
 """The ledger: every claim of the paper, decided by a rule from tidy rows, ours or the paper's own.
 
-``data/paper/claims.csv`` has a claim a row, with its place, the rule (``test``, a name of `TESTS`) and the rows that
-the rule looks at. Verdicts: `REPRODUCED`, `DIRECTION` (the sign is right, the size is not, or not in every case),
-`FAILED`, `NO_EVIDENCE` (nothing was learnt there by either arm) and `UNTESTED`.
+``data/paper/claims.csv`` has a claim a row, with its place, the rule (``test``, a name of `rules.RULES`) and the rows
+that the rule looks at. Verdicts: `REPRODUCED`, `DIRECTION` (the sign is right, the size is not, or not in every case),
+`UNDECIDED` (the sign is not certain), `FAILED`, `NO_EVIDENCE` (nothing was learnt there by either arm) and `UNTESTED`.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,12 +16,21 @@ from lib.datasets import label, paper_names
 from lib.matrix import MATRIX
 from lib.models import MODELS
 from lib.paths import DATA
+from lib.rules import (
+    BETWEEN_MODELS,
+    DIRECTION,
+    NAN,
+    NO_EVIDENCE,
+    OF_SIZE,
+    REPRODUCED,
+    RULES,
+    UNTESTED,
+    Verdict,
+    improvements,
+)
 from lib.scales import get_scale
-from lib.tables import AVERAGE, COLUMNS, DETAILS, LEARNT, paper_numbers, printed_gains
+from lib.tables import AVERAGE, COLUMNS, DETAILS, LEARNT, ONE_ARM, paper_numbers, printed_gains
 
-REPRODUCED, DIRECTION, FAILED = "reproduced", "direction only", "not reproduced"
-NO_EVIDENCE, UNTESTED = "no evidence", "not tested"
-VERDICTS = (REPRODUCED, DIRECTION, FAILED, NO_EVIDENCE, UNTESTED)
 ITEMS = {"Table 2": "Table 2", "Figure 2a": "Figure 2, ISO17", "Figure 2b": "Figure 2, ISO17",
          "Figure 2c": "Figure 2, SPICE", "Figure 2d": "Figure 2, SPICE",
          **{item: item for item in ("Figure 3", "Figure 4", "Figure 5")}}  # fmt: skip
@@ -29,18 +38,6 @@ CELL = ("dataset", "system", "model", "share", "sigma")
 SELECTORS = ("item", "dataset", "system", "subset", "model", "metric", "share")
 OURS = "our question"  # begins the note of what the paper does not say in so many words
 ROUNDING = 0.005  # of the errors in Table 2
-NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a rule found: the number that decides, its 95 % interval where it has one, and why in words."""
-
-    verdict: str
-    value: float = NAN
-    low: float = NAN
-    high: float = NAN
-    why: str = ""
 
 
 def load_claims() -> pd.DataFrame:
@@ -52,7 +49,8 @@ def decide(claim: pd.Series, rows: pd.DataFrame, expected: pd.DataFrame | None =
     """The verdict on ``claim`` from ``rows`` of `tables.comparison_table`, data sets by the paper's names.
 
     Cells where nothing was learnt do not count. Where some of the ``expected`` cells (`whole_matrix`) do not count or
-    are missing, a claim is at best `DIRECTION`; where fewer than half count, it is `UNTESTED`.
+    are missing, a claim is at best `DIRECTION`; where fewer than half count, it is `UNTESTED`. A claim about a size is
+    at best `DIRECTION` where one arm alone learnt.
     """
     found = select(claim, rows)
     if not len(found):
@@ -66,11 +64,17 @@ def decide(claim: pd.Series, rows: pd.DataFrame, expected: pd.DataFrame | None =
     counted, wanted = _cells(found), _cells(_wanted(claim, whole_matrix() if expected is None else expected))
     if 2 * counted < wanted:
         return Verdict(UNTESTED, why=f"{counted} of {wanted} cells are there, with R² of {LEARNT} or more")
-    verdict = TESTS[claim["test"]](found, float(claim["threshold"] or "nan"), claim["model"].split("|"))
+    verdict = RULES[claim["test"]](found, float(claim["threshold"] or "nan"), claim["model"].split("|"))
     if counted < wanted:
-        capped = DIRECTION if verdict.verdict == REPRODUCED else verdict.verdict
-        verdict = replace(verdict, verdict=capped, why=f"{verdict.why}; {counted} of {wanted} cells count")
+        verdict = _at_best_direction(verdict, f"{counted} of {wanted} cells count")
+    if claim["test"] in OF_SIZE and "evidence" in found and (found["evidence"] == ONE_ARM).any():
+        verdict = _at_best_direction(verdict, f"one arm has R² below {LEARNT}")
     return verdict
+
+
+def _at_best_direction(verdict: Verdict, why: str) -> Verdict:
+    capped = DIRECTION if verdict.verdict == REPRODUCED else verdict.verdict
+    return replace(verdict, verdict=capped, why=f"{verdict.why}; {why}")
 
 
 @cache
@@ -115,161 +119,6 @@ def select(claim: pd.Series, rows: pd.DataFrame) -> pd.DataFrame:
         values = rows[key].astype(float).map("{:g}".format) if key == "share" else rows[key]
         keep &= values.isin(wanted)
     return rows[keep & ((rows["model"] == AVERAGE) == _of_average(claim))]
-
-
-def _gains(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["pretrained"] == "improvement"]
-
-
-def _gains_by_model(rows: pd.DataFrame) -> pd.DataFrame:
-    """The improvements, a column per model, of the cases that every model has."""
-    keys = ["dataset", "system", "metric"]
-    return _gains(rows).pivot_table(index=keys, columns="model", values="value").dropna()
-
-
-def average_gain(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
-    """The improvement, mean over rows, is certainly positive, and reaches the printed one within its interval."""
-    return _size(rows, f"printed {threshold:g} %", lambda low, high: low > 0 and high >= threshold)
-
-
-def more_than(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
-    """The improvement, mean over rows, is certainly larger than the printed one."""
-    return _size(rows, f"printed: more than {threshold:g} %", lambda low, _high: low > threshold)
-
-
-def _size(rows: pd.DataFrame, printed: str, reached: Callable[[float, float], bool]) -> Verdict:
-    gains = _gains(rows)
-    value, low, high = (float(gains[key].mean()) for key in ("value", "low", "high"))
-    verdict = FAILED if value <= 0 else REPRODUCED if reached(low, high) else DIRECTION
-    return Verdict(verdict, value, low, high, f"{value:.1f} % lower, {printed}")
-
-
-def every_gain(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
-    """Every improvement is certainly above the threshold; direction only where none is certainly below zero and their
-    mean is above it.
-    """
-    gains = _gains(rows)
-    above, positive = (gains["low"] > threshold).sum(), (gains["value"] > 0).sum()
-    worst = gains.loc[gains["value"].idxmin()]
-    refuted = (gains["high"] < 0).any() or gains["value"].mean() <= 0
-    verdict = REPRODUCED if above == len(gains) else FAILED if refuted else DIRECTION
-    why = (f"{above} of {len(gains)} improvements above {threshold:g} % with their interval, {positive} above 0; "
-           f"least: {worst['model']} {worst['dataset']} {worst['system']} {worst['metric']}")  # fmt: skip
-    return Verdict(verdict, *(float(worst[key]) for key in ("value", "low", "high")), why)
-
-
-def largest_gain(rows: pd.DataFrame, _: float, models: list[str]) -> Verdict:
-    """The model has the largest improvement on every data set and metric, or by the mean over all (direction)."""
-    wide = _gains_by_model(rows)
-    if models[0] not in wide or wide.shape[1] < 2 or not len(wide):
-        return Verdict(UNTESTED, why="no case that several models have")
-    first = wide.idxmax(axis=1) == models[0]
-    mean = wide.mean()
-    verdict = REPRODUCED if first.all() else DIRECTION if mean.idxmax() == models[0] else FAILED
-    return Verdict(verdict, float(mean[models[0]]), why=f"first in {first.sum()} of {len(first)} cases; by the mean "
-                   f"{mean.idxmax()} gains most ({mean.max():.1f} %)")  # fmt: skip
-
-
-def group_gain(rows: pd.DataFrame, _: float, models: list[str]) -> Verdict:
-    """Each of the models gains more than each other one (mean over data and metrics), or they do on average."""
-    mean = _gains_by_model(rows).mean()
-    inside, outside = mean[mean.index.isin(models)], mean[~mean.index.isin(models)]
-    if not len(inside) or not len(outside):
-        return Verdict(UNTESTED, why="only one of the two groups of models was run")
-    verdict = REPRODUCED if inside.min() > outside.max() else DIRECTION if inside.mean() > outside.mean() else FAILED
-    return Verdict(verdict, float(inside.mean()), why=f"{inside.mean():.1f} % against {outside.mean():.1f} %")
-
-
-def cheap_reaches(rows: pd.DataFrame, _: float, models: list[str]) -> Verdict:
-    """On every data set a pre-trained model of the group has a lower error than every (or any) other from scratch."""
-    best, worst, cases = 0, 0, 0
-    for _key, group in rows.groupby("dataset"):
-        cheap = group[group["model"].isin(models) & (group["pretrained"] == "yes")]["value"]
-        others = group[~group["model"].isin(models) & (group["pretrained"] == "no")]["value"]
-        if len(cheap) and len(others):
-            cases, best, worst = cases + 1, best + (cheap.min() < others.min()), worst + (cheap.min() < others.max())
-    if not cases:
-        return Verdict(UNTESTED, why="only one of the two groups of models was run")
-    verdict = REPRODUCED if best == cases else DIRECTION if worst == cases else FAILED
-    return Verdict(verdict, why=f"better than the best elaborate model on {best} and than the worst on {worst} "
-                   f"of {cases} data sets")  # fmt: skip
-
-
-def less_data(rows: pd.DataFrame, _: float, __: list[str]) -> Verdict:
-    """5 % of the data with pre-training have a lower error than 50 % without; 20 % without for the direction."""
-    tuned = rows[(rows["pretrained"] == "yes") & (rows["share"] == 0.05)]
-    scratch = rows[rows["pretrained"] == "no"].set_index("share")["value"]
-    if not len(tuned) or 0.5 not in scratch:
-        return Verdict(UNTESTED, why="5 % pre-trained and 50 % from scratch are not both there, or nothing was learnt")
-    one = tuned.iloc[0]
-    if one["high"] >= scratch[0.5] and 0.2 not in scratch:
-        return Verdict(UNTESTED, why="20 % from scratch are not there, or nothing was learnt")
-    verdict = REPRODUCED if one["high"] < scratch[0.5] else DIRECTION if one["value"] < scratch[0.2] else FAILED
-    others = ", ".join(f"{value:.2f} with {100 * share:g} %" for share, value in scratch.items())
-    return Verdict(verdict, one["value"], one["low"], one["high"], f"from scratch: {others}")
-
-
-def flat(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
-    """From scratch the error falls by less than the threshold (per cent) from the smallest to the largest share."""
-    scratch = rows[rows["pretrained"] == "no"].set_index("share")["value"].sort_index()
-    if len(scratch) < 2:
-        return Verdict(UNTESTED, why="fewer than two shares")
-    fall = 100 * (1 - scratch.iloc[-1] / scratch.iloc[0])
-    why = f"{fall:.1f} % lower from {100 * scratch.index[0]:g} % to {100 * scratch.index[-1]:g} % of the data"
-    return Verdict(REPRODUCED if fall < threshold else FAILED, fall, why=why)
-
-
-def poor(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
-    """Neither arm explains the threshold (R²) of the variance."""
-    learnt = (rows["evidence"] == "yes").any()
-    return Verdict(
-        FAILED if learnt else REPRODUCED, why=f"an arm reaches R² {threshold:g}: {'yes' if learnt else 'no'}"
-    )
-
-
-def best_sigma(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
-    """The lowest error is at σ = threshold in every metric, or inside 0.05 to 0.5 Å (direction)."""
-    tuned = rows[rows["pretrained"] == "yes"]
-    best = tuned.loc[tuned.groupby("metric")["value"].idxmin()].set_index("metric")["sigma"]
-    inside = best.between(0.05, 0.5).all()
-    verdict = REPRODUCED if (best == threshold).all() else DIRECTION if inside else FAILED
-    return Verdict(verdict, float(best.mean()), why=", ".join(f"{m}: best at {s:g} Å" for m, s in best.items()))
-
-
-def sigma_gain(rows: pd.DataFrame, threshold: float, models: list[str]) -> Verdict:
-    """`every_gain` at each σ up to the threshold."""
-    return every_gain(rows[rows["sigma"] <= threshold], 0.0, models)
-
-
-def sigma_harm(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
-    """At σ = threshold the error is certainly higher than from scratch; direction: higher."""
-    gains = _gains(rows)
-    at = gains[gains["sigma"] == threshold]
-    if not len(at):
-        return Verdict(UNTESTED, why=f"σ = {threshold:g} Å was not run")
-    value, low, high = (float(at[key].mean()) for key in ("value", "low", "high"))
-    verdict = REPRODUCED if high < 0 else DIRECTION if value < 0 else FAILED
-    best = gains.groupby("metric")["value"].max().mean()
-    way = "higher" if value < 0 else "lower"
-    why = f"error {abs(value):.1f} % {way} than from scratch; at the best σ {best:.1f} % lower"
-    return Verdict(verdict, value, low, high, why)
-
-
-def correlation(rows: pd.DataFrame, threshold: float, _: list[str]) -> Verdict:
-    """Every correlation's interval lies above the threshold."""
-    worst = rows.loc[rows["value"].idxmin()]
-    above = (rows["low"] > threshold).all()
-    verdict = REPRODUCED if above else DIRECTION if (rows["value"] > threshold).all() else FAILED
-    return Verdict(verdict, *(float(worst[key]) for key in ("value", "low", "high")),
-                   f"least: {worst['model']}, {worst['value']:.2f}")  # fmt: skip
-
-
-TESTS: dict[str, Callable[[pd.DataFrame, float, list[str]], Verdict]] = {
-    test.__name__: test
-    for test in (average_gain, more_than, every_gain, largest_gain, group_gain, cheap_reaches, less_data, flat, poor,
-                 best_sigma, sigma_gain, sigma_harm, correlation)
-}  # fmt: skip
-BETWEEN_MODELS = ("largest_gain", "group_gain", "cheap_reaches")
 
 
 def with_paper_names(rows: pd.DataFrame, suite: str) -> pd.DataFrame:
@@ -338,8 +187,8 @@ def consistent(claim: pd.Series, own: pd.DataFrame) -> str:
         low, high = found["low"].mean() - half, found["high"].mean() + half
         return "yes" if low <= float(claim["threshold"]) <= high else f"no: {found['value'].mean():.1f}"
     if claim["test"] == "every_gain":
-        gains = _gains(found)
+        gains = improvements(found)
         certain, possible = (gains["low"] > float(claim["threshold"])).all(), gains["high"] > float(claim["threshold"])
         return "yes" if certain else "yes, within rounding" if possible.all() else "no"
-    verdict = TESTS[claim["test"]](found, float(claim["threshold"] or "nan"), claim["model"].split("|"))
+    verdict = RULES[claim["test"]](found, float(claim["threshold"] or "nan"), claim["model"].split("|"))
     return "yes" if verdict.verdict == REPRODUCED else f"no: {verdict.why}"

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from lib import claims, tables
-from lib.claims import DIRECTION, FAILED, NO_EVIDENCE, REPRODUCED, UNTESTED
 from lib.datasets import LABELS, MD22_SYSTEMS
 from lib.matrix import SHARES, SIGMAS
 from lib.models import MODELS
+from lib.rules import DIRECTION, FAILED, NO_EVIDENCE, REPRODUCED, RULES, UNDECIDED, UNTESTED, VERDICTS
 
 CLAIMS = claims.load_claims().set_index("claim", drop=False)
 
@@ -36,7 +36,7 @@ def test_every_claim_is_decided_by_a_rule_from_rows_that_exist():
     known = {"dataset": set(LABELS.values()), "system": set(MD22_SYSTEMS), "metric": {"rmse", "mae", "correlation"},
              "model": {entry.label for entry in MODELS.values()}, "share": {f"{s:g}" for s in SHARES}}  # fmt: skip
     for _, claim in CLAIMS.iterrows():
-        assert claim["test"] in claims.TESTS, claim["claim"]
+        assert claim["test"] in RULES, claim["claim"]
         for key, names in known.items():
             assert {w for w in claim[key].split("|") if w} <= names, (claim["claim"], key)
     assert CLAIMS["claim"].is_unique
@@ -51,22 +51,42 @@ def test_without_rows_every_claim_is_untested():
 
 def test_average_gain():
     name, average = "table2-average-ani1x-mae", {"model": "average"}  # 30.9 %
-    assert verdict(name, gain(40, **average)) == REPRODUCED
+    assert verdict(name, gain(40, 25, 50, **average)) == REPRODUCED
     assert verdict(name, gain(30, 28, 31, **average)) == REPRODUCED
-    assert verdict(name, gain(10, 8, 12, **average)) == DIRECTION
-    assert verdict(name, gain(10, -1, 50, **average)) == DIRECTION  # perhaps there is none
+    assert verdict(name, gain(40, **average)) == DIRECTION  # certainly more than printed
+    assert verdict(name, gain(10, 8, 12, **average)) == DIRECTION  # certainly less
+    assert verdict(name, gain(10, 1, 90, **average)) == DIRECTION  # a third of it, however wide the interval
+    for sign in (-1, 1):
+        assert verdict(name, gain(sign, -30, 30, **average)) == UNDECIDED
     assert verdict(name, gain(-10, **average)) == FAILED
     assert verdict(name, gain(40)) == UNTESTED  # of one model: no average
+
+
+def test_the_size_of_a_gain_needs_both_arms():
+    average = {"model": "average", "evidence": "one arm"}
+    assert verdict("table2-average-ani1x-mae", gain(30.9, **average)) == DIRECTION
+    assert verdict("model-agnostic", gain(30.9, evidence="one arm")) == REPRODUCED  # a sign has no size
+    where = {"item": "Figure 4", "dataset": "MD22", "system": "buckyball-catcher"}
+    assert verdict("catcher-68", gain(75, **where, evidence="one arm")) == DIRECTION
 
 
 def test_every_gain():
     name = "ani1x-more-than-32"
     models = ("SchNet", "EGNN", "TorchMD-Net")
     assert verdict(name, *(gain(40, model=m) for m in models)) == REPRODUCED
-    assert verdict(name, *(gain(40 - 15 * k, model=m) for k, m in enumerate(models))) == DIRECTION
-    assert verdict(name, *(gain(40 - 25 * k, model=m) for k, m in enumerate(models))) == FAILED
+    assert verdict(name, *(gain(40 - 5 * k, 20, 50, model=m) for k, m in enumerate(models))) == DIRECTION
+    assert verdict(name, *(gain(40 - 15 * k, model=m) for k, m in enumerate(models))) == FAILED  # 25 is not 32
+    assert verdict(name, *(gain(40 - 5 * k, -5, 50, model=m) for k, m in enumerate(models))) == UNDECIDED
     others = gain(-50, model="SE(3)-Transformer"), gain(-50, dataset="ANI-1"), gain(-50, model="average")
     assert verdict(name, *(gain(40, model=m) for m in models), *others) == REPRODUCED  # no business of this claim
+
+
+def test_one_certain_gain_of_four_decides_nothing():
+    name, models = "model-agnostic", [entry.label for entry in MODELS.values()]
+    for certain, expected in ((1, UNDECIDED), (2, DIRECTION), (4, REPRODUCED)):
+        cells = [gain(5, 1 if k < certain else -1, 9, model=m) for k, m in enumerate(models)]
+        assert verdict(name, *cells) == expected
+    assert verdict(name, *cells[:3], gain(-5, model=models[3])) == FAILED
 
 
 def test_where_nothing_was_learnt_is_no_evidence():
@@ -85,7 +105,7 @@ def test_a_part_of_the_matrix_is_not_the_whole():
     assert verdict("model-agnostic", *cells[:2], whole=True) == UNTESTED
     average = {"model": "average", "dataset": "ANI-1x"}
     for models, expected in ((4, REPRODUCED), (3, DIRECTION), (1, UNTESTED)):
-        assert verdict("table2-average-ani1x-mae", gain(40, n_models=models, **average), whole=True) == expected
+        assert verdict("table2-average-ani1x-mae", gain(30.9, n_models=models, **average), whole=True) == expected
     worst = gain(-40, model="EGNN", dataset="ANI-1")
     assert verdict("model-agnostic", *cells[:3], worst, whole=True) == FAILED  # one counterexample suffices
 
@@ -94,13 +114,15 @@ def test_more_than():
     where = {"item": "Figure 4", "dataset": "MD22", "system": "buckyball-catcher"}
     assert verdict("catcher-68", gain(75, 70, 80, **where)) == REPRODUCED
     assert verdict("catcher-68", gain(30, 1, 70, **where)) == DIRECTION  # an interval that wide does not show it
-    assert verdict("catcher-68", gain(-1, **where)) == FAILED
+    assert verdict("catcher-68", gain(30, -1, 70, **where)) == UNDECIDED
+    assert verdict("catcher-68", gain(-2, **where)) == FAILED
 
 
 def test_largest_gain():
     name = "md22-egnn-gains-most"
     where = {"item": "Figure 3", "dataset": "MD22", "system": "DHA"}
     assert verdict(name, gain(40, **where), gain(30, **where, model="SchNet")) == REPRODUCED
+    assert verdict(name, gain(40, 20, 60, **where), gain(30, **where, model="SchNet")) == DIRECTION  # not certainly
     mixed = [gain(40, **where), gain(30, **where, model="SchNet")]
     mixed += [gain(9, **where | {"system": "AT-AT"}), gain(10, **where | {"system": "AT-AT"}, model="SchNet")]
     assert verdict(name, *mixed) == DIRECTION
@@ -120,24 +142,25 @@ def test_groups_of_models():
     assert verdict(name, gain(-40), gain(5, model="TorchMD-Net")) == FAILED
 
 
-def shares(scratch, tuned):
-    """Figure 4 with errors by share."""
+def shares(scratch, tuned, half=0.1):
+    """Figure 4 with errors by share, intervals ``half`` to both sides."""
     rows = []
     for share in SHARES:
         base = {"item": "Figure 4", "dataset": "ANI-1x", "system": "", "subset": "", "model": "EGNN", "metric": "mae",
                 "share": share, "sigma": 0.2, "evidence": "yes"}  # fmt: skip
         for kind, value in (("no", scratch[share]), ("yes", tuned[share])):
-            rows.append(base | {"pretrained": kind, "value": value, "low": value - 0.1, "high": value + 0.1})
+            rows.append(base | {"pretrained": kind, "value": value, "low": value - half, "high": value + half})
     return rows
 
 
 def test_less_data():
     scratch = dict(zip(SHARES, (9.0, 6.0, 4.0, 3.0), strict=True))
-    for first, expected in ((3.0, REPRODUCED), (5.0, DIRECTION), (7.0, FAILED)):
+    cases = (3.0, 0.1, REPRODUCED), (4.1, 0.1, DIRECTION), (7.0, 0.1, FAILED), (5.0, 0.1, FAILED), (3.5, 2.0, UNDECIDED)
+    for first, half, expected in cases:
         tuned = dict.fromkeys(SHARES, 1.0) | {0.05: first}
-        assert verdict("efficiency-ten-times", shares(scratch, tuned)) == expected
-    without = [row for row in shares(scratch, tuned) if row["share"] != 0.2]
-    assert verdict("efficiency-ten-times", without) == UNTESTED  # no row to say whether it points there
+        assert verdict("efficiency-ten-times", shares(scratch, tuned, half)) == expected, (first, half)
+        without = [row for row in shares(scratch, tuned, half) if row["share"] != 0.5]
+        assert verdict("efficiency-ten-times", without) == UNTESTED
 
 
 def test_catcher_is_flat_or_not():
@@ -164,10 +187,11 @@ def test_sigma():
     assert verdict("sigma-best", sigmas(good)) == REPRODUCED
     assert verdict("sigma-helps", sigmas(good)) == REPRODUCED
     assert verdict("sigma-harms", sigmas(good)) == REPRODUCED
-    assert verdict("sigma-best", sigmas(good | {0.1: 35.0})) == DIRECTION
-    assert verdict("sigma-best", sigmas(good | {0.01: 35.0})) == FAILED
+    assert verdict("sigma-best", sigmas(good | {0.1: 30.5})) == DIRECTION
+    assert verdict("sigma-best", sigmas(good | {0.01: 30.5})) == UNDECIDED  # not told from the best, nor beside it
+    assert verdict("sigma-best", sigmas(good | {0.01: 45.0})) == FAILED
     assert verdict("sigma-helps", sigmas(good | {0.01: -3.0})) == FAILED
-    assert verdict("sigma-harms", sigmas(good | {1.0: -0.5})) == DIRECTION
+    assert verdict("sigma-harms", sigmas(good | {1.0: -0.5})) == UNDECIDED
     assert verdict("sigma-harms", sigmas(good | {1.0: 5.0})) == FAILED
 
 
@@ -202,14 +226,14 @@ def test_rows_are_read_from_the_tables_that_are_there(tmp_path):
 
 
 def test_a_notebook_shows_the_verdicts_on_its_own_claims():
-    rows = pd.DataFrame(gain(40, model="average", n_models=4)).assign(dataset="mini ANI-1x (GFN2-xTB)")
+    rows = pd.DataFrame(gain(30.9, model="average", n_models=4)).assign(dataset="mini ANI-1x (GFN2-xTB)")
     found = claims.verdicts(rows, "mini")
     expected = CLAIMS[CLAIMS["item"] == "Table 2"]["statement"]
     assert list(found.index) == list(expected)
     assert found["verdict"][CLAIMS.loc["table2-average-ani1x-mae", "statement"]] == REPRODUCED
 
 
-@pytest.mark.parametrize("colour", claims.VERDICTS)
+@pytest.mark.parametrize("colour", VERDICTS)
 def test_every_verdict_has_a_colour(colour):
     from lib.comparison_figures import VERDICT_COLOURS
 
