@@ -213,6 +213,18 @@ def describe(arms: Sequence[Arm]) -> pd.DataFrame:
     )
 
 
+def by_seed(arms: Sequence[Arm]) -> pd.DataFrame:
+    """Test errors of every run: columns pretrained (a bool), sigma (Å, of the pre-training), seed, rmse and mae
+    (kcal/mol).
+    """
+    return pd.DataFrame(
+        {"pretrained": arm.cell.pretrained, "sigma": arm.cell.sigma, "seed": result.about["config"]["seed"],
+         "rmse": result.metrics["test_rmse"], "mae": result.metrics["test_mae"]}
+        for arm in arms
+        for result in arm.results
+    )  # fmt: skip
+
+
 def details(scale: Scale, arms: Sequence[Arm], part: str = "test") -> pd.DataFrame:
     """Every test conformation of every arm and seed.
 

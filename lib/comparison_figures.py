@@ -155,60 +155,73 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
     return figure
 
 
-def error_by_sigma(table: pd.DataFrame) -> Figure:
-    """Figure 5: test RMSE and MAE against σ of the pre-training noise; a line across shows no pre-training."""
+def error_by_sigma(table: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
+    """Figure 5: test RMSE and MAE against σ of the pre-training noise; a line across shows no pre-training.
+
+    Seeds are shown one by one: intervals over two of them (in the table) would hide the curve.
+
+    Args:
+        table: of `tables.comparison_table`.
+        by_seed: of `comparison.by_seed`.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(2 * COLUMN, 2.9))
     for ax, metric in zip(axes, ("rmse", "mae"), strict=True):
-        rows = table[table["metric"] == metric]
-        scratch = rows[rows["pretrained"] == "no"].iloc[0]
+        rows, one = table[table["metric"] == metric], by_seed.drop_duplicates(["pretrained", "sigma", "seed"])
         tuned = rows[rows["pretrained"] == "yes"].sort_values("sigma")
-        places = np.arange(len(tuned))
-        ax.axhspan(scratch["low"], scratch["high"], color=GREY, alpha=0.2, linewidth=0)
-        ax.axhline(scratch["value"], color=GREY, label="from scratch (σ = 0)")
-        _marks(ax, tuned, places, "y", color=BLUE, marker="o", label="pre-trained" + _star(tuned))
-        ax.plot(places, tuned["value"], color=BLUE, linewidth=1.2)
+        places = {sigma: k for k, sigma in enumerate(tuned["sigma"])}
+        ax.axhline(rows[rows["pretrained"] == "no"]["value"].iloc[0], color=GREY, label="from scratch (σ = 0), mean")
+        for value in one[~one["pretrained"]][metric]:
+            ax.axhline(value, color=GREY, linewidth=0.7, linestyle=":")
+        ax.plot(range(len(tuned)), tuned["value"], color=BLUE, linewidth=1.2, marker="o", markersize=4,
+                label="pre-trained, mean")  # fmt: skip
+        points = one[one["pretrained"]]
+        ax.plot(points["sigma"].map(places), points[metric], "_", color=BLUE, markersize=9, label="each seed")
         best = int(np.argmin(tuned["value"]))
         ax.plot(best, tuned["value"].iloc[best], marker="s", markersize=9, markerfacecolor="none", color=ORANGE,
-                linestyle="", label="lowest")  # fmt: skip
-        ax.set_xticks(places, [f"{s:g}" for s in tuned["sigma"]])
+                linestyle="", label="lowest mean")  # fmt: skip
+        ax.set_xticks(range(len(tuned)), [f"{s:g}" for s in tuned["sigma"]])
         ax.set(xlabel="σ of the pre-training noise (Å)", ylabel=f"test {metric.upper()} (kcal/mol)")
         sns.despine(ax=ax)
-    _finish(figure, axes[0], [table])
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
-def error_details(details: pd.DataFrame, bins: int = 6) -> Figure:
+def error_details(details: pd.DataFrame, dataset: str, bins: int = 6) -> Figure:
     """How errors lie: predicted against target energy (baseline subtracted), MAE by number of atoms and by energy.
 
     Args:
         details: `comparison.details` of both arms: columns model, pretrained, atoms, and energy,
             baseline, error in kcal/mol.
-        bins: of atoms and of energy, with about as many conformations in each.
+        dataset: its name, for the title.
+        bins: of atoms and of energy, with about as many conformations in each; they stand at their medians.
     """
     figure, axes = plt.subplots(1, 3, figsize=(9.0, 2.9))
-    figure.suptitle(", ".join(details["model"].unique()), fontsize="medium")
+    figure.suptitle(f"{', '.join(details['model'].unique())}, {dataset}", fontsize="medium")
+    mixed = details.sample(frac=1, random_state=0)  # so that neither arm lies on top
+    target = mixed["energy"] - mixed["baseline"]
+    colours = mixed["pretrained"].map({arm: colour for arm, (_, colour) in ARMS.items()})
+    axes[0].scatter(target, target + mixed["error"], s=3, c=colours, alpha=0.5, linewidths=0, rasterized=True)
     for arm, (text, colour) in ARMS.items():
         own = details[details["pretrained"] == arm]
         target = own["energy"] - own["baseline"]
-        axes[0].plot(
-            target, target + own["error"], ".", markersize=2, color=colour, label=text, alpha=0.4, rasterized=True
-        )
         for ax, values in ((axes[1], own["atoms"]), (axes[2], target)):
-            binned = own["error"].abs().groupby(pd.qcut(values, bins, duplicates="drop"), observed=True).mean()
-            middles = [interval.mid for interval in binned.index]
+            groups = pd.qcut(values, bins, duplicates="drop")
+            middles = values.groupby(groups, observed=True).median()
+            binned = own["error"].abs().groupby(groups, observed=True).mean()
             ax.plot(middles, binned, marker="o", markersize=4, color=colour, label=text)
     low, high = np.percentile(details["energy"] - details["baseline"], [0, 100])
     axes[0].plot([low, high], [low, high], color="black", linewidth=0.8)
-    axes[0].set(xlabel="target energy (kcal/mol)", ylabel="predicted energy (kcal/mol)")
+    label = "energy − baseline (kcal/mol)"
+    axes[0].set(xlabel=f"target {label}", ylabel=f"predicted {label}")
     axes[1].set(xlabel="atoms", ylabel="test MAE (kcal/mol)", ylim=(0, None))
-    axes[2].set(xlabel="target energy (kcal/mol)", ylabel="test MAE (kcal/mol)", ylim=(0, None))
+    axes[2].set(xlabel=f"target {label}", ylabel="test MAE (kcal/mol)", ylim=(0, None))
     for ax in axes:
         sns.despine(ax=ax)
     figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
-def cost_by_size(table: pd.DataFrame) -> Figure:
+def cost_by_size(table: pd.DataFrame, title: str) -> Figure:
     """Table S4: milliseconds for energy and forces by number of atoms, from `settings_tables.cost_by_size`."""
     figure, ax = plt.subplots(figsize=(1.5 * COLUMN, 2.8))
     for model in table["model"].unique():
@@ -221,6 +234,7 @@ def cost_by_size(table: pd.DataFrame) -> Figure:
     ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.set_title(title, fontsize="medium")
     sns.despine(ax=ax)
     return figure
 

@@ -90,11 +90,16 @@ def run_nve(
 
 
 def kept(trajectories: Mapping[str, pd.DataFrame], atoms: int) -> pd.DataFrame:
-    """Drift (meV/atom/ps) and fluctuation (meV/atom) of the total energy of each trajectory, and how long it lasts."""
+    """Drift (meV/atom/ps) and fluctuation (meV/atom) of the total energy of each trajectory, how long it lasts, and the
+    fluctuation over the time of the shortest one (``fluctuation_at_first``): it grows with time, so only that compares.
+    """
+    shortest = min(rows["time"].iloc[-1] for rows in trajectories.values())
+    first = {name: rows[rows["time"] <= shortest * (1 + 1e-9)] for name, rows in trajectories.items()}
     return pd.DataFrame(
-        {"potential": name, "picoseconds": rows["time"].iloc[-1], **simulation.drift(rows, atoms)}
+        {"potential": name, "picoseconds": rows["time"].iloc[-1], **simulation.drift(rows, atoms),
+         "fluctuation_at_first": simulation.drift(first[name], atoms)["fluctuation"]}
         for name, rows in trajectories.items()
-    )
+    )  # fmt: skip
 
 
 def ensemble_errors(scale: Scale, results: Sequence[Result], data: str) -> pd.DataFrame:

@@ -23,6 +23,13 @@ for _index, (_symbol, _charge) in enumerate(ATOM_TYPES):
     _TYPE_OF[atomic_numbers[_symbol], _charge + _HIGHEST_CHARGE] = _index
 
 
+def type_name(t: int) -> str:
+    """What messages call atom type ``t``: the element, and its charge where it has one (``N``, ``N+``, ``Ca2+``)."""
+    symbol, charge = ATOM_TYPES[t]
+    size = str(abs(charge)) if abs(charge) > 1 else ""
+    return f"{symbol}{size}{'+' if charge > 0 else '-'}" if charge else symbol
+
+
 def atom_types(z: NDArray[np.integer], charges: NDArray[np.integer]) -> NDArray[np.int64]:
     """Atom types (N,) of atomic numbers ``z`` (N,) and formal ``charges`` (N,) in e.
 

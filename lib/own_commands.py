@@ -92,8 +92,40 @@ def _finetune(options: argparse.Namespace) -> None:
     findings = inspect_store(store)
     sys.stdout.writelines(f"{f.severity}: {f.molecule}: {f.text}\n" for f in findings if f.severity == WARNING)
     refuse_errors(findings)
+    if not options.from_scratch:
+        _warn_about_pretraining(options, dataset)
     if not options.check:
         _train(options, dataset)
+
+
+def _is_own(options: argparse.Namespace, dataset: object) -> bool:
+    """Whether pre-training is on the labelled file itself: then test conformations are left out."""
+    return options.pretrain_on is not None and options.pretrain_on.resolve() == Path(dataset.path)
+
+
+def _warn_about_pretraining(options: argparse.Namespace, dataset: object) -> None:
+    """Say what pre-training has not met of the data, and what of it that is to test."""
+    from lib import own_data
+
+    if _is_own(options, dataset):
+        return
+    scale, model = own_data.named(options.weights)
+    source, where = scale.pretrain(model, 0), options.weights
+    if options.pretrain_on is not None:
+        there, where = own_data.unlabelled_dataset(options.pretrain_on, options.length_unit), options.pretrain_on
+        source = own_data.pretrain_on(options.weights, there)
+        shared = own_data.shared_conformations(dataset, there, options.seeds)
+        sys.stdout.writelines(
+            f"warning: {known} of {tested} test conformations of seed {seed} are in {where}, so that pre-training sees "
+            "them, without labels: test errors will flatter\n"
+            for seed, (known, tested) in zip(options.seeds, shared, strict=True)
+            if known
+        )
+    if unseen := own_data.unseen_types(dataset, source):
+        sys.stdout.write(
+            f"warning: the pre-training of {where} has not met {', '.join(unseen)}: what stands for these atoms is "
+            "random at first, and pre-training may help less; compare with --from-scratch\n"
+        )
 
 
 def _train(options: argparse.Namespace, dataset: object) -> None:
@@ -105,19 +137,11 @@ def _train(options: argparse.Namespace, dataset: object) -> None:
     weight = own_data.default_force_weight(dataset) if options.force_weight is None else options.force_weight
     sources = dict.fromkeys(options.seeds)
     if options.pretrain_on is not None:
-        same = options.pretrain_on.resolve() == Path(dataset.path)  # then test conformations are left out
-        there = dataset if same else own_data.unlabelled_dataset(options.pretrain_on, options.length_unit)
+        own = _is_own(options, dataset)
+        there = dataset if own else own_data.unlabelled_dataset(options.pretrain_on, options.length_unit)
         sources = {
             seed: own_data.pretrain_on(options.weights, there, seed, options.pretraining_rate) for seed in options.seeds
         }
-        if not same:
-            shared = own_data.shared_conformations(dataset, there, options.seeds)
-            sys.stdout.writelines(
-                f"warning: {known} of {tested} test conformations of seed {seed} are in {options.pretrain_on}, so that "
-                "pre-training sees them, without labels: test errors will flatter\n"
-                for seed, (known, tested) in zip(options.seeds, shared, strict=True)
-                if known
-            )
     else:
         _refuse_rate(options, "--pretrain-on")
         if not options.from_scratch:

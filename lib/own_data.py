@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import pdist
 
 from lib.config import RunConfig
 from lib.datasets import DataSet, open_store
+from lib.elements import type_name
 from lib.errors import look_up
 from lib.jobs import select, splits
 from lib.models import MODELS
@@ -115,9 +117,23 @@ def shared_conformations(dataset: DataSet, pool: DataSet, seeds: Sequence[int]) 
 
 
 def _digest(store: ConformationStore, index: int) -> bytes:
-    """A conformation's coordinates, rounded, from the first atom on."""
-    x = store.gather(np.array([index])).positions
-    return (x - x[0]).round(3).tobytes()
+    """A conformation's elements and pair distances (Å, rounded), in order of size: however it is turned or numbered."""
+    z = np.asarray(store.arrays["z"][store.atoms_of(int(store.molecule_of(np.array([index]))[0]))])
+    x = store.gather(np.array([index])).positions.astype(np.float64)
+    return np.sort(z).tobytes() + np.sort(pdist(x)).round(2).tobytes()
+
+
+def unseen_types(dataset: DataSet, source: RunConfig) -> list[str]:
+    """Atom types of ``dataset`` that the pre-training ``source`` has not met, whose embeddings are random then."""
+    met = np.unique(np.concatenate([np.flatnonzero(open_store(d).compositions.any(0)) for d in source.data]))
+    own = np.flatnonzero(open_store(dataset).compositions.any(0))
+    return [type_name(t) for t in np.setdiff1d(own, met)]
+
+
+def labels_that_fit(labels: Sequence[int], dataset: DataSet) -> list[int]:
+    """Those of ``labels`` for which ``dataset`` has training conformations, all of them where it has fewer."""
+    there = len(make_split(open_store(dataset), 0, FINE_TUNING).parts["train"])
+    return [n for n in labels if n <= there] or [there]
 
 
 def fine_tune(

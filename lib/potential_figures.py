@@ -67,7 +67,7 @@ def parity(results: Mapping[str, Result], store: ConformationStore) -> Figure:
         ends = [min(x.min(), y.min()), max(x.max(), y.max())]
         ax.plot(ends, ends, color="black", linewidth=0.8)
         ax.set(title=title, xlabel="label − baseline (kcal/mol)", aspect="equal")
-        ax.text(0.04, 0.95, f"MAE {result.metrics['test_mae']:.2f}", transform=ax.transAxes, va="top")
+        ax.text(0.04, 0.95, f"MAE {result.metrics['test_mae']:.2f} kcal/mol", transform=ax.transAxes, va="top")
         sns.despine(ax=ax)
     axes[0, 0].set_ylabel("prediction − baseline\n(kcal/mol)")
     return figure

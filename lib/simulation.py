@@ -115,6 +115,11 @@ def drift(trajectory: pd.DataFrame, atoms: int) -> dict[str, float]:
     return {"drift": float(line[0]), "fluctuation": float((energy - np.polyval(line, trajectory["time"])).std())}
 
 
+def ends(values: NDArray[np.float64], count: int = 3) -> NDArray[np.float64]:
+    """The first and the last ``count`` of ``values`` (n,), each once: all of them where there are few."""
+    return values if len(values) <= 2 * count else np.concatenate([values[:count], values[-count:]])
+
+
 def relax(atoms: Atoms, calculator: Calculator, largest: float = 0.001, steps: int = 2000) -> Atoms:
     """The nearest minimum: no force component above ``largest`` eV/Å.
 

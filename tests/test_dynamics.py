@@ -44,6 +44,10 @@ def test_trajectories_start_alike_and_say_how_well_energy_is_kept(scale, runs):
     table = dynamics.kept(trajectories, len(start))
     assert table["picoseconds"].tolist() == pytest.approx([0.01, 0.01, 0.001])
     assert (table["fluctuation"] < 1.0).all()  # meV/atom
+    smooth = trajectories[dynamics.SMOOTH]
+    first = dynamics.kept({dynamics.SMOOTH: smooth[smooth["time"] <= 0.001]}, len(start))["fluctuation"]
+    assert table["fluctuation_at_first"][1] == pytest.approx(first[0])  # of the same time as with half the step
+    assert table["fluctuation_at_first"][2] == pytest.approx(table["fluctuation"][2])
 
 
 def test_the_ensemble_is_tested_on_molecules_that_no_seed_has_seen(scale, runs):

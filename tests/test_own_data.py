@@ -26,6 +26,7 @@ from lib.units import BOHR, EV, HARTREE
 
 FILE = DATA / "mini" / "example" / "methyl-salicylate.xyz"
 WEIGHTS = "schnet-smoke-dynamics"
+ROTATION = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +210,10 @@ def test_test_conformations_in_the_pool_are_counted(frames, tmp_path):
     some, pool = own_data.own_dataset(tmp_path / "some.xyz", "eV"), own_data.unlabelled_dataset(FILE)
     ((known, tested),) = own_data.shared_conformations(some, pool, [0])
     assert known == tested == 5
+    turned = spoilt(tmp_path / "t.xyz", frames, lambda k, x, e, f: (x @ ROTATION, e, f @ ROTATION))
+    write(tmp_path / "r.xyz", [atoms[::-1] for atoms in read(turned, ":")], format="extxyz")
+    ((known, _),) = own_data.shared_conformations(some, own_data.unlabelled_dataset(tmp_path / "r.xyz"), [0])
+    assert known == 5  # however they are turned and numbered
     apart = own_data.unlabelled_dataset(spoilt(tmp_path / "b.xyz", frames, lambda k, x, e, f: (1.01 * x, e, f)))
     assert own_data.shared_conformations(some, apart, [0, 1]) == [(0, 5), (0, 5)]
     assert not own_data.pretrain_on(WEIGHTS, pool).strict_split
@@ -351,13 +356,43 @@ def test_check_trains_nothing(tmp_path, capsys):
     assert main(["finetune", "--data", str(path), "--energy-unit", "eV", "--check"]) == 1
     assert "1 frame: nothing can be learnt" in capsys.readouterr().err
     assert main(["finetune", "--data", str(FILE), "--energy-unit", "eV", "--check"]) == 0
-    assert "576 conformations with forces" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "576 conformations with forces" in out
+    assert "warning: the pre-training" not in out  # C, H and O are in the pool
+
+
+def test_atoms_that_pretraining_has_not_met_are_named(frames, tmp_path, capsys):
+    some = [atoms.copy() for atoms in frames]
+    for atoms, old in zip(some, frames, strict=True):
+        atoms.symbols[0] = "S"
+        atoms.calc = SinglePointCalculator(atoms, energy=old.get_potential_energy(), forces=old.get_forces())
+    write(tmp_path / "sulfur.xyz", some, format="extxyz")
+    check = ["finetune", "--data", str(tmp_path / "sulfur.xyz"), "--energy-unit", "eV", "--check"]
+    for more, named in ([], True), (["--from-scratch"], False), (["--pretrain-on", str(FILE)], True):
+        assert main([*check, *more]) == 0
+        assert ("has not met S: " in capsys.readouterr().out) is named
+
+
+def test_check_looks_at_the_pool_too(frames, tmp_path, capsys):
+    write(tmp_path / "some.xyz", frames, format="extxyz")
+    check = ["finetune", "--data", str(tmp_path / "some.xyz"), "--energy-unit", "eV", "--check"]
+    assert main([*check, "--pretrain-on", str(FILE)]) == 0
+    assert "12 of 12 test conformations of seed 0" in capsys.readouterr().out
+
+
+def test_numbers_of_labels_that_a_file_does_not_have_are_left_out(frames, tmp_path):
+    write(tmp_path / "some.xyz", frames[:100], format="extxyz")
+    dataset = own_data.own_dataset(tmp_path / "some.xyz", "eV")
+    assert own_data.labels_that_fit((20, 50, 200), dataset) == [20, 50]
+    assert own_data.labels_that_fit((200,), dataset) == [80]
 
 
 @pytest.mark.parametrize(("change", "word"), [
     (lambda atoms: atoms.set_pbc(True), "the cell is periodic"),
     (lambda atoms: atoms.symbols.__setitem__(0, "Si"), "atomic number 14 (Si)"),
     (lambda atoms: atoms.positions.__setitem__(0, np.nan), "not finite"),
+    (lambda atoms: atoms.info.update(multiplicity=3), "its multiplicity is 3"),
+    (lambda atoms: atoms.calc.results.update(energy=np.nan), "frame 0: its energy is nan"),
 ])  # fmt: skip
 def test_atoms_that_cannot_be_learnt(frames, tmp_path, capsys, change, word):
     spoilt_frames = [atoms.copy() for atoms in frames[:25]]

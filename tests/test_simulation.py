@@ -172,3 +172,8 @@ def test_one_member_has_no_spread():
     assert summary(errors, 1)[["within 1 spread", "calibrated: 1"]].isna().all(axis=None)
     assert binned(errors).empty
     assert calibration(binned(errors)).axes
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, [0]), (3, [0, 1, 2]), (9, [0, 1, 2, 6, 7, 8])])
+def test_ends_are_shown_once(count, expected):
+    assert simulation.ends(np.arange(float(count))).tolist() == expected

@@ -168,7 +168,8 @@ def arms(tmp_path):
                          index=np.arange(90), part=np.full(90, "test"))  # fmt: skip
                 about = {"steps": 3, "wall_seconds": 60.0, "config": {"model": "egnn", "seed": seed},
                          "target": {"mean": 0.0, "per_type": [0.0] * 28}}  # fmt: skip
-                results.append(Result(str(seed), folder, {"test_r2": 0.5, "validation_rmse": 1.0}, about))
+                metrics = {"test_r2": 0.5, "validation_rmse": 1.0, "test_rmse": 1.0 + seed, "test_mae": 0.5 + seed}
+                results.append(Result(str(seed), folder, metrics, about))
             found.append(Arm(Cell("egnn", data, pretrained), 1e-3, False, tuple(results)))
     return found
 
@@ -312,7 +313,12 @@ def test_figure4_and_figure5_show_what_the_tables_hold(arms):
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["5 %\n50", "100 %\n1,000"]
     noisy = [arm for sigma in (0.1, 0.2) for arm in (arms[2], *again(arms[3:], sigma=sigma))]
     table = tables.comparison_table(SCALES["laptop"], noisy, "Figure 5")
-    figure = comparison_figures.error_by_sigma(table)
+    by_seed = comparison.by_seed(noisy)
+    figure = comparison_figures.error_by_sigma(table, by_seed)
+    for ax, metric in zip(figure.axes, ("rmse", "mae"), strict=True):
+        points = next(line for line in ax.get_lines() if line.get_label() == "each seed")
+        expected = sorted(r.metrics[f"test_{metric}"] for arm in noisy if arm.cell.pretrained for r in arm.results)
+        assert sorted(points.get_ydata()) == expected
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["0.1", "0.2"]
     assert figure.axes[1].get_xlabel().endswith("(Å)")
 
@@ -321,7 +327,7 @@ def test_error_details(arms):
     rows = comparison.details(SCALES["laptop"], arms[2:])
     assert len(rows) == 2 * 2 * 90
     assert set(rows["pretrained"]) == {"yes", "no"}
-    assert len(comparison_figures.error_details(rows).axes) == 3
+    assert len(comparison_figures.error_details(rows, "ANI-1x").axes) == 3
 
 
 def test_figure1(tmp_path):

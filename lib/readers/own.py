@@ -88,6 +88,9 @@ def read(
                 raise DataError(file, entry, "the cell is periodic", "only molecules in vacuum are supported")
             value = _energy(atoms, energy_key, file, entry) * energy if labelled else 0.0
             forces = _forces(atoms, forces_key, file, entry) if labelled else None
+            if (spin := int(atoms.info.get("multiplicity", 1))) != 1:
+                raise DataError(file, entry, f"its multiplicity is {spin}", "the models know no spin: leave the frame "
+                                "out, or remove the key where all frames have the same")  # fmt: skip
             try:
                 charges = formal_charges(atoms)
             except ValueError as error:
@@ -116,7 +119,9 @@ def arrays_like_forces(path: Path | str) -> list[str]:
 def _energy(atoms: Atoms, key: str, file: Path, entry: str) -> float:
     """The energy of a frame, in the file's unit."""
     value = _value(atoms, key)
-    if value is not None and not np.ndim(value) and not isinstance(value, str):
+    if value is not None and not np.ndim(value) and not isinstance(value, (str, bool, np.bool_)):
+        if not np.isfinite(value):
+            raise DataError(file, entry, f"its energy is {value}", "remove that frame")
         return float(value)
     keys = sorted({*atoms.info, *_results(atoms)})
     if value is None:
