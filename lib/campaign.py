@@ -8,8 +8,8 @@ from lib import dynamics, own_data
 from lib.comparison import MINUTES, chosen, compare_arms, pretrainings, scan, seeds_of, todo, yardsticks
 from lib.config import RunConfig
 from lib.matrix import MATRIX, all_cells, pairs
-from lib.results import RECORDS, Result
-from lib.runs import run_all, stored
+from lib.results import RECORDS, Result, find_record
+from lib.runs import run_all, trained
 from lib.scales import PRE_TRAINING_DATA, get_scale
 
 YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
@@ -55,9 +55,15 @@ def scale_runs(name: str) -> dict[str, list[RunConfig]]:
 
 
 def stored_of(name: str) -> list[Result]:
-    """The results of the scale called ``name`` that were trained here."""
-    found = [stored(config) for configs in scale_runs(name).values() for config in configs]
-    return [result for result in found if result is not None and not result.recorded]
+    """The results of the scale called ``name`` that were trained here and are not recorded, or whose weights are to be
+    `shipped` and are not.
+    """
+    own, out = shipped(name), []
+    for key in [config.key() for configs in scale_runs(name).values() for config in configs]:
+        result, before = trained(key), find_record(key)
+        if result is not None and (before is None or (key in own and not before.has_weights())):
+            out.append(result)
+    return out
 
 
 def shipped(name: str) -> set[str]:

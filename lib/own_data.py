@@ -20,7 +20,7 @@ from lib.errors import look_up
 from lib.jobs import select, splits
 from lib.models import MODELS
 from lib.paths import DATA
-from lib.runs import Result, run_all, stored
+from lib.runs import Result, run_all, stored, stored_with_weights
 from lib.scales import FORCE_WEIGHT, SCALES, Scale
 from lib.splits import FINE_TUNING, make_split
 from lib.statistics import OF_FORCES, compare
@@ -81,8 +81,7 @@ def pretraining_of(weights: str, seed: int = 0) -> RunConfig:
     """
     scale, model = named(weights)
     config = scale.pretrain(model, seed)
-    found = stored(config)
-    if found is None or not found.has_weights():
+    if stored_with_weights(config) is None:
         raise ValueError(f"the layers {weights!r} of seed {seed} are neither shipped nor trained here: train them with "
                          f"python -m lib pretrain --weights {weights} --seed {seed}")  # fmt: skip
     return config

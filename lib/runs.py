@@ -30,20 +30,26 @@ from lib.paths import RUNS
 from lib.progress import bars_shown
 from lib.provenance import available_cores, commit, provenance
 from lib.results import Result, find_record, load_result
-from lib.training import LAST, QUIET, SHOWN, Execution, is_first_process
+from lib.training import LAST, SHOWN, Execution, is_first_process
 from lib.weights import Weights
 
-__all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "run_here", "stored"]
+__all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "run_here", "stored",
+           "stored_with_weights", "trained"]  # fmt: skip
 
 
 def stored(config: RunConfig) -> Result | None:
-    """The result of ``config`` where it is stored or recorded."""
-    return _found(config.key())
+    """The result of ``config`` where it is recorded or stored.
+
+    A record comes first: what was trained again here (for its weights, or to be held against the record) differs from
+    it in rounding at least, and must not change what is chosen and drawn from the records.
+    """
+    return find_record(config.key()) or trained(config.key())
 
 
-def _found(key: str) -> Result | None:
+def trained(key: str) -> Result | None:
+    """The result ``key`` that was trained on this machine."""
     folder = RUNS / key
-    return load_result(folder) if (folder / "result.json").exists() else find_record(key)
+    return load_result(folder) if (folder / "result.json").exists() else None
 
 
 def all_stored() -> list[Result]:
@@ -60,8 +66,7 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
     """Train ``config`` on this machine, or load what was trained here: records do not count."""
     weights = None
     if config.pretrained is not None:
-        source = run(config.pretrained, execution)
-        weights = (source if source.has_weights() else run_here(config.pretrained, execution)).weights()
+        weights = (stored_with_weights(config.pretrained) or run_here(config.pretrained, execution)).weights()
     key = config.key()
     RUNS.mkdir(parents=True, exist_ok=True)
     first = int(os.environ.get("RANK", "0")) == 0
@@ -121,13 +126,18 @@ def run_all(
         if missing:
             bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
             _do(list(missing.values()), workers, bar, device)
-    return [run(c, QUIET) for c in configs]
+    return [stored_with_weights(c) if weights else stored(c) for c in configs]
+
+
+def stored_with_weights(config: RunConfig) -> Result | None:
+    """The result of ``config`` where its weights are shipped or were trained here."""
+    found = find_record(config.key())
+    return found if found is not None and found.has_weights() else trained(config.key())
 
 
 def is_there(config: RunConfig, weights: bool) -> bool:
     """Whether the result of ``config`` is stored or recorded, where wanted with its weights."""
-    found = stored(config)
-    return found is not None and (found.has_weights() or not weights)
+    return (stored_with_weights(config) if weights else stored(config)) is not None
 
 
 def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], Iterable], device: str) -> None:

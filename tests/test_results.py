@@ -17,7 +17,7 @@ from lib.datasets import DataSet
 from lib.errors import DataError
 from lib.models import make_settings
 from lib.results import Result
-from lib.runs import run, stored
+from lib.runs import run, run_all, stored
 from lib.settings import TrainingSettings
 from lib.training import QUIET
 from lib.weights import load_weights, save_weights, transfer
@@ -67,6 +67,23 @@ def test_a_recorded_result_is_found_instead_of_trained(configs, monkeypatch):
         recorded[1].predictions()
     monkeypatch.setenv(results.IGNORE, "1")
     assert stored(configs[0]) is None
+
+
+def test_what_is_trained_again_does_not_overrule_its_record(configs):
+    """Else a cell that a notebook repeats could change the learning rate that is chosen from the records."""
+    first = run(configs[1], QUIET)
+    results.record(first, "laptop")
+    content = json.loads((first.path / "result.json").read_text())
+    content["metrics"]["validation_rmse"] = 1e6
+    (first.path / "result.json").write_text(json.dumps(content))
+    for found in (stored(configs[1]), run(configs[1], QUIET), *run_all([configs[1]], 1)):
+        assert (found.source, found.metrics) == ("recorded", first.metrics)
+    (found,) = run_all([configs[1]], 1, weights=True)
+    assert (found.source, found.metrics["validation_rmse"]) == ("trained", 1e6)
+    assert found.has_weights()
+    results.ship_weights(found)
+    (found,) = run_all([configs[1]], 1, weights=True)
+    assert (found.source, found.metrics) == ("recorded", first.metrics)
 
 
 def test_fine_tuning_from_a_record_without_weights_trains_them(configs):
