@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from lib import paths
-from lib.campaign import left_out, shards
+from lib.campaign import in_part, left_out, shards
+from lib.comparison import LEAVE_OUT
 from lib.results import IGNORE, RECORDS
 
 SCALE = config.get("scale", "laptop")
@@ -24,11 +25,12 @@ TRAIN = config.get("train") or FRESH  # not empty: train what is neither stored 
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
 RECORDED = not TRAIN and (RECORDS / SCALE).is_dir()
 LEFT_OUT = left_out(SCALE, NOTEBOOKS) if RECORDED else {}
+IN_PART = in_part(SCALE, LEFT_OUT)
 OUTPUT = shlex.quote(os.path.relpath(paths.FIGURES / SCALE))  # papermill writes it into the notebooks
 WORK = paths.CACHE / "batch" / SCALE
 SHARDS = [f"{model}-{seed}" for model, seed in shards(SCALE)]
 if RECORDED:
-    NOTEBOOKS, SHARDS = [name for name in NOTEBOOKS if name not in LEFT_OUT], []
+    NOTEBOOKS, SHARDS = [name for name in NOTEBOOKS if name not in LEFT_OUT or name in IN_PART], []
 CODE = sorted(str(path) for path in (paths.ROOT / "lib").rglob("*.py"))  # changed code looks at its runs again
 LEDGER = "09_what_was_reproduced"
 ON_GPU = int(torch.cuda.is_available())
@@ -40,7 +42,8 @@ onsuccess:
     for marker in [*WORK.glob("*.done"), *WORK.glob("*.trained")]:
         marker.unlink()
     for notebook, minutes in LEFT_OUT.items():
-        print(f"left out: {notebook}, about {minutes:.0f} core-minutes to train: make reproduce SCALE={SCALE} TRAIN=1")
+        done = "drawn in part" if notebook in IN_PART else "left out"
+        print(f"{done}: {notebook}, about {minutes:.0f} core-minutes to train: make reproduce SCALE={SCALE} TRAIN=1")
 
 
 rule all:
@@ -75,6 +78,8 @@ rule notebook:
         tables=lambda w: [f"{WORK}/{n}.done" for n in NOTEBOOKS if n != LEDGER and w.notebook == LEDGER],
     output:
         touch(f"{WORK}/{{notebook}}.done"),
+    params:
+        missing=lambda w: f"-p missing {shlex.quote(LEAVE_OUT)}" if w.notebook in IN_PART else "",
     log:
         f"{WORK}/{{notebook}}.log",
     threads: workflow.cores or 1
@@ -82,4 +87,4 @@ rule notebook:
         "notebook {input.notebook} with {input.parameters}; log: {log}"
     shell:
         f"mkdir -p {OUTPUT} && {IGNORE}={FRESH} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
-        f"-f {{input.parameters}} {{input.notebook}} {OUTPUT}/{{wildcards.notebook}}.ipynb > {{log:q}} 2>&1"
+        f"-f {{input.parameters}} {{params.missing}} {{input.notebook}} {OUTPUT}/{{wildcards.notebook}}.ipynb > {{log:q}} 2>&1"

@@ -5,7 +5,18 @@ from collections.abc import Iterable
 import pandas as pd
 
 from lib import dynamics, own_data
-from lib.comparison import MINUTES, chosen, compare_arms, pretrainings, scan, seeds_of, todo, yardsticks
+from lib.comparison import (
+    LEAVE_OUT,
+    MINUTES,
+    chosen,
+    compare_arms,
+    pretrainings,
+    scan,
+    seeds_of,
+    todo,
+    wanted,
+    yardsticks,
+)
 from lib.config import RunConfig
 from lib.matrix import MATRIX, all_cells, pairs
 from lib.results import RECORDS, Result, find_record
@@ -28,6 +39,7 @@ NOTEBOOKS = {  # the items that a notebook shows; those left out here train noth
     "10_forces": ("forces", DYNAMICS),
     "11_your_own_molecules": (OWN,),
 }
+DIVISIBLE = {book: NOTEBOOKS[book] for book in ("05_md22", "06_data_efficiency")}  # they have a parameter ``missing``
 
 
 def items_of(name: str) -> dict[str, list[RunConfig]]:
@@ -90,15 +102,28 @@ def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float
 
     None where the scale called ``name`` has no records at all: there everything is to be trained.
     """
-    wanted = {book: NOTEBOOKS[book] for book in notebooks if book in NOTEBOOKS}
-    if not wanted or not (RECORDS / name).is_dir():
+    books = {book: NOTEBOOKS[book] for book in notebooks if book in NOTEBOOKS}
+    if not books or not (RECORDS / name).is_dir():
         return {}
     scale, items, potentials, out = get_scale(name), items_of(name), _potentials(name), {}
-    for book, own in wanted.items():
+    for book, own in books.items():
         configs = {config.key(): config for item in own for config in items[item]}
         row = todo(scale, book, list(configs.values()), potentials)
         if row["stored"] < row["number"]:
             out[book] = row[MINUTES]
+    return out
+
+
+def in_part(name: str, notebooks: Iterable[str]) -> list[str]:
+    """Those of ``notebooks`` that can show a part of their cells, of which some pairs have all their runs."""
+    scale, out = get_scale(name), []
+    for book in notebooks:
+        cells = [cell for item in DIVISIBLE.get(book, ()) for cell in MATRIX[item](scale)]
+        try:
+            wanted(scale, cells, None, LEAVE_OUT)
+        except ValueError:
+            continue
+        out.append(book)
     return out
 
 

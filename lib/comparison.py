@@ -25,6 +25,7 @@ from lib.splits import ORDERS
 SCANNED = {"md22": "md22/Ac-Ala3-NHMe", "spice": "spice"}  # where learning rates are compared, by kind of data; else:
 SCANNED_ELSE = "ani1x"
 MINUTES = "core-minutes left"
+TRAIN, LEAVE_OUT = MISSING = ("train", "leave out")
 FORCES_COST = 3.0  # times a step on energies alone: 3.2 (TorchMD-Net) and 2.4 (SchNet) measured at laptop widths
 
 
@@ -145,6 +146,32 @@ def chosen(scale: Scale, cell: Cell, seeds: Sequence[int] | None = None) -> list
         )
         for seed in seeds_of(scale, cell, seeds)
     ]
+
+
+def wanted(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None, missing: str) -> list[Cell]:
+    """``cells``, pairs of arms, all of them or those whose runs are recorded or stored.
+
+    Args:
+        scale: theirs.
+        cells: from scratch and pre-trained, in turns.
+        seeds: None takes the scale's own.
+        missing: one of `MISSING`: what is to be done about cells that lack a run.
+
+    Raises:
+        ValueError: ``missing`` is another word, or no pair has all its runs.
+    """
+    if missing not in MISSING:
+        raise ValueError(f"missing = {missing!r}: choose from {MISSING}")
+    if missing == TRAIN:
+        return list(cells)
+    out = []
+    for pair in zip(cells[::2], cells[1::2], strict=True):
+        runs = [*scan(scale, pair), *(config for cell in pair for config in chosen(scale, cell, seeds))]
+        if all(is_there(config, weights=False) for config in runs):
+            out += pair
+    if not out:
+        raise ValueError(f"none of {len(cells)} cells has all its runs recorded or stored: set missing = {TRAIN!r}")
+    return out
 
 
 def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> pd.DataFrame:

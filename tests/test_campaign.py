@@ -1,6 +1,8 @@
 """What a scale comprises: which notebook shows which runs, what lacks records, which weights are shipped."""
 
-from lib import campaign, comparison, dynamics
+import pytest
+
+from lib import campaign, comparison, dynamics, matrix
 from lib.paths import ROOT
 from lib.scales import get_scale
 
@@ -41,3 +43,27 @@ def test_notebooks_that_lack_records_are_left_out(tmp_path, monkeypatch):
     assert campaign.left_out("smoke", asked) == {}
     monkeypatch.setattr(comparison, "is_there", lambda config, weights: not weights)
     assert list(campaign.left_out("smoke", asked)) == ["10_forces"]  # dynamics wants the potentials themselves
+
+
+def test_a_notebook_shows_the_pairs_whose_runs_are_all_there(monkeypatch):
+    """One run that is missing, of one arm, leaves out both arms; nothing there is an error that says what to do."""
+    scale = get_scale("smoke")
+    cells = matrix.pairs(["egnn", "schnet"], ["md22/DHA", "md22/AT-AT"])
+    lost = comparison.chosen(scale, cells[1])[0].key()  # EGNN, DHA, pre-trained
+    monkeypatch.setattr(comparison, "is_there", lambda config, weights: config.key() != lost)
+    assert comparison.wanted(scale, cells, None, comparison.LEAVE_OUT) == cells[2:]
+    assert comparison.wanted(scale, cells, None, comparison.TRAIN) == cells
+    assert campaign.in_part("smoke", ["05_md22", "02_ani1_and_ani1x"]) == ["05_md22"]
+    with pytest.raises(ValueError, match="missing = 'forget': choose from"):
+        comparison.wanted(scale, cells, None, "forget")
+    monkeypatch.setattr(comparison, "is_there", lambda config, weights: False)
+    with pytest.raises(ValueError, match=r"none of 8 cells .* set missing = 'train'"):
+        comparison.wanted(scale, cells, None, comparison.LEAVE_OUT)
+    assert campaign.in_part("smoke", ["05_md22"]) == []
+
+
+@pytest.mark.parametrize("book", campaign.DIVISIBLE)
+def test_divisible_notebooks_have_the_parameter(book):
+    source = (ROOT / "notebooks" / f"{book}.ipynb").read_text(encoding="utf-8")
+    assert 'missing = \\"train\\"' in source
+    assert "comparison.wanted(settings, every, seeds, missing)" in source
