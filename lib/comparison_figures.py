@@ -117,7 +117,7 @@ def gains(table: pd.DataFrame, by: str) -> Figure:
         _marks(ax, own, places, "x", color=colour, marker=marker, label=model)
         ax.plot(own["paper_value"], places, marker, markersize=8, markerfacecolor="none", color=colour)
     if rows["paper_value"].notna().any():
-        ax.plot([], [], "o", markersize=8, markerfacecolor="none", color="black", label="the paper")
+        ax.plot([], [], "o", markersize=8, markerfacecolor="none", color="black", label="open: the paper")
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_yticks(range(len(groups)), [group + _star(rows[rows[by] == group]) for group in groups])
     ax.set_ylim(len(groups) - 0.5, -0.5)
@@ -212,7 +212,7 @@ def error_details(details: pd.DataFrame, dataset: str, bins: int = 6) -> Figure:
     low, high = np.percentile(details["energy"] - details["baseline"], [0, 100])
     axes[0].plot([low, high], [low, high], color="black", linewidth=0.8)
     label = "energy − baseline (kcal/mol)"
-    axes[0].set(xlabel=f"target {label}", ylabel=f"predicted {label}")
+    axes[0].set(xlabel=f"target {label}", ylabel="predicted (kcal/mol)")
     axes[1].set(xlabel="atoms", ylabel="test MAE (kcal/mol)", ylim=(0, None))
     axes[2].set(xlabel=f"target {label}", ylabel="test MAE (kcal/mol)", ylim=(0, None))
     for ax in axes:
