@@ -11,14 +11,13 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 from filelock import FileLock
 from tqdm.auto import tqdm
@@ -30,10 +29,11 @@ from lib.paths import RUNS
 from lib.progress import bars_shown
 from lib.provenance import available_cores, commit, provenance
 from lib.results import Result, find_record, load_result
+from lib.threads import one_thread
 from lib.training import LAST, SHOWN, Execution, is_first_process
 from lib.weights import Weights
 
-__all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "run_here", "stored",
+__all__ = ["Limits", "Result", "RunConfig", "all_stored", "one_thread", "run", "run_all", "run_here", "stored",
            "stored_with_weights", "trained"]  # fmt: skip
 
 
@@ -162,17 +162,6 @@ def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], It
 @cache
 def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread inside: a run gives the same bits whatever the number of cores, and as many runs share the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _run_interruptibly(config: RunConfig, device: str) -> Result:
