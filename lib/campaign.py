@@ -5,18 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from lib import dynamics, own_data
-from lib.comparison import (
-    LEAVE_OUT,
-    MINUTES,
-    chosen,
-    compare_arms,
-    pretrainings,
-    scan,
-    seeds_of,
-    todo,
-    wanted,
-    yardsticks,
-)
+from lib.comparison import MINUTES, chosen, compare_arms, pretrainings, scan, seeds_of, there, todo, yardsticks
 from lib.config import RunConfig
 from lib.matrix import MATRIX, all_cells, pairs
 from lib.results import RECORDS, Result, find_record
@@ -116,15 +105,9 @@ def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float
 
 def in_part(name: str, notebooks: Iterable[str]) -> list[str]:
     """Those of ``notebooks`` that can show a part of their cells, of which some pairs have all their runs."""
-    scale, out = get_scale(name), []
-    for book in notebooks:
-        cells = [cell for item in DIVISIBLE.get(book, ()) for cell in MATRIX[item](scale)]
-        try:
-            wanted(scale, cells, None, LEAVE_OUT)
-        except ValueError:
-            continue
-        out.append(book)
-    return out
+    scale = get_scale(name)
+    cells = {book: [cell for item in DIVISIBLE.get(book, ()) for cell in MATRIX[item](scale)] for book in notebooks}
+    return [book for book, own in cells.items() if there(scale, own)]
 
 
 def shards(name: str) -> list[tuple[str, int]]:

@@ -148,6 +148,16 @@ def chosen(scale: Scale, cell: Cell, seeds: Sequence[int] | None = None) -> list
     ]
 
 
+def there(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> list[Cell]:
+    """Those of ``cells``, pairs of arms, whose runs are all recorded or stored, the scan of rates too."""
+    out = []
+    for pair in zip(cells[::2], cells[1::2], strict=True):
+        runs = [*scan(scale, pair), *(config for cell in pair for config in chosen(scale, cell, seeds))]
+        if all(is_there(config, weights=False) for config in runs):
+            out += pair
+    return out
+
+
 def wanted(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None, missing: str) -> list[Cell]:
     """``cells``, pairs of arms, all of them or those whose runs are recorded or stored.
 
@@ -164,11 +174,7 @@ def wanted(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None, mis
         raise ValueError(f"missing = {missing!r}: choose from {MISSING}")
     if missing == TRAIN:
         return list(cells)
-    out = []
-    for pair in zip(cells[::2], cells[1::2], strict=True):
-        runs = [*scan(scale, pair), *(config for cell in pair for config in chosen(scale, cell, seeds))]
-        if all(is_there(config, weights=False) for config in runs):
-            out += pair
+    out = there(scale, cells, seeds)
     if not out:
         raise ValueError(f"none of {len(cells)} cells has all its runs recorded or stored: set missing = {TRAIN!r}")
     return out

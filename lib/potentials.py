@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lib.batches import Batch
-from lib.elements import ATOM_TYPES
+from lib.elements import ATOM_TYPES, type_name
 from lib.errors import DataError
 from lib.forces import energy_and_forces
 from lib.levels import reference_energies
@@ -110,9 +110,9 @@ class Potential:
         together = np.concatenate(types)
         unknown = sorted(set(together.tolist()) - set(self.trained_types))
         if unknown:
-            names = [f"{ATOM_TYPES[k][0]}{ATOM_TYPES[k][1]:+d}" for k in self.trained_types]
-            raise ValueError(f"atom types {[ATOM_TYPES[k] for k in unknown]} were not in training, their energies "
-                             f"would be random: this potential knows {names}")  # fmt: skip
+            strange, known = (", ".join(map(type_name, each)) for each in (unknown, self.trained_types))
+            raise ValueError(f"atom types {strange} were not in training, their energies would be random: "
+                             f"this potential knows {known}")  # fmt: skip
         with one_thread() if len(together) <= FEW_ATOMS else nullcontext():
             parts = [self._evaluate(types[a:b], positions[a:b]) for a, b in _runs([len(t) for t in types])]
         energies, forces = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))

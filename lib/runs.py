@@ -33,7 +33,7 @@ from lib.threads import one_thread
 from lib.training import LAST, SHOWN, Execution, is_first_process
 from lib.weights import Weights
 
-__all__ = ["Limits", "Result", "RunConfig", "all_stored", "one_thread", "run", "run_all", "run_here", "stored",
+__all__ = ["Limits", "Result", "RunConfig", "all_stored", "run", "run_all", "run_here", "stored",
            "stored_with_weights", "trained"]  # fmt: skip
 
 

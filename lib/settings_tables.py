@@ -12,10 +12,10 @@ from lib.comparison import relative_cost
 from lib.datasets import LABELS, MD22_SYSTEMS
 from lib.models import MODELS
 from lib.paths import DATA
-from lib.runs import one_thread
 from lib.scales import PRE_TRAINING_DATA, Scale, get_scale
 from lib.settings import TrainingSettings
 from lib.sources import load_sources
+from lib.threads import one_thread
 
 # mean atoms of a conformation where we do not have the published files: assumed, from the range that the paper prints
 ASSUMED_ATOMS = {"ani1": 18, "ani1x": 18, "iso17": 19, "spice": 30}

@@ -13,8 +13,8 @@ from torch_geometric.loader import DataLoader
 
 from lib.loading import ConformationBatches, Request, Selection
 from lib.readers import READERS
-from lib.runs import one_thread
 from lib.store import ConformationStore
+from lib.threads import one_thread
 
 BATCH = 256
 SYMBOLS = np.array([b"H", b"C", b"N", b"O"])

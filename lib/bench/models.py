@@ -23,8 +23,8 @@ from lib.bench.textbook import AS_LIBRARY, TEXTBOOK
 from lib.datasets import find, open_store
 from lib.memory import keep_freed_memory
 from lib.provenance import hardware
-from lib.runs import one_thread
 from lib.scales import SIGMA, get_scale
+from lib.threads import one_thread
 
 ATOMS = 18
 SPACING = 2.2  # Å between the atoms of the growing clusters
