@@ -65,7 +65,8 @@ def arm_bars(
             for bar, alpha in zip(bars, _strength(own), strict=True):
                 bar.set_alpha(alpha)
         ax.set_xticks(range(len(own)), _label(own, by), rotation=35, ha="right", rotation_mode="anchor")
-        ax.set_ylabel(f"test {metric_label(rows['metric'].iloc[0])}\n({rows['unit'].iloc[0]})")
+        unit = rows["unit"].iloc[0].replace("angstrom", "Å")
+        ax.set_ylabel(f"test {metric_label(rows['metric'].iloc[0])}\n({unit})")
         ax.set_title(name, fontsize="medium")
         sns.despine(ax=ax)
     _finish(figure, axes.flat[0], [table for _, table in panels])
