@@ -26,7 +26,7 @@ SCANNED = {"md22": "md22/Ac-Ala3-NHMe", "spice": "spice"}  # where learning rate
 SCANNED_ELSE = "ani1x"
 MINUTES = "core-minutes left"
 TRAIN, LEAVE_OUT = MISSING = ("train", "leave out")
-FORCES_COST = 3.0  # times a step on energies alone: 3.2 (TorchMD-Net) and 2.4 (SchNet) measured at laptop widths
+FORCES_COST = 6.0  # times a run on energies alone: 5 to 7 in records of TorchMD-Net, with validation and small batches
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,12 @@
 
 import argparse
 import sys
+from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lib.datasets import DataSet
 
 WEIGHTS = "torchmd_net-laptop-dynamics"
 
@@ -31,6 +36,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     start = tune.add_mutually_exclusive_group()
     start.add_argument("--from-scratch", action="store_true", help="the same model and settings from random weights")
     start.add_argument("--pretrain-on", type=Path, metavar="FILE", help="pre-train on these conformations instead")
+    tune.add_argument("--pretrain-length-unit", help="of that file, where it is another one")
     _add_rate(tune)
     tune.add_argument("--labels", type=int, help="training conformations; default: 80 %% of all")
     tune.add_argument(
@@ -58,6 +64,30 @@ def _refuse_rate(options: argparse.Namespace, option: str) -> None:
         raise ValueError(f"--pretraining-rate is for your own conformations: name them with {option}")
 
 
+def _weight(options: argparse.Namespace, dataset: "DataSet") -> float | None:
+    from lib.own_data import default_force_weight
+
+    return default_force_weight(dataset) if options.force_weight is None else options.force_weight
+
+
+def _pool(options: argparse.Namespace) -> "DataSet":
+    """What ``--pretrain-on`` names."""
+    from lib.own_data import unlabelled_dataset
+
+    return unlabelled_dataset(options.pretrain_on, options.pretrain_length_unit or options.length_unit)
+
+
+def _inspect(dataset: "DataSet", labelled: bool = True) -> None:
+    """Print the warnings, stop at errors."""
+    from lib.datasets import open_store
+    from lib.inspection import WARNING, inspect_store, refuse_errors
+
+    findings = inspect_store(open_store(dataset), labelled)
+    where = "" if labelled else f"{dataset.path}: "
+    sys.stdout.writelines(f"{f.severity}: {where}{f.molecule}: {f.text}\n" for f in findings if f.severity == WARNING)
+    refuse_errors(findings)
+
+
 def _pretrain(options: argparse.Namespace) -> None:
     from lib.own_data import named, pretrain_on, unlabelled_dataset
     from lib.runs import run_all
@@ -68,6 +98,7 @@ def _pretrain(options: argparse.Namespace) -> None:
         config = scale.pretrain(model, options.seed)
     else:
         there = unlabelled_dataset(options.data, options.length_unit)
+        _inspect(there, labelled=False)
         config = pretrain_on(options.weights, there, options.seed, options.pretraining_rate)
     (result,) = run_all([config], 1, "pre-training", weights=True)
     error = result.metrics["validation_denoising_error"]
@@ -76,7 +107,6 @@ def _pretrain(options: argparse.Namespace) -> None:
 
 def _finetune(options: argparse.Namespace) -> None:
     from lib.datasets import open_store
-    from lib.inspection import WARNING, inspect_store, refuse_errors
     from lib.own_data import own_dataset
     from lib.readers.own import arrays_like_forces
 
@@ -89,56 +119,75 @@ def _finetune(options: argparse.Namespace) -> None:
         sys.stdout.write(
             f"warning: no forces under {options.forces_key!r}, but arrays {others}: name one with --forces-key\n"
         )
-    findings = inspect_store(store)
-    sys.stdout.writelines(f"{f.severity}: {f.molecule}: {f.text}\n" for f in findings if f.severity == WARNING)
-    refuse_errors(findings)
+    _inspect(dataset)
     if not options.from_scratch:
         _warn_about_pretraining(options, dataset)
+    _say_cost(options, dataset)
     if not options.check:
         _train(options, dataset)
 
 
-def _is_own(options: argparse.Namespace, dataset: object) -> bool:
+def _say_cost(options: argparse.Namespace, dataset: "DataSet") -> None:
+    """Say what is to be run, and stop where a seed's split leaves nothing to learn, to choose by, or to test."""
+    from lib.comparison import MINUTES, todo
+    from lib.jobs import select, splits
+    from lib.own_data import fine_tune, named
+
+    scale, _ = named(options.weights)
+    rates = options.learning_rates or scale.rates_of(dataset.name)
+    pairs = [*((rate, options.seeds[0]) for rate in rates), *((rates[0], seed) for seed in options.seeds[1:])]
+    weight = _weight(options, dataset)
+    configs = [fine_tune(options.weights, dataset, None, rate, s, options.labels, weight) for rate, s in pairs]
+    training, parts = configs[0].training, select(configs[0], splits(configs[0]))
+    sizes = [f"{sum(len(s.index) for s in found)} to {what}"
+             for what, found in zip(("train", "validate", "test"), parts.values(), strict=True)]  # fmt: skip
+    steps = training.epochs * ceil(int(sizes[0].split()[0]) / training.batch_size)
+    minutes = todo(scale, "", configs)[MINUTES]
+    sys.stdout.write(f"seed {options.seeds[0]}: {', '.join(sizes)}; {len(configs)} runs of some {steps} steps, about "
+                     f"{minutes:.0f} core-minutes (estimate), and pre-training where it is not there\n")  # fmt: skip
+
+
+def _is_own(options: argparse.Namespace, dataset: "DataSet") -> bool:
     """Whether pre-training is on the labelled file itself: then test conformations are left out."""
     return options.pretrain_on is not None and options.pretrain_on.resolve() == Path(dataset.path)
 
 
-def _warn_about_pretraining(options: argparse.Namespace, dataset: object) -> None:
+def _warn_about_pretraining(options: argparse.Namespace, dataset: "DataSet") -> None:
     """Say what pre-training has not met of the data, and what of it that is to test."""
-    from lib import own_data
+    from lib import own_checks, own_data
 
     if _is_own(options, dataset):
         return
     scale, model = own_data.named(options.weights)
     source, where = scale.pretrain(model, 0), options.weights
     if options.pretrain_on is not None:
-        there, where = own_data.unlabelled_dataset(options.pretrain_on, options.length_unit), options.pretrain_on
+        there, where = _pool(options), options.pretrain_on
+        _inspect(there, labelled=False)
         source = own_data.pretrain_on(options.weights, there)
-        shared = own_data.shared_conformations(dataset, there, options.seeds)
+        shared = own_checks.shared_conformations(dataset, there, options.seeds)
         sys.stdout.writelines(
             f"warning: {known} of {tested} test conformations of seed {seed} are in {where}, so that pre-training sees "
             "them, without labels: test errors will flatter\n"
             for seed, (known, tested) in zip(options.seeds, shared, strict=True)
             if known
         )
-    if unseen := own_data.unseen_types(dataset, source):
+    if unseen := own_checks.unseen_types(dataset, source):
         sys.stdout.write(
             f"warning: the pre-training of {where} has not met {', '.join(unseen)}: what stands for these atoms is "
             "random at first, and pre-training may help less; compare with --from-scratch\n"
         )
 
 
-def _train(options: argparse.Namespace, dataset: object) -> None:
+def _train(options: argparse.Namespace, dataset: "DataSet") -> None:
     """Choose the learning rate, train every seed, write the weights."""
     from lib import own_data
     from lib.runs import run_all
     from lib.weights import export_weights
 
-    weight = own_data.default_force_weight(dataset) if options.force_weight is None else options.force_weight
-    sources = dict.fromkeys(options.seeds)
+    weight, sources = _weight(options, dataset), dict.fromkeys(options.seeds)
     if options.pretrain_on is not None:
         own = _is_own(options, dataset)
-        there = dataset if own else own_data.unlabelled_dataset(options.pretrain_on, options.length_unit)
+        there = dataset if own else _pool(options)
         sources = {
             seed: own_data.pretrain_on(options.weights, there, seed, options.pretraining_rate) for seed in options.seeds
         }
@@ -155,6 +204,7 @@ def _train(options: argparse.Namespace, dataset: object) -> None:
     rate = own_data.choose_rate([config(rate, options.seeds[0]) for rate in rates], options.workers)
     folder = options.output or Path.cwd()
     results = run_all([config(rate, seed) for seed in options.seeds], options.workers, weights=True)
+    own_data.refuse_diverged(results)
     for seed, result in zip(options.seeds, results, strict=True):
         metrics = ", ".join(f"{k} {v:.3g} {result.about['units'][k]}" for k, v in result.metrics.items())
         path = folder / f"{dataset.stem}-{options.weights}-seed{seed}-{result.key}.safetensors"

@@ -11,20 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.spatial.distance import pdist
 
 from lib.config import RunConfig
 from lib.datasets import DataSet, open_store
-from lib.elements import type_name
-from lib.errors import look_up
+from lib.errors import TrainingError, look_up
 from lib.jobs import select, splits
 from lib.models import MODELS
+from lib.own_checks import refuse_untaught_types
 from lib.paths import DATA
 from lib.runs import Result, run_all, stored, stored_with_weights
 from lib.scales import FORCE_WEIGHT, SCALES, Scale
 from lib.splits import FINE_TUNING, make_split
 from lib.statistics import OF_FORCES, compare
-from lib.store import ConformationStore
 from lib.tables import COLUMNS, source_of, three_rows
 
 EXAMPLE_LEVEL, EXAMPLE_DIHEDRAL = "GFN2-xTB", (5, 4, 2, 1)  # of theory; the bond from the ring to the ester is turned
@@ -107,31 +105,10 @@ def pretrain_on(weights: str, dataset: DataSet, seed: int = 0, learning_rate: fl
     return replace(config, training=replace(training, learning_rate=learning_rate or training.learning_rate))
 
 
-def shared_conformations(dataset: DataSet, pool: DataSet, seeds: Sequence[int]) -> list[tuple[int, int]]:
-    """How many test conformations of ``dataset`` are among those of ``pool``, and how many there are, by seed."""
-    store, other = open_store(dataset), open_store(pool)
-    known = {_digest(other, k) for k in range(len(other))}
-    tests = [make_split(store, seed, FINE_TUNING).parts["test"] for seed in seeds]
-    return [(sum(_digest(store, k) in known for k in test), len(test)) for test in tests]
-
-
-def _digest(store: ConformationStore, index: int) -> bytes:
-    """A conformation's elements and pair distances (Å, rounded), in order of size: however it is turned or numbered."""
-    z = np.asarray(store.arrays["z"][store.atoms_of(int(store.molecule_of(np.array([index]))[0]))])
-    x = store.gather(np.array([index])).positions.astype(np.float64)
-    return np.sort(z).tobytes() + np.sort(pdist(x)).round(2).tobytes()
-
-
-def unseen_types(dataset: DataSet, source: RunConfig) -> list[str]:
-    """Atom types of ``dataset`` that the pre-training ``source`` has not met, whose embeddings are random then."""
-    met = np.unique(np.concatenate([np.flatnonzero(open_store(d).compositions.any(0)) for d in source.data]))
-    own = np.flatnonzero(open_store(dataset).compositions.any(0))
-    return [type_name(t) for t in np.setdiff1d(own, met)]
-
-
-def labels_that_fit(labels: Sequence[int], dataset: DataSet) -> list[int]:
-    """Those of ``labels`` for which ``dataset`` has training conformations, all of them where it has fewer."""
-    there = len(make_split(open_store(dataset), 0, FINE_TUNING).parts["train"])
+def labels_that_fit(labels: Sequence[int], dataset: DataSet, seeds: Sequence[int] = (0,)) -> list[int]:
+    """Those of ``labels`` for which ``dataset`` has training conformations with each of ``seeds``, all where fewer."""
+    store = open_store(dataset)
+    there = min(len(make_split(store, seed, FINE_TUNING).parts["train"]) for seed in seeds)
     return [n for n in labels if n <= there] or [there]
 
 
@@ -157,7 +134,9 @@ def fine_tune(
         force_weight: of the loss (`default_force_weight`); None leaves forces alone.
 
     Raises:
-        ValueError: unknown name, more labels than there are, or a weight of forces that are not there.
+        ValueError: unknown name, more labels than there are, a weight of forces that are not there, or atom types that
+            no training conformation has, so that nothing could be said of the others.
+        DataError: the split leaves a part without conformations.
     """
     scale, model = named(weights)
     config = scale.finetune(model, dataset, False, learning_rate, seed, force_weight=force_weight)
@@ -169,7 +148,9 @@ def fine_tune(
         raise ValueError(f"force weight {force_weight:g}: {dataset.path} has no forces; leave the weight out")
     few = max(1, round(max(scale.labels) / max(1, labels or there))) if scale.constant_steps else 1
     limits = replace(config.limits, train=labels or config.limits.train)
-    return replace(config, limits=limits, training=config.training.stretched(few), pretrained=source)
+    config = replace(config, limits=limits, training=config.training.stretched(few), pretrained=source)
+    refuse_untaught_types(config)
+    return config
 
 
 def default_force_weight(dataset: DataSet) -> float | None:
@@ -178,9 +159,27 @@ def default_force_weight(dataset: DataSet) -> float | None:
 
 
 def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> float:
-    """The learning rate of the one of ``configs`` that validates best; test data decide nothing."""
-    scores = [result.validation for result in run_all(configs, workers, "learning rates")]
-    return configs[scores.index(min(scores))].training.learning_rate
+    """The learning rate of the one of ``configs`` that validates best; test data decide nothing.
+
+    Raises:
+        TrainingError: fine-tuning diverged with each of them.
+    """
+    scores = np.array([result.validation for result in run_all(configs, workers, "learning rates")], dtype=float)
+    if not np.isfinite(scores).any():
+        rates = ", ".join(f"{config.training.learning_rate:g}" for config in configs)
+        raise TrainingError(f"fine-tuning diverged with each of the learning rates {rates}: try lower ones")
+    return configs[int(np.nanargmin(scores))].training.learning_rate
+
+
+def refuse_diverged(results: Sequence[Result]) -> None:
+    """Stop where a run ended in numbers that are none.
+
+    Raises:
+        TrainingError: naming the runs.
+    """
+    wrong = [result.key for result in results if not np.isfinite(result.validation)]
+    if wrong:
+        raise TrainingError(f"fine-tuning diverged in {', '.join(wrong)}: take a lower learning rate")
 
 
 def best_arm(results: Mapping[tuple[int, bool], Sequence[Result]]) -> list[Result]:
@@ -266,6 +265,7 @@ def run_curve(
         rate = choose_rate(_scan(weights, dataset, begin, rates, seeds[0], max(labels)), workers)
         for n, configs in _arm(weights, dataset, begin, rate, labels, seeds).items():
             out[n, pretrained] = run_all(configs, workers, f"{n} labels, {'pre-trained' if pretrained else 'scratch'}")
+            refuse_diverged(out[n, pretrained])
     return out
 
 

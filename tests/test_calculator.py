@@ -198,6 +198,7 @@ BAD = [
     (bad(numbers=[14, 1, 1]), "atomic number 14 (Si)"),
     (charged_water(), "charge 0.4 is not a formal charge"),
     (Atoms(), "no atoms"),
+    (Atoms("OH2", [[0, 0, 0], [0, 0, 0.97], [0, 0.94, -0.24]], info={"multiplicity": 3}), "its multiplicity is 3"),
 ]
 
 

@@ -1,8 +1,10 @@
 """A user's own molecules: what inspection finds in spoilt files, the commands, and the learning curve."""
 
+import gzip
 import os
 from math import ceil
 from shutil import rmtree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,12 +13,12 @@ from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
-from lib import own_data
+from lib import own_checks, own_data
 from lib.__main__ import main
 from lib.calculator import PotentialCalculator
 from lib.datasets import find, open_store
-from lib.errors import DataError
-from lib.inspection import ERROR, WARNING, agreement, inspect_store, refuse_errors
+from lib.errors import DataError, TrainingError
+from lib.inspection import ENOUGH, ERROR, WARNING, agreement, inspect_store, judged, refuse_errors
 from lib.paths import DATA
 from lib.results import record
 from lib.runs import all_stored, run_all
@@ -66,6 +68,13 @@ SPOILT = {
     "forces in kcal/mol": (lambda k, x, e, f: (x, e, f * EV), ERROR, "eV and kcal/mol"),
     "forces per bohr": (lambda k, x, e, f: (x, e, f * BOHR), ERROR, "the ratio of Å and bohr"),
     "half of them in Hartree": (lambda k, x, e, f: (x, e if k % 2 else e / (HARTREE / EV), f), ERROR, "Hartree and eV"),
+    "forces in atomic units": (
+        lambda k, x, e, f: (x, e, f * EV / HARTREE * BOHR),
+        ERROR,
+        "Hartree and eV with Å and bohr",
+    ),
+    "energies per atom": (lambda k, x, e, f: (x, e / len(x), f), ERROR, "energies seem to be per atom"),
+    "forces of another size": (lambda k, x, e, f: (x, e, 2.8 * f), WARNING, "are they in one unit"),
     "all in atomic units": (lambda k, x, e, f: (x / BOHR, e, f * BOHR), ERROR, "sum of covalent radii"),
     "forces of other frames": (lambda k, x, e, f: (x, e, np.roll(f, 5, 0)), WARNING, "do not belong together"),
     "lengths in bohr": (lambda k, x, e, f: (x / BOHR, e, f), ERROR, "length unit"),
@@ -90,6 +99,10 @@ def test_duplicates_are_found(frames, tmp_path):
     write(tmp_path / "twice.xyz", [*frames, frames[4], frames[4], frames[7]], format="extxyz")
     (text,) = [f.text for f in found(tmp_path / "twice.xyz") if "repeat" in f.text]
     assert "3 frames repeat earlier ones, most often 3 times (frames 120, 121, 122)" in text
+    turned = spoilt(tmp_path / "turned.xyz", frames[:7], lambda k, x, e, f: (x @ ROTATION, e, f @ ROTATION))
+    write(tmp_path / "both.xyz", [*frames, *read(turned, ":")], format="extxyz")
+    (text,) = [f.text for f in found(tmp_path / "both.xyz") if "repeat" in f.text]
+    assert "7 frames repeat earlier ones, most often 2 times (frames 120, 121" in text
 
 
 def test_a_wrong_unit_is_suspected(frames, tmp_path):
@@ -102,6 +115,21 @@ def test_a_wrong_unit_is_suspected(frames, tmp_path):
 def test_the_suite_is_not_refused():
     """Ion pairs far apart, dimers, charged species, single molecules of two atoms: odd, and no errors."""
     assert not [f for f in inspect_store(open_store(find("mini/spice"))) if f.severity == ERROR]
+
+
+@pytest.mark.parametrize("name", ["spice", "ani1x", "iso17"])
+def test_no_molecule_of_the_suite_is_refused_for_its_forces(name):
+    """One by one, as a user's file with a single molecule is."""
+    store = open_store(find(f"mini/{name}"))
+    several = [k for k in range(0, len(store.names), 5) if store.n_atoms[k] > 1]
+    assert len(several) > 9
+    for k in several:
+        index = store.conformations_of(k)[:100]
+        x, forces = (rows.reshape(len(index), -1, 3).astype(float)
+                     for rows in (store.gather(index).positions, store.gather_forces(index)))  # fmt: skip
+        pairs, slope, correlation = agreement(store.energy(index), x, forces)
+        verdicts = judged(slope, correlation, store.n_atoms[k]) if pairs >= ENOUGH else []
+        assert not [text for severity, text in verdicts if severity == ERROR], store.names[k]
 
 
 def test_molecules_in_different_units_are_suspected(frames, tmp_path):
@@ -137,11 +165,49 @@ def test_many_molecules_with_few_frames_can_be_split(frames, tmp_path, capsys):
     assert min(len(index) for index in parts.values()) > 0
 
 
-def test_a_part_that_is_left_empty_is_an_error(frames, tmp_path):
+def test_forces_that_cannot_be_compared_are_said(frames, tmp_path):
+    library = []
+    for k, atoms in enumerate(frames[:60]):
+        library.append(atoms.copy())
+        library[-1].info["name"] = f"m{k}"
+        library[-1].calc = SinglePointCalculator(
+            atoms, energy=atoms.get_potential_energy(), forces=-10 * atoms.get_forces()
+        )
+    write(tmp_path / "library.xyz", library, format="extxyz")
+    (text,) = [f.text for f in found(tmp_path / "library.xyz") if "similar enough" in f.text]
+    size = 10 * np.sqrt(np.mean(frames[0].get_forces() ** 2)) * EV
+    assert f"are {size:.3g} kcal/mol/Å" in text
+
+
+def test_a_part_that_is_left_empty_is_an_error(frames, tmp_path, capsys):
     write(tmp_path / "four.xyz", frames[:4], format="extxyz")
-    dataset = own_data.own_dataset(tmp_path / "four.xyz", "eV")
-    with pytest.raises(DataError, match="the split leaves no conformation for it; give more frames"):
-        run_all([own_data.fine_tune(WEIGHTS, dataset, None, 3e-3)], 1)
+    assert main(["finetune", "--data", str(tmp_path / "four.xyz"), "--energy-unit", "eV", "--check"]) == 1
+    assert "the split leaves no conformation for it; give more frames" in capsys.readouterr().err
+
+
+def test_types_that_training_lacks_are_an_error(frames, tmp_path):
+    """One molecule with sulfur: where it is in validation or test, nothing was taught of it."""
+    strange = frames[0].copy()
+    strange.symbols[0] = "S"
+    strange.calc = SinglePointCalculator(strange, energy=-900.0)
+    others = [atoms.copy() for atoms in frames[:60]]
+    for atoms, old in zip(others, frames, strict=False):
+        atoms.calc = SinglePointCalculator(atoms, energy=old.get_potential_energy())
+    write(tmp_path / "one.xyz", [*others, strange], format="extxyz")
+    dataset = own_data.own_dataset(tmp_path / "one.xyz", "eV")
+    store, refused, taught = open_store(dataset), 0, 0
+    (sulfur,) = np.flatnonzero(store.n_conformations[store.molecule_of(np.arange(len(store)))] == 1)
+    for seed in range(30):
+        parts = make_split(store, seed, FINE_TUNING).parts
+        if sulfur in parts["train"]:
+            own_data.fine_tune(WEIGHTS, dataset, None, 3e-3, seed)
+            taught += 1
+        else:
+            with pytest.raises(ValueError, match=rf"seed {seed}: no training conformation has S, which 0-.*S.* of the"):
+                own_data.fine_tune(WEIGHTS, dataset, None, 3e-3, seed)
+            refused += 1
+    assert refused > 0
+    assert taught > 10
 
 
 def test_files_of_one_name_size_and_time_are_two_data_sets(frames, tmp_path):
@@ -208,14 +274,16 @@ def test_forces_per_another_length(frames, tmp_path):
 def test_test_conformations_in_the_pool_are_counted(frames, tmp_path):
     write(tmp_path / "some.xyz", frames[:50], format="extxyz")
     some, pool = own_data.own_dataset(tmp_path / "some.xyz", "eV"), own_data.unlabelled_dataset(FILE)
-    ((known, tested),) = own_data.shared_conformations(some, pool, [0])
+    ((known, tested),) = own_checks.shared_conformations(some, pool, [0])
     assert known == tested == 5
     turned = spoilt(tmp_path / "t.xyz", frames, lambda k, x, e, f: (x @ ROTATION, e, f @ ROTATION))
     write(tmp_path / "r.xyz", [atoms[::-1] for atoms in read(turned, ":")], format="extxyz")
-    ((known, _),) = own_data.shared_conformations(some, own_data.unlabelled_dataset(tmp_path / "r.xyz"), [0])
+    ((known, _),) = own_checks.shared_conformations(some, own_data.unlabelled_dataset(tmp_path / "r.xyz"), [0])
     assert known == 5  # however they are turned and numbered
+    rounded = spoilt(tmp_path / "3.xyz", frames, lambda k, x, e, f: (x.round(3), e, f))
+    assert own_checks.shared_conformations(some, own_data.unlabelled_dataset(rounded), [0]) == [(5, 5)]
     apart = own_data.unlabelled_dataset(spoilt(tmp_path / "b.xyz", frames, lambda k, x, e, f: (1.01 * x, e, f)))
-    assert own_data.shared_conformations(some, apart, [0, 1]) == [(0, 5), (0, 5)]
+    assert own_checks.shared_conformations(some, apart, [0, 1]) == [(0, 5), (0, 5)]
     assert not own_data.pretrain_on(WEIGHTS, pool).strict_split
     assert own_data.pretrain_on(WEIGHTS, some).strict_split
 
@@ -378,6 +446,11 @@ def test_check_looks_at_the_pool_too(frames, tmp_path, capsys):
     check = ["finetune", "--data", str(tmp_path / "some.xyz"), "--energy-unit", "eV", "--check"]
     assert main([*check, "--pretrain-on", str(FILE)]) == 0
     assert "12 of 12 test conformations of seed 0" in capsys.readouterr().out
+    pool = str(spoilt(tmp_path / "pool.xyz", frames, lambda k, x, e, f: (x / BOHR, e, f)))
+    assert main([*check, "--pretrain-on", pool]) == 1
+    assert "the length unit seems to be another one" in capsys.readouterr().err
+    assert main([*check, "--pretrain-on", pool, "--pretrain-length-unit", "bohr"]) == 0
+    assert "12 of 12 test conformations of seed 0" in capsys.readouterr().out
 
 
 def test_numbers_of_labels_that_a_file_does_not_have_are_left_out(frames, tmp_path):
@@ -385,6 +458,29 @@ def test_numbers_of_labels_that_a_file_does_not_have_are_left_out(frames, tmp_pa
     dataset = own_data.own_dataset(tmp_path / "some.xyz", "eV")
     assert own_data.labels_that_fit((20, 50, 200), dataset) == [20, 50]
     assert own_data.labels_that_fit((200,), dataset) == [80]
+    lots = [atoms.copy() for atoms in frames[:30]]  # molecules of one frame each: every seed has another number
+    for k, (atoms, old) in enumerate(zip(lots, frames, strict=False)):
+        atoms.info["name"] = f"m{k}"
+        atoms.calc = SinglePointCalculator(atoms, energy=old.get_potential_energy())
+    write(tmp_path / "lots.xyz", lots, format="extxyz")
+    dataset = own_data.own_dataset(tmp_path / "lots.xyz", "eV")
+    counts = [len(make_split(open_store(dataset), seed, FINE_TUNING).parts["train"]) for seed in range(5)]
+    assert own_data.labels_that_fit((min(counts), max(counts)), dataset, range(5)) == [min(counts)]
+
+
+def test_fine_tuning_that_diverged_chooses_nothing(monkeypatch):
+    dataset = own_data.own_dataset(FILE, "eV")
+    configs = [own_data.fine_tune(WEIGHTS, dataset, None, rate) for rate in (1e-3, 3e-3, 1e-2)]
+    for scores, chosen in (([np.nan, 2.0, 3.0], 3e-3), ([np.inf, 5.0, np.nan], 3e-3), ([np.nan, np.inf, np.nan], None)):
+        ended = [SimpleNamespace(validation=score, key=f"run{k}") for k, score in enumerate(scores)]
+        monkeypatch.setattr("lib.own_data.run_all", lambda *_, ended=ended: ended)
+        if chosen is None:
+            with pytest.raises(TrainingError, match=r"learning rates 0\.001, 0\.003, 0\.01: try lower"):
+                own_data.choose_rate(configs)
+        else:
+            assert own_data.choose_rate(configs) == chosen
+        with pytest.raises(TrainingError, match="diverged in run"):
+            own_data.refuse_diverged(ended)
 
 
 @pytest.mark.parametrize(("change", "word"), [
@@ -392,16 +488,50 @@ def test_numbers_of_labels_that_a_file_does_not_have_are_left_out(frames, tmp_pa
     (lambda atoms: atoms.symbols.__setitem__(0, "Si"), "atomic number 14 (Si)"),
     (lambda atoms: atoms.positions.__setitem__(0, np.nan), "not finite"),
     (lambda atoms: atoms.info.update(multiplicity=3), "its multiplicity is 3"),
+    (lambda atoms: atoms.info.update(multiplicity=1.9), "its multiplicity is 1.9"),
+    (lambda atoms: atoms.info.update(multiplicity="doublet"), "info['multiplicity'] is no number but 'doublet'"),
+    (lambda atoms: atoms.info.update(multiplicity=np.array([1, 1])), "info['multiplicity'] is no number"),
+    (lambda atoms: atoms.info.update(spin=2), "its spin is 2"),
+    (lambda atoms: atoms.info.update(total_charge=1), "info['total_charge'] is 1"),
+    (lambda atoms: atoms.info.update(charge=np.nan), "info['charge'] is nan"),
+    (lambda atoms: atoms.set_pbc(True), "F F F"),
     (lambda atoms: atoms.calc.results.update(energy=np.nan), "frame 0: its energy is nan"),
 ])  # fmt: skip
 def test_atoms_that_cannot_be_learnt(frames, tmp_path, capsys, change, word):
     spoilt_frames = [atoms.copy() for atoms in frames[:25]]
     for atoms, old in zip(spoilt_frames, frames, strict=False):
-        atoms.calc = old.calc
+        atoms.calc = SinglePointCalculator(atoms, **old.calc.results)
         change(atoms)
     write(tmp_path / "bad.xyz", spoilt_frames, format="extxyz")
     assert main(["finetune", "--data", str(tmp_path / "bad.xyz"), "--energy-unit", "eV", "--check"]) == 1
     assert word in capsys.readouterr().err
+
+
+def test_an_odd_number_of_electrons_is_said(frames, tmp_path):
+    radicals = [atoms.copy() for atoms in frames[:30]]
+    for k, (atoms, old) in enumerate(zip(radicals, frames, strict=False)):
+        del atoms[-1]
+        atoms.calc = SinglePointCalculator(atoms, energy=old.get_potential_energy() + 0.01 * k)
+    write(tmp_path / "radical.xyz", radicals, format="extxyz")
+    (text,) = [f.text for f in found(tmp_path / "radical.xyz") if "electrons" in f.text]
+    assert f"{radicals[0].numbers.sum()} electrons, an odd number" in text
+
+
+def test_what_ase_reads_badly_is_said_in_short(frames, tmp_path, capsys):
+    write(tmp_path / "good.xyz", frames[:40], format="extxyz")
+    (tmp_path / "packed.xyz").write_bytes(gzip.compress((tmp_path / "good.xyz").read_bytes()))
+    nothing = Atoms()
+    nothing.calc = SinglePointCalculator(nothing, energy=0.0)
+    write(tmp_path / "nothing.traj", [nothing, nothing])
+    for name, word in (("packed.xyz", "ASE cannot read it"), ("nothing.traj", "frame 0: it has no atoms")):
+        assert main(["finetune", "--data", str(tmp_path / name), "--energy-unit", "eV", "--check"]) == 1
+        said = capsys.readouterr().err
+        assert word in said
+        assert len(said) < 500
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder" / "a.xyz", frames[:40], format="extxyz")
+    (tmp_path / "folder" / "README.txt").write_text("what this is", encoding="utf-8")
+    assert main(["finetune", "--data", str(tmp_path / "folder"), "--energy-unit", "eV", "--check"]) == 0
 
 
 def test_missing_and_empty_files(tmp_path, capsys):

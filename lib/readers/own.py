@@ -81,16 +81,16 @@ def read(
     energy, length = ENERGY_UNITS[energy_unit], LENGTH_UNITS[length_unit]
     unit = energy / LENGTH_UNITS[per_length]
     groups: dict[tuple, list[Frame]] = {}
-    for file in find_files(path, "*"):
+    for file in _files(path):
         for k, atoms in enumerate(_frames(file)):
             entry = f"frame {k}"
             if atoms.pbc.any():
-                raise DataError(file, entry, "the cell is periodic", "only molecules in vacuum are supported")
+                raise DataError(file, entry, "the cell is periodic", "only molecules in vacuum are supported: if it is "
+                                "one in a box, write it with pbc=\"F F F\" (atoms.pbc = False)")  # fmt: skip
+            if not len(atoms):
+                raise DataError(file, entry, "it has no atoms", "remove that frame")
             value = _energy(atoms, energy_key, file, entry) * energy if labelled else 0.0
             forces = _forces(atoms, forces_key, file, entry) if labelled else None
-            if (spin := int(atoms.info.get("multiplicity", 1))) != 1:
-                raise DataError(file, entry, f"its multiplicity is {spin}", "the models know no spin: leave the frame "
-                                "out, or remove the key where all frames have the same")  # fmt: skip
             try:
                 charges = formal_charges(atoms)
             except ValueError as error:
@@ -111,7 +111,7 @@ def read(
 
 def arrays_like_forces(path: Path | str) -> list[str]:
     """Names of what could be forces in the first frame of ``path``: arrays (N, 3) that are not the positions."""
-    atoms = next(_frames(find_files(path, "*")[0]))
+    atoms = next(_frames(_files(path)[0]))
     found = atoms.arrays | _results(atoms)
     return sorted(k for k, v in found.items() if np.shape(v) == (len(atoms), 3) and k != "positions")
 
@@ -172,6 +172,13 @@ def _results(atoms: Atoms) -> dict[str, Any]:
     return atoms.calc.results if atoms.calc is not None else {}
 
 
+def _files(path: Path | str | Sequence[Path | str]) -> list[Path]:
+    """Of a folder those with an ending of `FORMATS`, where it has one; what is named is taken as it is."""
+    files = find_files(path, "*")
+    known = [file for file in files if file.suffix in FORMATS]
+    return known if known and isinstance(path, (str, Path)) and Path(path).is_dir() else files
+
+
 def _frames(file: Path) -> Iterator[Atoms]:
     if file.suffix not in FORMATS:
         raise DataError(file, "", f"the ending {file.suffix!r} is none of {sorted(FORMATS)}", "convert the file")
@@ -188,4 +195,4 @@ def _frames(file: Path) -> Iterator[Atoms]:
     except DataError:
         raise
     except Exception as error:  # ASE raises many kinds on a broken file
-        raise DataError(file, "", f"ASE cannot read it ({error!r})", COPY_AGAIN) from error
+        raise DataError(file, "", f"ASE cannot read it ({error!r:.200})", COPY_AGAIN) from error
