@@ -148,7 +148,7 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
         ax.set_xticks([100 * s for s in shares], [f"{100 * s:g} %\n{count[s]:,}" for s in shares])
         ax.minorticks_off()
         ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 3, 5, 7)))
         ax.set_title(title + _star(table), fontsize="medium")
         sns.despine(ax=ax)
     axes[0, 0].set_ylabel("test MAE (kcal/mol)")
