@@ -143,8 +143,8 @@ def _say_cost(options: argparse.Namespace, dataset: "DataSet") -> None:
              for what, found in zip(("train", "validate", "test"), parts.values(), strict=True)]  # fmt: skip
     steps = training.epochs * ceil(int(sizes[0].split()[0]) / training.batch_size)
     minutes = todo(scale, "", configs)[MINUTES]
-    sys.stdout.write(f"seed {options.seeds[0]}: {', '.join(sizes)}; {len(configs)} runs of some {steps} steps, about "
-                     f"{minutes:.0f} core-minutes (estimate), and pre-training where it is not there\n")  # fmt: skip
+    sys.stdout.write(f"seed {options.seeds[0]}: {', '.join(sizes)}; runs: {len(configs)} of some {steps} steps, about "
+                     f"{minutes:.1f} core-minutes (estimate), and pre-training where it is not there\n")  # fmt: skip
 
 
 def _is_own(options: argparse.Namespace, dataset: "DataSet") -> bool:
