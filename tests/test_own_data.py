@@ -426,6 +426,7 @@ def test_check_trains_nothing(tmp_path, capsys):
     assert main(["finetune", "--data", str(FILE), "--energy-unit", "eV", "--check"]) == 0
     out = capsys.readouterr().out
     assert "576 conformations with forces" in out
+    assert "seed 0: 460 to train, 58 to validate, 58 to test; runs: 2 of some 2320 steps" in out
     assert "warning: the pre-training" not in out  # C, H and O are in the pool
 
 
