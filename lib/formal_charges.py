@@ -24,7 +24,7 @@ def formal_charges(atoms: Atoms) -> NDArray[np.int64]:
         raise ValueError(f"atom {k}: charge {charges[k]} is not a formal charge: give whole numbers in the array "
                          f"{KEY!r} (partial charges are of no use here)")  # fmt: skip
     for key in TOTALS:
-        if key in atoms.info and not abs(_number(atoms, key) - whole.sum()) <= 1e-6:
+        if atoms.info.get(key) is not None and not abs(_number(atoms, key) - whole.sum()) <= 1e-6:
             raise ValueError(f"info[{key!r}] is {atoms.info[key]}, but the formal charges of the atoms add up to "
                              f"{whole.sum():g}: say which atoms are charged, in the array {KEY!r}")  # fmt: skip
     return whole.astype(np.int64)
@@ -32,7 +32,7 @@ def formal_charges(atoms: Atoms) -> NDArray[np.int64]:
 
 def _refuse_spin(atoms: Atoms) -> None:
     for key, closed in CLOSED_SHELL.items():
-        if key in atoms.info and _number(atoms, key) not in closed:
+        if atoms.info.get(key) is not None and _number(atoms, key) not in closed:
             raise ValueError(f"its {key} is {atoms.info[key]}, and the models know no spin: remove the key where all "
                              "structures have the same")  # fmt: skip
 

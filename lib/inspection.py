@@ -39,7 +39,12 @@ SIMILAR = 0.6  # Å: the farthest that an atom moves between similar frames
 ENOUGH = 8  # pairs of similar frames
 MOLECULES = 30  # of a store, in which forces are looked at
 SURE = 0.9  # correlation of energies and forces, above which their slope tells units
+LOG_BOHR = -np.log(BOHR)
 NEAR, NEARER = 0.35, 0.12  # of the logarithm of a slope to that of a ratio of units, and of a product of two
+RATIOS = [(name + ending, np.log(factor) + more, near)  # what differs, logarithm, how near a slope must be
+          for name, factor in FACTORS.items()
+          for more, ending, near in ((0.0, "", NEAR), (LOG_BOHR, " with Å and bohr", NEARER),
+                                     (-LOG_BOHR, " with Å and bohr", NEARER))]  # fmt: skip
 ERROR, WARNING = "error", "warning"
 
 
@@ -63,7 +68,7 @@ def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Findi
     found, bonds = [], []
     for k, name in enumerate(store.names):
         index = store.conformations_of(k)
-        x, z = _by_frame(store.gather(index).positions, len(index)), np.asarray(store.arrays["z"][store.atoms_of(k)])
+        x, z = by_frame(store.gather(index).positions, len(index)), np.asarray(store.arrays["z"][store.atoms_of(k)])
         bonds.append(_nearest(x[:FRAMES], z))
         numbers = np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index))
         checks = [*_overlaps(x, numbers), *_duplicates(x, z, numbers)]
@@ -78,7 +83,7 @@ def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Findi
     return sorted(found, key=lambda f: f.severity != ERROR)
 
 
-def _by_frame(rows: NDArray[np.float32], frames: int) -> Array:
+def by_frame(rows: NDArray[np.float32], frames: int) -> Array:
     """Positions or forces of one molecule's conformations, (M N, 3), as (M, N, 3)."""
     return rows.reshape(frames, -1, 3).astype(np.float64)
 
@@ -270,16 +275,12 @@ def judged(slope: float, correlation: float, atoms: float) -> Checks:
     if 0.6 < slope < 1.6:
         return []
     said = f"between similar frames energies change {slope:.3g} times as much as the forces say"
-    size, bohr = abs(np.log(slope)), -np.log(BOHR)
+    size = abs(np.log(slope))
     if not correlation > SURE:
         return [(WARNING, f"{said} (correlation {correlation:.2f}: frames far apart, perhaps): are they in one unit?")]
-    if abs(size - bohr) < 0.1:
+    if abs(size - LOG_BOHR) < 0.1:
         return [(ERROR, f"{said}, the ratio of Å and bohr: name the length in the forces with forces_length_unit")]
-    far = [(abs(size - np.log(factor) - more), name + and_bohr, near)
-           for name, factor in FACTORS.items()
-           for more, and_bohr, near in ((0.0, "", NEAR), (bohr, " with Å and bohr", NEARER),
-                                        (-bohr, " with Å and bohr", NEARER))]  # fmt: skip
-    far = [(away, name) for away, name, near in far if away < near]
+    far = [(away, name) for name, ratio, near in RATIOS if (away := abs(size - ratio)) < near]
     nearest, _ = min(far, default=(NEAR, ""))
     if slope < 1 and abs(size - np.log(atoms)) < nearest:
         return [(ERROR, f"{said}, one over the number of atoms: energies seem to be per atom; give those of molecules")]
@@ -294,7 +295,7 @@ def judged(slope: float, correlation: float, atoms: float) -> Checks:
 def _agreement_of(store: ConformationStore, index: NDArray[np.int64]) -> tuple[int, float, float]:
     """`agreement` in `FRAMES` of the conformations ``index`` of one molecule."""
     index = index[np.linspace(0, len(index) - 1, min(FRAMES, len(index))).round().astype(int)]
-    x, forces = (_by_frame(r, len(index)) for r in (store.gather(index).positions, store.gather_forces(index)))
+    x, forces = (by_frame(r, len(index)) for r in (store.gather(index).positions, store.gather_forces(index)))
     return agreement(store.energy(index), x, forces)
 
 

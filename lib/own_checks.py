@@ -9,6 +9,7 @@ from lib.alike import are_among, described
 from lib.config import RunConfig
 from lib.datasets import DataSet, open_store
 from lib.elements import type_name
+from lib.inspection import by_frame
 from lib.jobs import select, splits
 from lib.splits import FINE_TUNING, make_split
 from lib.store import ConformationStore
@@ -62,7 +63,7 @@ def _described(store: ConformationStore, molecule: int) -> NDArray[np.float64]:
     index, z = store.conformations_of(molecule), np.asarray(store.arrays["z"][store.atoms_of(molecule)])
     if len(z) < 2:
         return np.zeros((len(index), 3))
-    return described(store.gather(index).positions.reshape(len(index), -1, 3).astype(np.float64), z)
+    return described(by_frame(store.gather(index).positions, len(index)), z)
 
 
 def unseen_types(dataset: DataSet, source: RunConfig) -> list[str]:

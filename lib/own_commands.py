@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +71,13 @@ def _weight(options: argparse.Namespace, dataset: "DataSet") -> float | None:
     return default_force_weight(dataset) if options.force_weight is None else options.force_weight
 
 
+def _rates(options: argparse.Namespace, dataset: "DataSet") -> Sequence[float]:
+    from lib.own_data import named
+
+    scale, _ = named(options.weights)
+    return options.learning_rates or scale.rates_of(dataset.name)
+
+
 def _pool(options: argparse.Namespace) -> "DataSet":
     """What ``--pretrain-on`` names."""
     from lib.own_data import unlabelled_dataset
@@ -134,17 +142,18 @@ def _say_cost(options: argparse.Namespace, dataset: "DataSet") -> None:
     from lib.own_data import fine_tune, named
 
     scale, _ = named(options.weights)
-    rates = options.learning_rates or scale.rates_of(dataset.name)
+    rates = _rates(options, dataset)
     pairs = [*((rate, options.seeds[0]) for rate in rates), *((rates[0], seed) for seed in options.seeds[1:])]
     weight = _weight(options, dataset)
     configs = [fine_tune(options.weights, dataset, None, rate, s, options.labels, weight) for rate, s in pairs]
     training, parts = configs[0].training, select(configs[0], splits(configs[0]))
-    sizes = [f"{sum(len(s.index) for s in found)} to {what}"
-             for what, found in zip(("train", "validate", "test"), parts.values(), strict=True)]  # fmt: skip
-    steps = training.epochs * ceil(int(sizes[0].split()[0]) / training.batch_size)
+    train, validate, test = (sum(len(s.index) for s in parts[part]) for part in ("train", "validation", "test"))
+    steps = training.epochs * ceil(train / training.batch_size)
     minutes = todo(scale, "", configs)[MINUTES]
-    sys.stdout.write(f"seed {options.seeds[0]}: {', '.join(sizes)}; runs: {len(configs)} of some {steps} steps, about "
-                     f"{minutes:.1f} core-minutes (estimate), and pre-training where it is not there\n")  # fmt: skip
+    sys.stdout.write(
+        f"seed {options.seeds[0]}: {train} to train, {validate} to validate, {test} to test; runs: {len(configs)} of "
+        f"some {steps} steps, about {minutes:.1f} core-minutes (estimate), and pre-training where it is not there\n"
+    )
 
 
 def _is_own(options: argparse.Namespace, dataset: "DataSet") -> bool:
@@ -199,9 +208,8 @@ def _train(options: argparse.Namespace, dataset: "DataSet") -> None:
     def config(rate: float, seed: int) -> object:
         return own_data.fine_tune(options.weights, dataset, sources[seed], rate, seed, options.labels, weight)
 
-    scale, _ = own_data.named(options.weights)
-    rates = options.learning_rates or scale.rates_of(dataset.name)
-    rate = own_data.choose_rate([config(rate, options.seeds[0]) for rate in rates], options.workers)
+    scanned = [config(rate, options.seeds[0]) for rate in _rates(options, dataset)]
+    rate = own_data.choose_rate(scanned, options.workers)
     folder = options.output or Path.cwd()
     results = run_all([config(rate, seed) for seed in options.seeds], options.workers, weights=True)
     own_data.refuse_diverged(results)

@@ -18,6 +18,7 @@ from lib.__main__ import main
 from lib.calculator import PotentialCalculator
 from lib.datasets import find, open_store
 from lib.errors import DataError, TrainingError
+from lib.formal_charges import formal_charges
 from lib.inspection import ENOUGH, ERROR, WARNING, agreement, inspect_store, judged, refuse_errors
 from lib.paths import DATA
 from lib.results import record
@@ -228,6 +229,9 @@ def test_charges_are_read_as_the_calculator_reads_them(tmp_path):
     write(tmp_path / "ion.traj", [ion, ion])
     store = open_store(own_data.own_dataset(tmp_path / "ion.traj", "eV"))
     assert store.arrays["charges"].tolist() == [1, 0, 0, 0, 0]
+    ion.info = {"charge": None, "multiplicity": None}  # keys that say nothing
+    assert formal_charges(ion).tolist() == [1, 0, 0, 0, 0]
+    ion.info = {}
     for charges, info, word in (([0.8, 0.05, 0.05, 0.05, 0.05], {}, "not a formal charge"),
                                 ([0, 0, 0, 0, 0], {"charge": 1}, "add up to 0")):  # fmt: skip
         ion.set_initial_charges(charges)
