@@ -117,6 +117,8 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     models.add_argument("--device", default="cpu", help="cpu or cuda")
     models.add_argument("--sizes", nargs="*", type=int, help="atoms, of inference with forces")
     models.add_argument("--compile", action="store_true", help="fuse our layers with torch.compile")
+    models.add_argument("--alone", action="store_true", help="ours beside nothing")
+    models.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="of training steps")
     models.add_argument("--json", type=Path, help="write the numbers here too")
     models.set_defaults(function=_bench_models)
 
@@ -226,6 +228,8 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _bench_models(options: argparse.Namespace) -> None:
+    import torch
+
     from lib.bench.models import SIZES, bench_models, tables
     from lib.models import MODELS, entry
 
@@ -234,7 +238,7 @@ def _bench_models(options: argparse.Namespace) -> None:
         entry(name)
     sizes = SIZES if options.sizes is None else options.sizes
     found = bench_models(options.scales, names, options.batch_size, options.seconds, options.device, sizes,
-                         options.compile)  # fmt: skip
+                         options.compile, getattr(torch, options.precision), options.alone)  # fmt: skip
     sys.stdout.write(tables(found) + "\n")
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

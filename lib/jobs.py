@@ -187,7 +187,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     shown = {task.monitor, "validation_rmse", *(["validation_force_rmse"] if forces else [])}
     metrics, predictions = {name: task.history[name][best] for name in sorted(shown)}, []
     for part, batches in tests.items():
-        rows = _predict(task, _loader(config, batches, alone=True))
+        rows = _predict(task, _loader(config, batches, alone=True), execution.device())
         rows["index"] = batches.selections[0].index[rows["index"]]
         predictions.append(rows | {"part": np.full(len(rows["index"]), part)})
         metrics |= _scores(part, rows)
@@ -229,12 +229,12 @@ def _scores(part: str, found: dict[str, NDArray]) -> dict[str, float]:
     return scores
 
 
-def _predict(task: EnergyTask, loader: DataLoader) -> dict[str, NDArray]:
+def _predict(task: EnergyTask, loader: DataLoader, device: str) -> dict[str, NDArray]:
     """Predictions beside targets for every conformation of ``loader``; of forces, sums over a conformation's errors."""
-    task = task.cpu().eval()
+    task = task.to(device).eval()
     with torch.no_grad():
-        rows = [_predicted(task, batch) for batch in loader]
-    return {name: torch.cat([row[name] for row in rows]).numpy() for name in rows[0]}
+        rows = [_predicted(task, batch.to(device)) for batch in loader]
+    return {name: torch.cat([row[name] for row in rows]).cpu().numpy() for name in rows[0]}
 
 
 def _predicted(task: EnergyTask, batch: Batch) -> dict[str, Tensor]:

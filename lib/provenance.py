@@ -14,6 +14,7 @@ import torch
 
 from lib.paths import ROOT
 
+COMMIT = "DENOISING_COMMIT"  # environment variable: of a copy without git, as clusters and containers have
 PACKAGES = ("torch", "lightning", "numpy", "h5py")
 
 
@@ -49,16 +50,16 @@ def of_runs(abouts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def commit() -> str:
     """The git commit of this checkout when a process first asks, with ``+changes`` where ``lib`` differs from it.
 
-    A process keeps the code that it began with, whatever is committed while it runs. ``unknown`` outside git, and in a
-    copy that lies in another checkout.
+    A process keeps the code that it began with, whatever is committed while it runs. Outside git, and in a copy that
+    lies in another checkout, what the environment variable `COMMIT` says, or ``unknown``.
     """
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
-            return "unknown"
+            return os.environ.get(COMMIT, "unknown")
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", "lib") else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get(COMMIT, "unknown")
 
 
 def hardware() -> str:

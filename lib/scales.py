@@ -1,7 +1,7 @@
-"""The three scales, defined once: which data, how wide, how long, which seeds. One code path serves all.
+"""The scales, defined once: which data, how wide, how long, which seeds. One code path serves all.
 
-``smoke`` proves the machinery and claims no science; ``laptop`` shows the science on the mini suite; ``paper`` is the
-paper's own settings on the published data.
+``smoke`` proves the machinery and claims no science; ``laptop`` shows the science on the mini suite; ``wide`` is
+``laptop`` with the paper's widths, for a GPU; ``paper`` is the paper's own settings on the published data.
 """
 
 from collections.abc import Mapping
@@ -196,6 +196,8 @@ MD22_TRAINING = {
     "md22/double-walled_nanotube": TrainingSettings(epochs=50, batch_size=32),
 }
 
+WIDE_RATES: dict[str, float] = {}
+
 SCALES: dict[str, Scale] = {
     "smoke": Scale(
         suite="mini",
@@ -273,6 +275,15 @@ SCALES: dict[str, Scale] = {
         seeds=(0,),
     ),
 }
+
+SCALES["wide"] = replace(
+    SCALES["laptop"],
+    widths={},
+    pretraining_rates=WIDE_RATES,
+    learning_rates=(1e-4, 3e-4, 1e-3, 3e-3),
+    control_models=(),
+    seconds={},  # what a GPU needs for a conformation hangs on how many runs share it
+)
 
 
 def get_scale(name: str) -> Scale:

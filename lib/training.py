@@ -65,10 +65,14 @@ class Execution:
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         return automatic if self.accelerator == "auto" else self.accelerator
 
+    def device(self) -> str:
+        """Where tensors go, in torch's words."""
+        kind = self.resolve()
+        return "cuda" if kind == "gpu" else kind
+
     def plugins(self) -> list[Any]:
         """For Lightning: checkpoints, and mixed precision where it is asked for."""
-        kind = self.resolve()
-        mixed = [] if self.precision == "32-true" else [WholeBatches(self.precision, "cuda" if kind == "gpu" else kind)]
+        mixed = [] if self.precision == "32-true" else [WholeBatches(self.precision, self.device())]
         return [WholeCheckpoints(), *mixed]
 
 

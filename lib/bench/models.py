@@ -40,6 +40,8 @@ def bench_models(
     device: str = "cpu",
     sizes: Sequence[int] = SIZES,
     compiled: bool = False,
+    precision: torch.dtype = torch.float32,
+    alone: bool = False,
 ) -> dict[str, Any]:
     """Rates of all models at the widths of ``scales``.
 
@@ -51,6 +53,8 @@ def bench_models(
         device: ``cpu`` (one thread) or ``cuda``.
         sizes: atoms of the clusters on which inference with forces is timed.
         compiled: `models.compile_layers` for ours in training steps.
+        precision: of training steps; below float32, the one that torch.autocast takes where it can; the textbook versions know float32 only.
+        alone: ours beside nothing, as in other precisions.
     """
     keep_freed_memory()  # as training does
     with one_thread():
@@ -60,12 +64,14 @@ def bench_models(
         for scale in scales:
             for name in names:
                 for energy in (False, True):
-                    steps.append({"widths": scale, "model": models.MODELS[name].label}
-                                 | _steps(name, scale, arrays, energy, seconds, device, rate, compiled))  # fmt: skip
+                    pair, beside = _pair(name, scale, alone or precision != torch.float32)
+                    found = _steps(name, pair, arrays, energy, seconds, device, rate, compiled, precision)
+                    steps.append({"widths": scale, "model": models.MODELS[name].label, "beside": beside} | found)
                 growth += [{"widths": scale, "model": models.MODELS[name].label, "atoms": n}
                            | inference(name, scale, n, seconds / 10, device) for n in sizes]  # fmt: skip
     about = {"hardware": hardware(), "device": device, "torch": torch.__version__, "matrix rate (GFLOP/s)": rate / 1e9,
-             "molecules in a batch": batch_size, "atoms": ATOMS, "compiled": compiled}  # fmt: skip
+             "molecules in a batch": batch_size, "atoms": ATOMS, "compiled": compiled,
+             "precision": str(precision).removeprefix("torch.")}  # fmt: skip
     return {"about": about, "steps": steps, "inference with forces": growth}
 
 
@@ -106,35 +112,50 @@ def _conformations(count: int) -> Arrays:
     return found.types, (found.positions + noise).astype(np.float32), found.molecule
 
 
-def _pair(name: str, scale: str) -> tuple[nn.Module, nn.Module]:
-    """Ours and the textbook version with the same weights and the same function."""
+def _pair(name: str, scale: str, alone: bool) -> tuple[list[nn.Module], str]:
+    """Ours and the textbook version with the same weights and the same function, and what the latter is; ours alone
+    where that is asked for or a library lacks.
+    """
     torch.manual_seed(0)
     settings = replace(get_scale(scale).settings(name), **AS_LIBRARY.get(name, {}))
     ours = models.build(name, settings)
-    return ours, TEXTBOOK[name][1](ours)
+    beside, textbook = TEXTBOOK[name]
+    if alone:
+        return [ours], "nothing"
+    try:
+        return [ours, textbook(ours)], beside
+    except ImportError:
+        return [ours], f"nothing: {beside} is not installed"
 
 
 def _steps(
-    name: str, scale: str, arrays: Arrays, energy: bool, seconds: float, device: str, rate: float, compiled: bool
+    name: str,
+    pair: Sequence[nn.Module],
+    arrays: Arrays,
+    energy: bool,
+    seconds: float,
+    device: str,
+    rate: float,
+    compiled: bool,
+    precision: torch.dtype,
 ) -> dict[str, Any]:
-    ours, other = (model.to(device) for model in _pair(name, scale))
-    works = [_step(model, ours.settings.cutoff, arrays, energy, device) for model in (ours, other)]
-    difference = _difference(ours, other, arrays, energy, device)
+    ours, *others = pair = [model.to(device) for model in pair]
+    works = [_step(model, ours.settings.cutoff, arrays, energy, device, precision) for model in pair]
+    difference = max((_difference(ours, other, arrays, energy, device) for other in others), default=float("nan"))
     flops = count_flops(works[0])
     if compiled:
         models.compile_layers(name, ours, noise=not energy)
         works[0]()
-    times: list[list[float]] = [[], []]
+    times: list[list[float]] = [[] for _ in pair]
     until = time.perf_counter() + seconds
     while time.perf_counter() < until or len(times[0]) < 3:
         for work, taken in zip(works, times, strict=True):
             taken.append(_timed(work, device))
-    mine, theirs = (statistics.median(taken) for taken in times)
+    mine, theirs = ([statistics.median(taken) for taken in times] + [float("nan")])[:2]
     molecules = int(arrays[2][-1]) + 1
     return {
         "task": "energy" if energy else "denoising",
         "conformations/s": molecules / mine,
-        "beside": TEXTBOOK[name][0],
         "its conformations/s": molecules / theirs,
         "ratio": theirs / mine,
         "largest difference": difference,
@@ -144,7 +165,14 @@ def _steps(
     }
 
 
-def _step(model: nn.Module, cutoff: float, arrays: Arrays, energy: bool, device: str) -> Callable[[], None]:
+def _step(
+    model: nn.Module,
+    cutoff: float,
+    arrays: Arrays,
+    energy: bool,
+    device: str,
+    precision: torch.dtype = torch.float32,
+) -> Callable[[], None]:
     """One training step, neighbour pairs included."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
     z, pos, molecule = (torch.as_tensor(a, device=device) for a in arrays)
@@ -152,7 +180,8 @@ def _step(model: nn.Module, cutoff: float, arrays: Arrays, energy: bool, device:
 
     def work() -> None:
         batch = Batch.from_arrays(z, pos, molecule, cutoff)
-        found = model(batch, energy=energy, noise=not energy)
+        with torch.autocast(device, precision, enabled=precision != torch.float32):
+            found = model(batch, energy=energy, noise=not energy)
         loss = found.energy.square().mean() if energy else (found.noise - target).square().sum() / batch.n_molecules
         optimizer.zero_grad()
         loss.backward()
