@@ -53,7 +53,8 @@ def bench_models(
         device: ``cpu`` (one thread) or ``cuda``.
         sizes: atoms of the clusters on which inference with forces is timed.
         compiled: `models.compile_layers` for ours in training steps.
-        precision: of training steps; below float32, the one that torch.autocast takes where it can; the textbook versions know float32 only.
+        precision: of training steps; below float32, the one that torch.autocast takes where it can. The textbook
+            versions know float32 only.
         alone: ours beside nothing, as in other precisions.
     """
     keep_freed_memory()  # as training does
