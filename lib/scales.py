@@ -196,8 +196,6 @@ MD22_TRAINING = {
     "md22/double-walled_nanotube": TrainingSettings(epochs=50, batch_size=32),
 }
 
-WIDE_RATES: dict[str, float] = {}
-
 SCALES: dict[str, Scale] = {
     "smoke": Scale(
         suite="mini",
@@ -279,7 +277,8 @@ SCALES: dict[str, Scale] = {
 SCALES["wide"] = replace(
     SCALES["laptop"],
     widths={},
-    pretraining_rates=WIDE_RATES,
+    pretraining=replace(SCALES["laptop"].pretraining, learning_rate=1e-3),  # three models learn with it; no other tried
+    pretraining_rates={},
     learning_rates=(1e-4, 3e-4, 1e-3, 3e-3),
     control_models=(),
     seconds={},  # what a GPU needs for a conformation hangs on how many runs share it
