@@ -158,6 +158,15 @@ def there(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = Non
     return out
 
 
+def arms_there(scale: Scale, cells: Sequence[Cell]) -> list[Arm]:
+    """Those of ``cells``, pairs of arms, of which a seed has all its runs recorded or stored, with all such seeds."""
+    arms = []
+    for pair in zip(cells[::2], cells[1::2], strict=True):
+        found = [seed for seed in seeds_of(scale, pair[0], None) if there(scale, pair, [seed])]
+        arms += compare_arms(scale, pair, found) if found else []
+    return arms
+
+
 def wanted(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None, missing: str) -> list[Cell]:
     """``cells``, pairs of arms, all of them or those whose runs are recorded or stored.
 

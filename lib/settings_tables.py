@@ -1,7 +1,9 @@
 """Settings and cost for reading: training settings (S2), models (S3), time by size (S4), and the paper's matrix."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from lib.threads import one_thread
 
 # mean atoms of a conformation where we do not have the published files: assumed, from the range that the paper prints
 ASSUMED_ATOMS = {"ani1": 18, "ani1x": 18, "iso17": 19, "spice": 30}
+GPU = "h100-batch256-float32"  # record of data/bench
 TRAINED_SHARE = {"denoising": 0.95, "energy": 0.8}
 
 
@@ -56,24 +59,26 @@ def cost_by_size(names: Sequence[str], scale: str, sizes: Sequence[int], seconds
         ])  # fmt: skip
 
 
-def paper_matrix(names: Sequence[str], speedup: float) -> pd.DataFrame:
+def paper_matrix(names: Sequence[str], record: str = GPU) -> pd.DataFrame:
     """An estimate of what the paper's runs cost: one seed, Table 2 and Figures 2 and 3, by model.
 
     Args:
         names: models.
-        speedup: of a GPU beside one thread of this machine, assumed.
+        record: of ``data/bench``: what ``python -m lib bench models --device cuda --json`` measured at paper's widths.
 
     Returns:
         By model and task, conformations that pass through training (`paper_passes`), those that one thread trains in a
-        second at the paper's widths, measured now, and GPU-hours.
+        second at the paper's widths, measured now, those that the recorded GPU trains, and its hours.
     """
-    passed, rows = paper_passes(), []
-    for name in names:
-        for task, count in passed.items():
-            rate = training_rate(name, "paper", task == "energy")
-            hours = count / (rate * speedup) / 3600
-            rows.append({"model": MODELS[name].label, "task": task, "1e6 conformations": count / 1e6,
-                         "conformations/s, one thread": rate, "GPU-hours": hours})  # fmt: skip
+    steps = json.loads((DATA / "bench" / f"{record}.json").read_text(encoding="utf-8"))["steps"]
+    on_gpu = {(s["model"], s["task"]): s["conformations/s"] for s in steps if s["widths"] == "paper"}
+    rows = []
+    for name, (task, count) in product(names, paper_passes().items()):
+        label = MODELS[name].label
+        rows.append({"model": label, "task": task, "1e6 conformations": count / 1e6,
+                     "conformations/s, one thread": training_rate(name, "paper", task == "energy"),
+                     "conformations/s, GPU": on_gpu[label, task],
+                     "GPU-hours": count / on_gpu[label, task] / 3600})  # fmt: skip
     return pd.DataFrame(rows).set_index(["model", "task"])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import campaign, comparison, dynamics, matrix
+from lib import campaign, comparison, dynamics, matrix, tables
 from lib.paths import ROOT
 from lib.scales import get_scale
 
@@ -60,6 +60,23 @@ def test_a_notebook_shows_the_pairs_whose_runs_are_all_there(monkeypatch):
     with pytest.raises(ValueError, match=r"none of 8 cells .* set missing = 'train'"):
         comparison.wanted(scale, cells, None, comparison.LEAVE_OUT)
     assert campaign.in_part("smoke", ["05_md22"]) == []
+
+
+def test_arms_come_with_the_seeds_that_are_there(monkeypatch):
+    """A seed that lacks a run of one arm is left out of both; a pair without seeds is left out; nothing is trained."""
+    scale = get_scale("smoke")
+    cells = matrix.pairs(["egnn", "schnet", "torchmd_net"], ["ani1x"])
+    lost = [comparison.chosen(scale, cells[1])[1].key(), *(c.key() for c in comparison.chosen(scale, cells[2]))]
+    asked = []
+    monkeypatch.setattr(comparison, "is_there", lambda config, weights: config.key() not in lost)
+    monkeypatch.setattr(comparison, "run_all", lambda configs, *_: asked.extend(configs) or [None] * len(configs))
+    arms = comparison.arms_there(scale, cells)
+    assert [arm.cell for arm in arms] == [*cells[:2], *cells[4:]]
+    assert [len(arm.results) for arm in arms] == [1, 1, 2, 2]
+    assert not set(lost) & {config.key() for config in asked}
+    monkeypatch.setattr(comparison, "is_there", lambda config, weights: False)
+    assert comparison.arms_there(scale, cells) == []
+    assert len(tables.comparison_table(scale, [], "Table 2")) == 0
 
 
 @pytest.mark.parametrize("book", campaign.DIVISIBLE)

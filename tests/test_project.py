@@ -11,9 +11,10 @@ import pytest
 import yaml
 from conftest import make_molecule, sample, write_ani1
 
+from lib import settings_tables
 from lib.__main__ import main
 from lib.models import MODELS
-from lib.paths import ROOT
+from lib.paths import DATA, ROOT
 from lib.scales import SCALES
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -154,6 +155,29 @@ def test_bench_models_compares_equal_functions(tmp_path, capsys):
         assert step["peak memory (MiB)"] > 0
     assert len(found["inference with forces"]) == len(MODELS)
     assert "concatenated edge inputs" in capsys.readouterr().out
+
+
+def test_bench_models_alone_and_in_bfloat16(tmp_path):
+    """In another precision than float32 there is nothing to stand beside; matrix products are the same."""
+    options = ["--scales", "smoke", "--models", "egnn", "--batch-size", "3", "--seconds", "0", "--sizes"]
+    found = {}
+    for name, more in (("alone", ["--alone"]), ("bfloat16", ["--precision", "bfloat16"])):
+        assert main(["bench", "models", *options, *more, "--json", str(tmp_path / "b.json")]) == 0
+        found[name] = json.loads((tmp_path / "b.json").read_text())
+        assert {step["beside"] for step in found[name]["steps"]} == {"nothing"}
+        assert all(step["conformations/s"] > 0 for step in found[name]["steps"])
+    assert found["bfloat16"]["about"]["precision"] == "bfloat16"
+
+
+def test_cost_of_the_papers_matrix_is_conformations_over_the_recorded_rate(monkeypatch):
+    monkeypatch.setattr(settings_tables, "training_rate", lambda *_: 50.0)
+    table = settings_tables.paper_matrix(["egnn", "schnet"])
+    hours = 1e6 * table["1e6 conformations"] / table["conformations/s, GPU"] / 3600
+    assert table["GPU-hours"].tolist() == pytest.approx(hours.tolist())
+    assert list(table.index) == [(m, t) for m in ("EGNN", "SchNet") for t in ("denoising", "energy")]
+    steps = json.loads((DATA / "bench" / f"{settings_tables.GPU}.json").read_text())["steps"]
+    rate = next(s["conformations/s"] for s in steps if (s["model"], s["task"]) == ("EGNN", "energy"))
+    assert table.loc[("EGNN", "energy"), "conformations/s, GPU"] == rate
 
 
 def test_paper_scale_without_its_data_says_what_to_do(capsys):

@@ -86,9 +86,11 @@ def test_a_new_setting_at_its_default_keeps_the_key(finetuning, monkeypatch):
 
 
 def test_equal_seeds_give_equal_numbers(finetuning, pretraining):
-    first = run(replace(finetuning, pretrained=None), QUIET)
+    """To the bit, on a CPU."""
+    on_cpu = replace(QUIET, accelerator="cpu")
+    first = run(replace(finetuning, pretrained=None), on_cpu)
     here = first.path.rename(first.path.with_name("aside"))
-    again = run(replace(finetuning, pretrained=None), QUIET)
+    again = run(replace(finetuning, pretrained=None), on_cpu)
     assert again.metrics == first.metrics
     np.testing.assert_array_equal(again.predictions()["prediction"], np.load(here / "predictions.npz")["prediction"])
 
