@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from lib import paths
-from lib.campaign import in_part, left_out, shards
+from lib.campaign import in_part, in_words, left_out, shards
 from lib.comparison import LEAVE_OUT
 from lib.results import IGNORE, RECORDS
 
@@ -43,7 +43,7 @@ onsuccess:
         marker.unlink()
     for notebook, minutes in LEFT_OUT.items():
         done = "drawn in part" if notebook in IN_PART else "left out"
-        print(f"{done}: {notebook}, about {minutes:.0f} core-minutes to train: make reproduce SCALE={SCALE} TRAIN=1")
+        print(f"{done}: {notebook}, {in_words(minutes)} to train: make reproduce SCALE={SCALE} TRAIN=1")
 
 
 rule all:

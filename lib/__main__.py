@@ -256,13 +256,12 @@ def _bench_data(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from lib.campaign import plan_scale
+    from lib.campaign import in_words, plan_scale
     from lib.comparison import MINUTES
 
     table = plan_scale(options.scale)
-    total = table[MINUTES].sum(skipna=False)  # unknown where a model's speed was not measured
-    left = "an unknown number of" if total != total else f"about {total:.0f}"
-    sys.stdout.write(f"{options.scale}: {table['number'].sum()} runs, {left} core-minutes left (estimate)\n")
+    left = in_words(table[MINUTES].sum(skipna=False))
+    sys.stdout.write(f"{options.scale}: {table['number'].sum()} runs, {left} left (estimate)\n")
     sys.stdout.write(table.to_string(index=False) + "\n")
 
 
