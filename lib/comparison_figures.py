@@ -107,6 +107,8 @@ def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
 def gains(table: pd.DataFrame, by: str) -> Figure:
     """The improvement of MAE in per cent with its 95 % interval, by the column ``by``, a colour a model.
 
+    A star beside an interval marks a single seed.
+
     An open mark is the improvement that the paper prints, or that follows from its errors, where there is one.
     """
     rows = table[(table["pretrained"] == "improvement") & (table["metric"] == "mae") & (table["model"] != AVERAGE)]
@@ -117,10 +119,12 @@ def gains(table: pd.DataFrame, by: str) -> Figure:
         places = np.array([groups.index(g) for g in own[by]]) + 0.16 * (k - (len(models) - 1) / 2)
         _marks(ax, own, places, "x", color=colour, marker=marker, label=model)
         ax.plot(own["paper_value"], places, marker, markersize=8, markerfacecolor="none", color=colour)
+        for end, count in zip(zip(own["high"], places, strict=True), own["n_seeds"], strict=True):
+            ax.annotate("*" * (count == 1), end, (3, -1), textcoords="offset points", va="center", color=colour)
     if rows["paper_value"].notna().any():
         ax.plot([], [], "o", markersize=8, markerfacecolor="none", color="black", label="open: the paper")
     ax.axvline(0, color=GREY, linewidth=0.8)
-    ax.set_yticks(range(len(groups)), [group + _star(rows[rows[by] == group]) for group in groups])
+    ax.set_yticks(range(len(groups)), groups)
     ax.set_ylim(len(groups) - 0.5, -0.5)
     low, high = rows["low"].min(), rows["high"].max()
     ax.set_xlim(max(low, CUT) - 5, np.fmax(high, rows["paper_value"].max()) + 5)
