@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import MOLECULES, make_molecule, sample, write_ani1, write_ani1x
 
-from lib import datasets, jobs, levels, runs
+from lib import datasets, jobs, levels, provenance, runs
 from lib.config import Limits, RunConfig
 from lib.datasets import DataSet
 from lib.errors import DataError
@@ -93,6 +93,21 @@ def test_equal_seeds_give_equal_numbers(finetuning, pretraining):
     again = run(replace(finetuning, pretrained=None), on_cpu)
     assert again.metrics == first.metrics
     np.testing.assert_array_equal(again.predictions()["prediction"], np.load(here / "predictions.npz")["prediction"])
+
+
+@pytest.mark.parametrize("top", [None, "/elsewhere"])
+def test_a_copy_without_git_is_told_its_commit(top, monkeypatch):
+    """By the environment, outside git and in another checkout alike."""
+
+    def git(*_):
+        if top is None:
+            raise OSError
+        return top
+
+    monkeypatch.setattr(provenance, "_git", git)
+    for told, expected in (("abc", "abc"), (None, "unknown")):
+        monkeypatch.setenv("DENOISING_COMMIT", told) if told else monkeypatch.delenv("DENOISING_COMMIT")
+        assert provenance.commit.__wrapped__() == expected
 
 
 def test_a_seed_changes_split_order_noise_and_weights_alike(pretraining):
