@@ -9,7 +9,7 @@ SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --
 .PHONY: help reproduce plan test test-browser chromium lint lab mini-suite clean .venv
 
 help:
-	@echo "make reproduce [SCALE=laptop|smoke|paper]   run every notebook, write figures/<scale>/"
+	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
 	@echo "               [TRAIN=1]                    and train what is not recorded; FRESH=1: train everything"
 	@echo "make plan [SCALE=...]                       what reproduce would do, and what it costs"
 	@echo "make test                                   lint, unit tests, notebooks on an empty run store"

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from lib import paths
-from lib.campaign import in_part, in_words, left_out, shards
-from lib.comparison import LEAVE_OUT
+from lib.campaign import in_part, left_out, shards
+from lib.comparison import LEAVE_OUT, in_words
 from lib.results import IGNORE, RECORDS
 
 SCALE = config.get("scale", "laptop")

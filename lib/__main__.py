@@ -230,7 +230,7 @@ def _export(options: argparse.Namespace) -> None:
 def _bench_models(options: argparse.Namespace) -> None:
     import torch
 
-    from lib.bench.models import SIZES, bench_models, tables
+    from lib.bench.models import SIZES, bench_models, tables, without_nan
     from lib.models import MODELS, entry
 
     names = options.models or list(MODELS)
@@ -241,7 +241,7 @@ def _bench_models(options: argparse.Namespace) -> None:
                          options.compile, getattr(torch, options.precision), options.alone)  # fmt: skip
     sys.stdout.write(tables(found) + "\n")
     if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(without_nan(found), indent=1) + "\n", encoding="utf-8")
 
 
 def _bench_data(options: argparse.Namespace) -> None:
@@ -250,14 +250,14 @@ def _bench_data(options: argparse.Namespace) -> None:
 
     found = bench_data(options.conformations, options.seconds)
     if options.json is not None:
-        options.json.write_text(json.dumps(found | {"provenance": provenance()}, indent=1), encoding="utf-8")
+        options.json.write_text(json.dumps(found | {"provenance": provenance("cpu")}, indent=1), encoding="utf-8")
     for name, value in found.items():
         sys.stdout.write(f"{name:60} {value:,.3g}\n" if value < 100 else f"{name:60} {value:,.0f}\n")
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from lib.campaign import in_words, plan_scale
-    from lib.comparison import MINUTES
+    from lib.campaign import plan_scale
+    from lib.comparison import MINUTES, in_words
 
     table = plan_scale(options.scale)
     left = in_words(table[MINUTES].sum(skipna=False))

@@ -1,7 +1,6 @@
 """Everything that the notebooks run at a scale: what it costs, what is stored of it, how the batch deals it out."""
 
 from collections.abc import Iterable
-from math import isnan
 
 import pandas as pd
 
@@ -85,11 +84,6 @@ def plan_scale(name: str) -> pd.DataFrame:
     """`comparison.plan` of all runs of the scale called ``name``, by item; shared runs count once."""
     scale, items, potentials = get_scale(name), scale_runs(name), _potentials(name)
     return pd.DataFrame([todo(scale, item, configs, potentials) for item, configs in items.items()])
-
-
-def in_words(minutes: float) -> str:
-    """Core-minutes for a reader; unknown (NaN) where a model's speed was not measured."""
-    return "an unknown number of core-minutes" if isnan(minutes) else f"about {minutes:.0f} core-minutes"
 
 
 def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float]:

@@ -7,6 +7,7 @@ small molecules of four elements does not suit SPICE. Test data decide nothing.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 import pandas as pd
@@ -152,7 +153,8 @@ def there(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = Non
     """Those of ``cells``, pairs of arms, whose runs are all recorded or stored, the scan of rates too."""
     out = []
     for pair in zip(cells[::2], cells[1::2], strict=True):
-        runs = [*scan(scale, pair), *(config for cell in pair for config in chosen(scale, cell, seeds))]
+        runs = [*pretrainings(scale, pair, seeds), *scan(scale, pair)]
+        runs += [config for cell in pair for config in chosen(scale, cell, seeds)]
         if all(is_there(config, weights=False) for config in runs):
             out += pair
     return out
@@ -210,6 +212,13 @@ def todo(
     missing = [c for c in configs if not is_there(c, c.key() in with_weights)]
     minutes = round(sum(_seconds(scale, c) for c in missing) / 60, 1)
     return {"runs": name, "number": len(configs), "stored": len(configs) - len(missing), MINUTES: minutes}
+
+
+def in_words(minutes: float) -> str:
+    """Core-minutes for a reader; unknown (NaN) where a model's speed was not measured."""
+    if isnan(minutes):
+        return "an unknown number of core-minutes"
+    return f"about {minutes:.{1 if minutes < 10 else 0}f} core-minutes"
 
 
 def yardsticks(scale: Scale, model: str, systems: Sequence[str], learning_rate: float, seed: int) -> list[RunConfig]:

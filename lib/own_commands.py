@@ -137,7 +137,7 @@ def _finetune(options: argparse.Namespace) -> None:
 
 def _say_cost(options: argparse.Namespace, dataset: "DataSet") -> None:
     """Say what is to be run, and stop where a seed's split leaves nothing to learn, to choose by, or to test."""
-    from lib.comparison import MINUTES, todo
+    from lib.comparison import MINUTES, in_words, todo
     from lib.jobs import select, splits
     from lib.own_data import fine_tune, named
 
@@ -149,10 +149,10 @@ def _say_cost(options: argparse.Namespace, dataset: "DataSet") -> None:
     training, parts = configs[0].training, select(configs[0], splits(configs[0]))
     train, validate, test = (sum(len(s.index) for s in parts[part]) for part in ("train", "validation", "test"))
     steps = training.epochs * ceil(train / training.batch_size)
-    minutes = todo(scale, "", configs)[MINUTES]
+    cost = in_words(todo(scale, "", configs)[MINUTES])
     sys.stdout.write(
         f"seed {options.seeds[0]}: {train} to train, {validate} to validate, {test} to test; runs: {len(configs)} of "
-        f"some {steps} steps, about {minutes:.1f} core-minutes (estimate), and pre-training where it is not there\n"
+        f"some {steps} steps, {cost} (estimate), and pre-training where it is not there\n"
     )
 
 

@@ -18,13 +18,13 @@ COMMIT = "DENOISING_COMMIT"  # environment variable: of a copy without git, as c
 PACKAGES = ("torch", "lightning", "numpy", "h5py")
 
 
-def provenance() -> dict[str, str]:
-    """Commit, package versions, processor and accelerator, number of cores, and the time in UTC."""
+def provenance(device: str = "cuda") -> dict[str, str]:
+    """Commit, package versions, `hardware`, and the time in UTC."""
     return {
         "commit": commit(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
-        "hardware": hardware(),
+        "hardware": hardware(device),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -55,16 +55,16 @@ def commit() -> str:
     """
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
-            return os.environ.get(COMMIT, "unknown")
+            return os.environ.get(COMMIT) or "unknown"
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", "lib") else "")
     except (OSError, subprocess.CalledProcessError):
-        return os.environ.get(COMMIT, "unknown")
+        return os.environ.get(COMMIT) or "unknown"
 
 
-def hardware() -> str:
-    """The accelerator, where torch sees one, or the processor and its number of cores."""
-    if torch.cuda.is_available():
+def hardware(device: str = "cuda") -> str:
+    """What computes on torch's ``device``: the GPU, where torch sees one, or the processor and its number of cores."""
+    if device != "cpu" and torch.cuda.is_available():
         return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

@@ -97,7 +97,8 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
         return
     about |= {"config": config.describe(), "identity": config.describe(whole=False)}
     about |= {"units": {name: UNITS[name] for name in metrics}}
-    about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": goes_on, "provenance": provenance()}
+    about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": goes_on}
+    about["provenance"] = provenance(execution.device())
     (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
 """The scales, defined once: which data, how wide, how long, which seeds. One code path serves all.
 
 ``smoke`` proves the machinery and claims no science; ``laptop`` shows the science on the mini suite; ``wide`` is
-``laptop`` with the paper's widths, for a GPU; ``paper`` is the paper's own settings on the published data.
+``laptop`` with the paper's sizes of networks, for a GPU; ``paper`` is the paper's own settings on the published data.
 """
 
 from collections.abc import Mapping

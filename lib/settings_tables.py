@@ -64,21 +64,22 @@ def paper_matrix(names: Sequence[str], record: str = GPU) -> pd.DataFrame:
 
     Args:
         names: models.
-        record: of ``data/bench``: what ``python -m lib bench models --device cuda --json`` measured at paper's widths.
+        record: of ``data/bench``: what ``python -m lib bench models --device cuda --scales paper --json`` measured.
 
     Returns:
         By model and task, conformations that pass through training (`paper_passes`), those that one thread trains in a
-        second at the paper's widths, measured now, those that the recorded GPU trains, and its hours.
+        second at the paper's widths, measured now, those that the recorded GPU trains, and its hours (NaN for a
+        model that it did not).
     """
     steps = json.loads((DATA / "bench" / f"{record}.json").read_text(encoding="utf-8"))["steps"]
     on_gpu = {(s["model"], s["task"]): s["conformations/s"] for s in steps if s["widths"] == "paper"}
     rows = []
     for name, (task, count) in product(names, paper_passes().items()):
         label = MODELS[name].label
+        rate = on_gpu.get((label, task), float("nan"))
         rows.append({"model": label, "task": task, "1e6 conformations": count / 1e6,
                      "conformations/s, one thread": training_rate(name, "paper", task == "energy"),
-                     "conformations/s, GPU": on_gpu[label, task],
-                     "GPU-hours": count / on_gpu[label, task] / 3600})  # fmt: skip
+                     "conformations/s, GPU": rate, "GPU-hours": count / rate / 3600})  # fmt: skip
     return pd.DataFrame(rows).set_index(["model", "task"])
 
 

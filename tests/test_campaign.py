@@ -62,6 +62,11 @@ def test_a_notebook_shows_the_pairs_whose_runs_are_all_there(monkeypatch):
     assert campaign.in_part("smoke", ["05_md22"]) == []
 
 
+def test_unknown_minutes_are_said_in_words():
+    assert comparison.in_words(float("nan")) == "an unknown number of core-minutes"
+    assert [comparison.in_words(m) for m in (0.26, 197.4)] == ["about 0.3 core-minutes", "about 197 core-minutes"]
+
+
 def test_arms_come_with_the_seeds_that_are_there(monkeypatch):
     """A seed that lacks a run of one arm is left out of both; a pair without seeds is left out; nothing is trained."""
     scale = get_scale("smoke")
@@ -74,6 +79,9 @@ def test_arms_come_with_the_seeds_that_are_there(monkeypatch):
     assert [arm.cell for arm in arms] == [*cells[:2], *cells[4:]]
     assert [len(arm.results) for arm in arms] == [1, 1, 2, 2]
     assert not set(lost) & {config.key() for config in asked}
+    layers = scale.pretrain("torchmd_net", 0).key()  # it would be trained for a fine-tuning that is recorded
+    monkeypatch.setattr(comparison, "is_there", lambda config, weights: config.key() not in [*lost, layers])
+    assert [len(arm.results) for arm in comparison.arms_there(scale, cells)] == [1, 1, 1, 1]
     monkeypatch.setattr(comparison, "is_there", lambda config, weights: False)
     assert comparison.arms_there(scale, cells) == []
     assert len(tables.comparison_table(scale, [], "Table 2")) == 0

@@ -51,11 +51,14 @@ def test_a_run_on_the_gpu_is_one_on_the_cpu(name):
     scale = replace(scale, pretraining_limits=Limits(120, 30),
                     finetuning_limits=dict.fromkeys(("ani1x", "iso17"), Limits(60, 20, 40)))  # fmt: skip
     source = scale.pretrain(name, 0)
-    here = run_here(source, CPU)
-    assert here.metrics["validation_denoising_error"] < 1.5
+    pretrained = run_here(source, GPU)
+    assert pretrained.metrics["validation_denoising_error"] < 1.5
     for data, weight in (("ani1x", None), ("iso17", 10.0)):
         config = scale.finetune(name, data, True, 1e-3, 0, force_weight=weight)
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
         there = run_here(config, GPU)
+        assert torch.cuda.max_memory_allocated() > held  # it was not the CPU
         assert there.about["provenance"]["hardware"] == torch.cuda.get_device_name()
         rows = there.predictions()
         potential = Potential([there.weights()], "cpu")

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -166,6 +167,7 @@ def test_bench_models_alone_and_in_bfloat16(tmp_path):
         found[name] = json.loads((tmp_path / "b.json").read_text())
         assert {step["beside"] for step in found[name]["steps"]} == {"nothing"}
         assert all(step["conformations/s"] > 0 for step in found[name]["steps"])
+        assert {step["ratio"] for step in found[name]["steps"]} == {None}  # JSON has no NaN
     assert found["bfloat16"]["about"]["precision"] == "bfloat16"
 
 
@@ -178,6 +180,8 @@ def test_cost_of_the_papers_matrix_is_conformations_over_the_recorded_rate(monke
     steps = json.loads((DATA / "bench" / f"{settings_tables.GPU}.json").read_text())["steps"]
     rate = next(s["conformations/s"] for s in steps if (s["model"], s["task"]) == ("EGNN", "energy"))
     assert table.loc[("EGNN", "energy"), "conformations/s, GPU"] == rate
+    monkeypatch.setitem(MODELS, "new", replace(MODELS["egnn"], label="a new model"))
+    assert settings_tables.paper_matrix(["new"])["GPU-hours"].isna().all()
 
 
 def test_paper_scale_without_its_data_says_what_to_do(capsys):

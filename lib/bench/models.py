@@ -70,9 +70,9 @@ def bench_models(
                     steps.append({"widths": scale, "model": models.MODELS[name].label, "beside": beside} | found)
                 growth += [{"widths": scale, "model": models.MODELS[name].label, "atoms": n}
                            | inference(name, scale, n, seconds / 10, device) for n in sizes]  # fmt: skip
-    about = {"hardware": hardware(), "device": device, "torch": torch.__version__, "matrix rate (GFLOP/s)": rate / 1e9,
-             "molecules in a batch": batch_size, "atoms": ATOMS, "compiled": compiled,
-             "precision": str(precision).removeprefix("torch.")}  # fmt: skip
+    about = {"hardware": hardware(device), "device": device, "torch": torch.__version__,
+             "matrix rate (GFLOP/s)": rate / 1e9, "molecules in a batch": batch_size, "atoms": ATOMS,
+             "compiled": compiled, "precision": str(precision).removeprefix("torch.")}  # fmt: skip
     return {"about": about, "steps": steps, "inference with forces": growth}
 
 
@@ -85,6 +85,15 @@ def tables(found: dict[str, Any]) -> str:
         wide = growth.pivot(index=["widths", "model"], columns="atoms", values="milliseconds")
         parts.append("inference with forces, milliseconds by number of atoms\n" + wide.round(1).to_string())
     return "\n\n".join(parts)
+
+
+def without_nan(found: Any) -> Any:
+    """The same for JSON, which knows no NaN: null instead."""
+    if isinstance(found, dict):
+        return {key: without_nan(value) for key, value in found.items()}
+    if isinstance(found, list):
+        return [without_nan(value) for value in found]
+    return None if found != found else found
 
 
 def matrix_rate(device: str) -> float:
@@ -120,9 +129,9 @@ def _pair(name: str, scale: str, alone: bool) -> tuple[list[nn.Module], str]:
     torch.manual_seed(0)
     settings = replace(get_scale(scale).settings(name), **AS_LIBRARY.get(name, {}))
     ours = models.build(name, settings)
-    beside, textbook = TEXTBOOK[name]
-    if alone:
+    if alone or name not in TEXTBOOK:
         return [ours], "nothing"
+    beside, textbook = TEXTBOOK[name]
     try:
         return [ours, textbook(ours)], beside
     except ImportError:
