@@ -12,7 +12,7 @@ TOP_PAD = 64 * 2**20  # bytes by which the heap grows at least
 
 
 def keep_freed_memory() -> bool:
-    """From now on, this process keeps what it frees, up to 2 GiB at the end of its heap.
+    """From now on, this process keeps what it frees until it ends.
 
     Returns:
         Whether the C library can do that; where it is not GNU's, nothing happens.
@@ -20,5 +20,5 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    wanted = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, TOP_PAD))
+    wanted = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, TOP_PAD))  # -1: never
     return all(mallopt(name, value) == 1 for name, value in wanted)
