@@ -46,6 +46,7 @@ UNITS = {
     "test_known_force_r2": "1",
 }
 DIVERGED, COLLAPSED = 10.0, 1.5  # last denoising error: in σ², 1 is predicting no noise at all; over the lowest one
+EVALUATED = 6000  # atoms of a batch of validation and test, about: without gradients more fit, but not any number
 MEASURED = 512  # conformations, for `InputNorm`
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and what else is to be said
 
@@ -105,7 +106,10 @@ def _initial_model(config: RunConfig, execution: Execution) -> nn.Module:
 
 def _loader(config: RunConfig, data: ConformationBatches, pieces: int | None = None, alone: bool = False) -> DataLoader:
     """Of training, in ``pieces``, or without them of validation and test."""
-    size = 4 * config.training.batch_size if pieces is None else config.training.batch_size
+    size = config.training.batch_size
+    if pieces is None:
+        atoms = np.concatenate([s.store.n_atoms[s.store.molecule_of(s.index)] for s in data.selections]).mean()
+        size = max(1, min(4 * size, int(EVALUATED / atoms)))
     return make_loader(data, size, config.seed, shuffle=pieces is not None, pieces=pieces or 1, alone=alone)
 
 
