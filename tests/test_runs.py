@@ -95,6 +95,22 @@ def test_equal_seeds_give_equal_numbers(finetuning, pretraining):
     np.testing.assert_array_equal(again.predictions()["prediction"], np.load(here / "predictions.npz")["prediction"])
 
 
+def test_batches_without_gradients_are_four_times_as_large_but_for_large_molecules(finetuning, monkeypatch):
+    loaded = ConformationBatches(select(finetuning, splits(finetuning))["train"], 5.0)
+    atoms = loaded.selections[0].store.n_atoms.mean()  # as many conformations of each molecule
+
+    def sizes():
+        return [batch.n_molecules for batch in jobs._loader(finetuning, loaded)]
+
+    whole, batch = len(loaded), finetuning.training.batch_size
+    assert sizes()[0] == min(whole, 4 * batch) > batch
+    monkeypatch.setattr(jobs, "EVALUATED", 10 * atoms)
+    assert sizes() == [10] * (whole // 10) + [whole % 10] * (whole % 10 > 0)
+    monkeypatch.setattr(jobs, "EVALUATED", 1)
+    assert sizes() == [1] * whole
+    assert next(iter(jobs._loader(finetuning, loaded, pieces=1))).n_molecules == batch
+
+
 @pytest.mark.parametrize("top", [None, "/elsewhere"])
 def test_a_copy_without_git_is_told_its_commit(top, monkeypatch):
     """By the environment, outside git and in another checkout alike."""
