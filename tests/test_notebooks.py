@@ -34,7 +34,7 @@ def test_plain_papermill(tmp_path):
     assert all((tmp_path / "figures" / "smoke" / f"claims.{kind}").exists() for kind in ("png", "svg"))
     wrong = python(tmp_path, "papermill", LEDGER, out, "-p", "scale", "huge", "--no-progress-bar")
     assert wrong.returncode != 0
-    assert "choose from ['laptop', 'paper', 'smoke']" in wrong.stderr
+    assert "choose from ['laptop', 'paper', 'smoke', 'wide']" in wrong.stderr
 
 
 @pytest.mark.parametrize("tampered", [False, True])
