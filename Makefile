@@ -10,13 +10,13 @@ SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
-	@echo "               [TRAIN=1]                    and train what is not recorded; FRESH=1: train everything"
-	@echo "make plan [SCALE=...]                       what reproduce would do, and what it costs"
-	@echo "make test                                   lint, unit tests, notebooks on an empty run store"
-	@echo "make test-browser [CHROMIUM=...]            run a notebook in JupyterLab in a headless Chromium"
-	@echo "make lab                                    open JupyterLab"
-	@echo "make mini-suite                             make data/mini again from its seed"
-	@echo "make clean                                  remove converted stores and runs (cache/), keep figures"
+	@echo "               [TRAIN=1]                         and train what is not recorded; FRESH=1: train everything"
+	@echo "make plan [SCALE=...]                            what reproduce would do, and what it costs"
+	@echo "make test                                        lint, unit tests, notebooks on an empty run store"
+	@echo "make test-browser [CHROMIUM=...]                 run a notebook in JupyterLab in a headless Chromium"
+	@echo "make lab                                         open JupyterLab"
+	@echo "make mini-suite                                  make data/mini again from its seed"
+	@echo "make clean                                       remove converted stores and runs (cache/), keep figures"
 
 .venv: .venv/installed
 

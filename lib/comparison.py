@@ -233,8 +233,7 @@ def yardsticks(scale: Scale, model: str, systems: Sequence[str], learning_rate: 
 def _seconds(scale: Scale, config: RunConfig) -> float:
     per_conformation = scale.seconds.get(config.model, (float("nan"),) * 2)[config.task == "energy"]
     selections = select(config, splits(config))["train"]
-    passed = config.training.epochs * sum(float(relative_cost(s.store.n_atoms[s.store.molecule_of(s.index)]).sum())
-                                          for s in selections)  # fmt: skip
+    passed = config.training.epochs * sum(float(relative_cost(s.n_atoms).sum()) for s in selections)
     return 1.0 + passed * per_conformation * (FORCES_COST if config.training.learns_forces else 1)
 
 

@@ -119,8 +119,9 @@ def gains(table: pd.DataFrame, by: str) -> Figure:
         places = np.array([groups.index(g) for g in own[by]]) + 0.16 * (k - (len(models) - 1) / 2)
         _marks(ax, own, places, "x", color=colour, marker=marker, label=model)
         ax.plot(own["paper_value"], places, marker, markersize=8, markerfacecolor="none", color=colour)
-        for end, count in zip(zip(own["high"], places, strict=True), own["n_seeds"], strict=True):
-            ax.annotate("*" * (count == 1), end, (3, -1), textcoords="offset points", va="center", color=colour)
+        single = (own["n_seeds"] == 1).to_numpy()
+        for end in zip(own["high"][single], places[single], strict=True):
+            ax.annotate("*", end, (3, -1), textcoords="offset points", va="center", color=colour)
     if rows["paper_value"].notna().any():
         ax.plot([], [], "o", markersize=8, markerfacecolor="none", color="black", label="open: the paper")
     ax.axvline(0, color=GREY, linewidth=0.8)

@@ -108,7 +108,7 @@ def _loader(config: RunConfig, data: ConformationBatches, pieces: int | None = N
     """Of training, in ``pieces``, or without them of validation and test."""
     size = config.training.batch_size
     if pieces is None:
-        atoms = np.concatenate([s.store.n_atoms[s.store.molecule_of(s.index)] for s in data.selections]).mean()
+        atoms = np.concatenate([s.n_atoms for s in data.selections]).mean()
         size = max(1, min(4 * size, int(EVALUATED / atoms)))
     return make_loader(data, size, config.seed, shuffle=pieces is not None, pieces=pieces or 1, alone=alone)
 

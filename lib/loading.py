@@ -38,6 +38,11 @@ class Selection:
     store: ConformationStore
     index: NDArray[np.int64]
 
+    @property
+    def n_atoms(self) -> NDArray[np.int64]:
+        """Number of atoms (n,) of each conformation."""
+        return self.store.n_atoms[self.store.molecule_of(self.index)]
+
 
 class ConformationBatches(Dataset):
     """Batches of the conformations of ``selections``, numbered through; noised, or with relative energies."""

@@ -53,13 +53,14 @@ def commit() -> str:
     A process keeps the code that it began with, whatever is committed while it runs. Outside git, and in a copy that
     lies in another checkout, what the environment variable `COMMIT` says, or ``unknown``.
     """
+    told = os.environ.get(COMMIT) or "unknown"
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
-            return os.environ.get(COMMIT) or "unknown"
+            return told
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", "lib") else "")
     except (OSError, subprocess.CalledProcessError):
-        return os.environ.get(COMMIT) or "unknown"
+        return told
 
 
 def hardware(device: str = "cuda") -> str:

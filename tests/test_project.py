@@ -159,7 +159,7 @@ def test_bench_models_compares_equal_functions(tmp_path, capsys):
 
 
 def test_bench_models_alone_and_in_bfloat16(tmp_path):
-    """In another precision than float32 there is nothing to stand beside; matrix products are the same."""
+    """In another precision than float32 there is nothing to stand beside."""
     options = ["--scales", "smoke", "--models", "egnn", "--batch-size", "3", "--seconds", "0", "--sizes"]
     found = {}
     for name, more in (("alone", ["--alone"]), ("bfloat16", ["--precision", "bfloat16"])):

@@ -151,7 +151,7 @@ def _steps(
 ) -> dict[str, Any]:
     ours, *others = pair = [model.to(device) for model in pair]
     works = [_step(model, ours.settings.cutoff, arrays, energy, device, precision) for model in pair]
-    difference = max((_difference(ours, other, arrays, energy, device) for other in others), default=float("nan"))
+    difference = _difference(ours, others[0], arrays, energy, device) if others else float("nan")
     flops = count_flops(works[0])
     if compiled:
         models.compile_layers(name, ours, noise=not energy)
@@ -161,7 +161,8 @@ def _steps(
     while time.perf_counter() < until or len(times[0]) < 3:
         for work, taken in zip(works, times, strict=True):
             taken.append(_timed(work, device))
-    mine, theirs = ([statistics.median(taken) for taken in times] + [float("nan")])[:2]
+    mine, *rest = (statistics.median(taken) for taken in times)
+    theirs = rest[0] if others else float("nan")
     molecules = int(arrays[2][-1]) + 1
     return {
         "task": "energy" if energy else "denoising",
