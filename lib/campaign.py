@@ -22,7 +22,7 @@ NOTEBOOKS = {  # the items that a notebook shows; those left out here train noth
     "02_ani1_and_ani1x": ("Table 2", "control"),
     "03_iso17": ("Figure 2, ISO17",),
     "04_spice": ("Figure 2, SPICE",),
-    "05_md22": ("Figure 3",),
+    "05_md22": ("Figure 3", "Figure 3, longer"),
     "06_data_efficiency": ("Figure 4",),
     "07_choice_of_sigma": ("Figure 5",),
     "10_forces": ("forces", DYNAMICS),

@@ -67,7 +67,7 @@ def compare_arms(
 
 def seeds_of(scale: Scale, cell: Cell, seeds: Sequence[int] | None) -> Sequence[int]:
     """``seeds``, or the scale's own for ``cell``."""
-    return scale.seeds_of(cell.model, cell.data, cell.sigma, cell.longer) if seeds is None else seeds
+    return scale.seeds_of(cell.model, cell.data, cell.longer) if seeds is None else seeds
 
 
 def pretrainings(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> list[RunConfig]:

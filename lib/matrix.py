@@ -73,6 +73,15 @@ def controls(scale: Scale, models: Sequence[str], data: Sequence[str]) -> list[C
     return pairs(own, data, CONTROL) + matched
 
 
+def longer_on_md22(scale: Scale, models: Sequence[str], systems: Sequence[str]) -> list[Cell]:
+    """`pairs` with `CONTROL` times the steps, of those ``models`` and ``systems`` that ``scale`` asks it for."""
+    cells = []
+    for model in models:
+        own = [system for system in systems if system in scale.longer_systems.get(model, ())]
+        cells += pairs([model], systems_of_md22(own), CONTROL) if own else []
+    return cells
+
+
 def systems_of_md22(systems: Sequence[str]) -> list[str]:
     """Names of data sets from names of systems.
 
@@ -135,6 +144,7 @@ MATRIX: dict[str, Callable[[Scale], list[Cell]]] = {
     "Figure 2, ISO17": lambda scale: pairs(scale.models, ["iso17"]),
     "Figure 2, SPICE": lambda scale: pairs(scale.models, ["spice"]),
     "Figure 3": lambda scale: pairs(scale.models, systems_of_md22(scale.systems)),
+    "Figure 3, longer": lambda scale: longer_on_md22(scale, scale.models, scale.systems),
     "Figure 4": lambda scale: shares(scale, EFFICIENCY_MODEL, EFFICIENCY_DATA, SHARES),
     "Figure 5": lambda _: noise_levels(SIGMA_MODEL, SIGMA_DATA, SIGMAS),
     "forces": lambda scale: with_forces(scale.force_models, FORCE_DATA, FORCE_WEIGHTS),

@@ -42,10 +42,11 @@ class Scale:
         systems: the default systems of MD22.
         other_learning_rates: candidates by kind of data (``md22``, ``own``), where they are others.
         md22_seeds: how many of the seeds a model takes on MD22; all where it is left out.
-        sigma_seeds: how many of the seeds the choice of σ takes.
         smallest_shares: by data set, the smallest share of the training conformations that says anything.
         control_models: those for which training from scratch for longer is compared (`matrix.controls`), with the
             first seed.
+        longer_systems: by model, the systems of MD22 of which neither arm learnt enough to be evidence; both arms are
+            trained for longer there too, with the first seed.
         pretraining_limits: how many conformations of each data set.
         finetuning_limits: the same by data set or kind; one that is left out is used whole.
         force_models: the default models that learn forces.
@@ -70,8 +71,8 @@ class Scale:
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
     other_learning_rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
-    sigma_seeds: int | None = None
     control_models: tuple[str, ...] = tuple(MODELS)
+    longer_systems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     smallest_shares: Mapping[str, float] = field(default_factory=dict)
     pretraining_limits: Limits = field(default_factory=Limits)
     finetuning_limits: Mapping[str, Limits] = field(default_factory=dict)
@@ -105,13 +106,11 @@ class Scale:
         own = {model: {**self.widths.get(model, {}), "smooth_cutoff": True} for model in MODELS}
         return replace(self, widths=own | {"egnn": {**own["egnn"], "num_rbf": 32}})
 
-    def seeds_of(self, model: str, data: str, sigma: float = SIGMA, longer: int = 1) -> tuple[int, ...]:
-        """The seeds of ``model`` on ``data``, after pre-training with ``sigma`` (Å) and ``longer`` times the steps."""
-        if data.startswith("md22/"):
-            return self.seeds[: self.md22_seeds.get(model)]
+    def seeds_of(self, model: str, data: str, longer: int = 1) -> tuple[int, ...]:
+        """The seeds of ``model`` on ``data`` with ``longer`` times the steps."""
         if longer > 1:
             return self.seeds[:1]
-        return self.seeds if sigma == SIGMA else self.seeds[: self.sigma_seeds]
+        return self.seeds[: self.md22_seeds.get(model)] if data.startswith("md22/") else self.seeds
 
     def training_of(self, data: str) -> TrainingSettings:
         """Training settings of the energy of ``data``: its own, or those of its kind."""
@@ -247,8 +246,8 @@ SCALES: dict[str, Scale] = {
         other_learning_rates=dict.fromkeys(("md22", "spice"), (3e-4, 1e-3, 3e-3)) | {"own": (1e-3, 3e-3)},
         seeds=(0, 1, 2),
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
-        sigma_seeds=2,
         control_models=("schnet", "egnn", "torchmd_net"),  # for its cost
+        longer_systems={"egnn": ("double-walled_nanotube",), "se3_transformer": ("AT-AT-CG-CG",)},
         own_pretraining_steps=3000,  # as the project's own
         smallest_shares={"md22/buckyball-catcher": 0.2},  # 5 % of them are 32
         finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000, validation=500, test=1000)),
@@ -281,6 +280,7 @@ SCALES["wide"] = replace(
     pretraining_rates={},
     learning_rates=(1e-4, 3e-4, 1e-3, 3e-3),
     control_models=(),
+    longer_systems={},
     seconds={},  # what a GPU needs for a conformation hangs on how many runs share it
 )
 
