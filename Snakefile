@@ -32,7 +32,8 @@ SHARDS = [f"{model}-{seed}" for model, seed in shards(SCALE)]
 if RECORDED:
     NOTEBOOKS, SHARDS = [name for name in NOTEBOOKS if name not in LEFT_OUT or name in IN_PART], []
 CODE = sorted(str(path) for path in (paths.ROOT / "lib").rglob("*.py"))  # changed code looks at its runs again
-LEDGER = "09_what_was_reproduced"
+LEDGER, ALONE = "09_what_was_reproduced", "08_settings_and_cost"  # that one measures speeds
+CORES = workflow.cores or 1
 ON_GPU = int(torch.cuda.is_available())
 PYTHON = shlex.quote(sys.executable)
 
@@ -82,7 +83,8 @@ rule notebook:
         missing=lambda w: f"-p missing {shlex.quote(LEAVE_OUT)}" if w.notebook in IN_PART else "",
     log:
         f"{WORK}/{{notebook}}.log",
-    threads: workflow.cores or 1
+    # recorded, up to four run side by side; else each shares out its own runs
+    threads: lambda w: max(1, CORES // 4) if RECORDED and w.notebook != ALONE else CORES
     message:
         "notebook {input.notebook} with {input.parameters}; log: {log}"
     shell:

@@ -243,24 +243,45 @@ def relative_cost(atoms: NDArray[np.number]) -> NDArray[np.float64]:
 
 
 def describe(arms: Sequence[Arm]) -> pd.DataFrame:
-    """The chosen learning rate, steps and R² of each arm, for reading."""
+    """The chosen learning rate, steps and R² of each arm, for reading.
+
+    *Rate at the edge*: it is the smallest or largest candidate. *Median seconds*: see `median_seconds`.
+    """
     return pd.DataFrame(
         {
             "model": MODELS[a.cell.model].label,
             "data set": a.cell.data,
             "pre-trained": a.cell.pretrained,
-            "longer": a.cell.longer,
-            "share": a.cell.share,
-            "sigma": a.cell.sigma if a.cell.pretrained else 0.0,
+            "times the steps": a.cell.longer,
+            "share of data": a.cell.share,
+            "σ (Å)": a.cell.sigma if a.cell.pretrained else 0.0,
             "learning rate": a.learning_rate,
-            "at the edge": a.at_edge,
+            "rate at the edge": a.at_edge,
             "seeds": len(a.results),
             "steps": a.results[0].about["steps"],
             "R²": round(sum(r.metrics["test_r2"] for r in a.results) / len(a.results), 4),
-            "seconds a run": round(sum(r.about["wall_seconds"] for r in a.results) / len(a.results), 1),
+            "median seconds": round(median_seconds(a.results), 1),
         }
         for a in arms
     )
+
+
+def median_seconds(results: Sequence[Result]) -> float:
+    """Median wall time of those runs that were not interrupted, beside whatever else the machine did; NaN for none."""
+    times = [r.about["wall_seconds"] for r in results if not r.about.get("resumed")]
+    return float(np.median(times)) if times else float("nan")
+
+
+def cost_of_pretraining(scale: Scale, arms: Sequence[Arm]) -> pd.DataFrame:
+    """`median_seconds` of a pre-training and of a run of each of the pre-trained ``arms``, and their ratio."""
+    rows = []
+    for arm in (a for a in arms if a.cell.pretrained):
+        seeds = [result.about["config"]["seed"] for result in arm.results]
+        before = median_seconds(run_all(pretrainings(scale, [arm.cell], seeds)))
+        after = median_seconds(arm.results)
+        rows.append({"model": MODELS[arm.cell.model].label, "data set": arm.cell.data, "pre-training (s)": before,
+                     "fine-tuning (s)": after, "ratio": before / after})  # fmt: skip
+    return pd.DataFrame(rows).set_index(["model", "data set"])
 
 
 def by_seed(arms: Sequence[Arm]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from lib.tables import AVERAGE, metric_label
 
 CUT = -100  # per cent, of the axis of improvements
 COLUMN = 3.4  # inches, one column of a page
-SINGLE_SEED = "* one seed: the interval is over test molecules only"
+SINGLE_SEED = "* one seed: the interval is over test data only"
 PALE, WITHOUT_EVIDENCE = 0.3, "pale: no evidence, neither arm explains 30 % of the variance"
 
 
@@ -218,7 +218,7 @@ def error_details(details: pd.DataFrame, dataset: str, bins: int = 6) -> Figure:
     low, high = np.percentile(details["energy"] - details["baseline"], [0, 100])
     axes[0].plot([low, high], [low, high], color="black", linewidth=0.8)
     label = "energy − baseline (kcal/mol)"
-    axes[0].set(xlabel=f"target {label}", ylabel="predicted (kcal/mol)")
+    axes[0].set(xlabel=f"target {label}", ylabel=f"predicted {label}")
     axes[1].set(xlabel="atoms", ylabel="test MAE (kcal/mol)", ylim=(0, None))
     axes[2].set(xlabel=f"target {label}", ylabel="test MAE (kcal/mol)", ylim=(0, None))
     for ax in axes:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from numbers import Integral
 from typing import Any
 
 from lib import models
@@ -72,6 +73,8 @@ class RunConfig:
             raise ValueError(
                 f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
             )
+        if not isinstance(self.seed, Integral) or self.seed < 0:
+            raise ValueError(f"seed = {self.seed!r} must be a whole number from 0 on; several are a list, [0, 1]")
         if self.sigma is not None and not self.sigma > 0:
             raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
         if self.split_order not in (*ORDERS, PUBLISHED):

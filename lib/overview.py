@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lib.datasets import DATASETS, LABELS, MD22_SYSTEMS, find, label, open_store
+from lib.datasets import DATASETS, LABELS, MD22_SYSTEMS, find, label, open_store, paper_names
 from lib.figures import bonds_of
 from lib.models import MODELS
 from lib.paths import DATA
@@ -20,6 +20,7 @@ from lib.splits import FINE_TUNING, make_split
 from lib.store import ConformationStore
 from lib.tables import COLUMNS
 
+TESTED = {"random": "random", "file": "the last 10 %"}  # by order of the split
 MAX_DISTANCES = 200  # frames in which contacts are measured
 
 
@@ -52,6 +53,16 @@ def table1(suite: str, datasets: Sequence[str]) -> pd.DataFrame:
         found = _flat(counted(open_store(find(f"{suite}/{data}"))))
         rows += _rows("Table 1", suite, data, "", found, _flat(sources[data].table1))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def beside_published(table: pd.DataFrame, suite: str) -> pd.DataFrame:
+    """`table1` for reading: what was counted, and under the paper's names what is published."""
+    published = table.assign(dataset=table["dataset"].replace(paper_names(suite)))
+    return pd.concat(
+        {"counted here": table.pivot(index="metric", columns="dataset", values="value"),
+         "published": published.pivot(index="metric", columns="dataset", values="paper_value")},
+        axis=1,
+    ).astype(int)  # fmt: skip
 
 
 def table_s1(suite: str, systems: Sequence[str] = tuple(MD22_SYSTEMS)) -> pd.DataFrame:
@@ -138,7 +149,7 @@ def learnability(suite: str, configs: Sequence[RunConfig], results: Sequence[Res
         store = open_store(config.data[0])
         split = make_split(store, config.seed, FINE_TUNING, order=config.split_order)
         rows.append({
-            "system": config.data[0].name.removeprefix(f"{suite}/md22/"), "split": config.split_order,
+            "system": config.data[0].name.removeprefix(f"{suite}/md22/"), "test frames": TESTED[config.split_order],
             "standard deviation": store.relative_energy(split.parts["test"]).std(),
             "frames of the ridge": len(split.parts["train"]) + len(split.parts["validation"]),
             "frames of the network": result.about["conformations"]["train"],

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from ase.data import chemical_symbols
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
@@ -33,7 +34,8 @@ def pseudo_forces(config: RunConfig, result: Result, count: int, seed: int) -> p
     """Forces beside noise at ``count`` noised validation conformations of the pre-training run ``result``.
 
     Returns:
-        A row a coordinate: conformation, force (kcal/mol/Å), minus the true noise and minus the predicted noise (Å).
+        A row a coordinate: conformation, element of the atom, force (kcal/mol/Å), minus the true noise and minus the
+        predicted noise (Å).
     """
     from lib.mini_suite.xtb import single_point
 
@@ -48,14 +50,20 @@ def pseudo_forces(config: RunConfig, result: Result, count: int, seed: int) -> p
             force = single_point(seen.numbers, (seen.clean + seen.noise).astype(float), charge).forces * HARTREE
         except RuntimeError:
             continue  # the self-consistent field does not converge where noise tears a molecule apart
-        parts.append(pd.DataFrame({"conformation": k, "force": force.ravel(), "true": -seen.noise.ravel(),
-                                   "predicted": -seen.predicted.ravel()}))  # fmt: skip
+        elements = np.repeat([chemical_symbols[z] for z in seen.numbers], 3)
+        parts.append(pd.DataFrame({"conformation": k, "element": elements, "force": force.ravel(),
+                                   "true": -seen.noise.ravel(), "predicted": -seen.predicted.ravel()}))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
 
 def correlations(found: pd.DataFrame, column: str) -> NDArray[np.float64]:
     """Pearson's correlation of ``column`` (true or predicted) with the force, for each conformation."""
     return np.array([group["force"].corr(group[column]) for _, group in found.groupby("conformation")])
+
+
+def error_by_element(found: pd.DataFrame, sigma: float) -> pd.Series:
+    """Mean squared error of the predicted noise of `pseudo_forces` by element, over σ² (Å²); 1 for none predicted."""
+    return ((found["predicted"] - found["true"]) / sigma).pow(2).groupby(found["element"]).mean()
 
 
 def correlation_table(scale: Scale, configs: Sequence[RunConfig], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -99,5 +107,5 @@ def scatter(found: pd.DataFrame, model: str) -> Figure:
         sns.despine(ax=ax)
     axes[0].set_yscale("symlog", linthresh=LINEAR)
     axes[0].set_yticks([-1000, -LINEAR, 0, LINEAR, 1000], ["-1000", f"-{LINEAR}", "0", f"{LINEAR}", "1000"])
-    axes[0].set_ylabel("GFN2-xTB force (kcal/mol/Å)")
+    axes[0].set_ylabel(f"GFN2-xTB force (kcal/mol/Å),\nlogarithmic beyond ±{LINEAR}")
     return figure

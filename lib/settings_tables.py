@@ -27,10 +27,8 @@ TRAINED_SHARE = {"denoising": 0.95, "energy": 0.8}
 
 def training_table(scale: Scale) -> pd.DataFrame:
     """S2: optimiser and schedule of pre-training and of each fine-tuning, a row each."""
-    kinds = {"pre-training": scale.pretraining}
-    for data in (*LABELS, *(f"md22/{system}" for system in MD22_SYSTEMS)):
-        if data in scale.finetuning or data != "md22":  # MD22 as a whole has settings only where its systems share them
-            kinds[data] = scale.training_of(data)
+    names = (*LABELS, *(f"md22/{system}" for system in MD22_SYSTEMS))  # one row of MD22 where its systems share it
+    kinds = {"pre-training": scale.pretraining} | {n: scale.finetuning[n] for n in names if n in scale.finetuning}
     shown = [f.name for f in fields(TrainingSettings)]
     table = pd.DataFrame([{"run": kind, **{n: asdict(s)[n] for n in shown}} for kind, s in kinds.items()])
     rates = [", ".join(f"{rate:g}" for rate in scale.rates_of(kind)) for kind in list(kinds)[1:]]

@@ -12,7 +12,7 @@ Two or three seeds drawn with replacement vary too little. So a replicate moves 
 
 for errors e_s of n seeds: any difference of arms then follows Student's t with n - 1 degrees of freedom, as it should.
 All arms, models and metrics share the g_s and χ², so what seeds have in common cancels in pairs, and what they have not
-averages out over models. Of one seed, nothing is known about others, and the interval is over molecules only.
+averages out over models. Of one seed, nothing is known about others, and the interval is over test data only.
 """
 
 from collections.abc import Sequence

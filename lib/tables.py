@@ -192,7 +192,8 @@ def beside_paper(table: pd.DataFrame, columns: Sequence[str] = ("dataset", "metr
     """For reading: models in rows, ``columns`` in columns, ``ours [low, high] (paper's)``; * marks a single seed."""
 
     def cell(row: pd.Series) -> str:
-        digits = 1 if row["unit"] == "%" else 2 if row["value"] >= 0.1 else 4
+        small = row["value"] < 0.1 or row["unit"].endswith("/atom")
+        digits = 1 if row["unit"] == "%" else 4 if small else 2
         ours = f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
         ours += "*" if row["n_seeds"] == 1 else ""
         return ours if pd.isna(row["paper_value"]) else f"{ours} ({row['paper_value']:.{digits}f})"

@@ -1,6 +1,7 @@
 """The matrix of cells: what notebooks ask for, at every scale, and how a wrong wish is refused in the first cell."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -22,9 +23,10 @@ from lib.training import QUIET
 @pytest.mark.parametrize("name", SCALES)
 def test_every_cell_of_every_scale_has_its_settings(name):
     scale = get_scale(name)
+    optional = {"control": scale.control_models, "Figure 3, longer": scale.longer_systems}
     for item, cells_of in MATRIX.items():
         cells = cells_of(scale)
-        assert cells or (item == "control" and not scale.control_models), item
+        assert cells or not optional.get(item, True), item
         for cell in cells:
             for config in comparison.chosen(replace(scale, learning_rates=(1e-3,), other_learning_rates={}), cell):
                 assert config.share == cell.share
@@ -41,6 +43,27 @@ def test_the_papers_matrix():
     assert {(c.model, c.data) for c in cells} == {(m, f"md22/{s}") for m in MODELS for s in MD22_SYSTEMS}
     assert {c.sigma for c in MATRIX["Figure 5"](get_scale("paper")) if c.pretrained} == set(matrix.SIGMAS) - {0.0}
     assert {c.share for c in MATRIX["Figure 4"](get_scale("paper"))} == set(matrix.SHARES)
+
+
+def test_the_cells_of_md22_without_evidence_are_trained_for_longer_with_the_first_seed():
+    scale = replace(get_scale("laptop"), longer_systems={"egnn": ("DHA",), "schnet": ("AT-AT",)})
+    cells = matrix.longer_on_md22(scale, ["egnn", "torchmd_net"], ["DHA", "AT-AT"])
+    assert [(c.model, c.data, c.pretrained) for c in cells] == [("egnn", "md22/DHA", arm) for arm in (False, True)]
+    for cell in cells:
+        (longer,) = comparison.chosen(scale, cell)
+        once = comparison.chosen(scale, replace(cell, longer=1))[0]
+        assert longer.seed == scale.seeds[0] == once.seed
+        assert longer.training == replace(
+            once.training,
+            epochs=matrix.CONTROL * once.training.epochs,
+            validate_every=matrix.CONTROL * once.training.validate_every,
+        )
+
+
+def test_interrupted_runs_say_nothing_of_the_time_that_one_takes():
+    runs = [SimpleNamespace(about={"wall_seconds": s, "resumed": s < 10}) for s in (5.0, 100.0, 120.0, 900.0)]
+    assert comparison.median_seconds(runs) == 120
+    assert np.isnan(comparison.median_seconds(runs[:1]))
 
 
 def test_shares_keep_steps_or_epochs():

@@ -23,6 +23,12 @@ def test_table1_counts_the_mini_suite():
     assert overview.available("mini") == list(LABELS)
 
 
+def test_published_counts_stand_under_the_published_names():
+    beside = overview.beside_published(overview.table1("mini", SMALL), "mini")
+    assert beside.loc["conformations", ("counted here", "mini ANI-1 (GFN2-xTB)")] == 41_362
+    assert beside.loc["conformations", ("published", "ANI-1")] == 24_687_809
+
+
 def test_sampled_quantities():
     drawn = overview.sampled("mini", SMALL, 50)
     assert len(drawn) == 100

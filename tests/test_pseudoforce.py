@@ -9,7 +9,7 @@ import pytest
 from lib import pseudoforce
 from lib.examples import NoisedExample
 from lib.noising import gaussian_noise
-from lib.pseudoforce import ITEM, correlation_table, correlations, pseudo_forces
+from lib.pseudoforce import ITEM, correlation_table, correlations, error_by_element, pseudo_forces
 from lib.scales import get_scale
 
 CH4 = np.float32(0.63) * np.array([[0, 0, 0], [1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]], np.float32)
@@ -31,6 +31,7 @@ def test_minus_the_noise_points_along_the_forces(monkeypatch):
     found = pseudo_forces(SimpleNamespace(sigma=0.1), result, 8, 0)
     assert found["true"].tolist() == found["predicted"].tolist()
     assert correlations(found, "true").mean() > 0.4
+    assert found["element"].tolist() == 8 * (["C"] * 3 + ["H"] * 12)
 
 
 def probe(seed, scatter):
@@ -51,3 +52,8 @@ def test_conformations_of_one_seed_count_once_for_the_true_noise():
     difference = table.loc[(f"{ITEM}, beyond the true noise", "EGNN"), "value"]
     means = table.loc[(ITEM, "EGNN"), "value"] - table.loc[(f"{ITEM}, true noise", "none"), "value"]
     assert difference == pytest.approx(means)
+
+
+def test_the_error_of_the_noise_by_element_is_in_units_of_sigma_squared():
+    found = pd.DataFrame({"element": ["H", "H", "C"], "true": [0.0, 0.1, 0.2], "predicted": [0.2, 0.1, 0.0]})
+    assert error_by_element(found, 0.2).to_dict() == pytest.approx({"H": 0.5, "C": 1.0})

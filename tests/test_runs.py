@@ -262,6 +262,8 @@ def test_predictions_belong_to_the_test_split(finetuning):
         ({"baseline": "median"}, "baseline"),
         ({"settings": 3}, "EGNNSettings"),
         ({"model": "egn"}, "choose from"),
+        ({"seed": "0"}, "whole number"),
+        ({"seed": -1}, "whole number"),
     ],
 )
 def test_bad_configs_fail_before_anything_runs(finetuning, change, word):
