@@ -217,7 +217,7 @@ def error_details(details: pd.DataFrame, dataset: str, bins: int = 6) -> Figure:
             ax.plot(middles, binned, marker="o", markersize=4, color=colour, label=text)
     low, high = np.percentile(details["energy"] - details["baseline"], [0, 100])
     axes[0].plot([low, high], [low, high], color="black", linewidth=0.8)
-    label = "energy − baseline (kcal/mol)"
+    label = "energy − baseline\n(kcal/mol)"
     axes[0].set(xlabel=f"target {label}", ylabel=f"predicted {label}")
     axes[1].set(xlabel="atoms", ylabel="test MAE (kcal/mol)", ylim=(0, None))
     axes[2].set(xlabel=f"target {label}", ylabel="test MAE (kcal/mol)", ylim=(0, None))
