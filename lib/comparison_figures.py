@@ -164,7 +164,7 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
 def error_by_sigma(table: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
     """Figure 5: test RMSE and MAE against σ of the pre-training noise; a line across shows no pre-training.
 
-    Seeds are shown one by one: intervals over two of them (in the table) would hide the curve.
+    Seeds are shown one by one: intervals over two or three of them (in the table) would hide the curve.
 
     Args:
         table: of `tables.comparison_table`.
