@@ -23,6 +23,11 @@ from lib.scales import Scale
 from lib.uncertainty import evaluate_on
 
 SHARP, SMOOTH = "sharp cutoff", "smooth cutoff"
+WITH_UNITS = {  # the columns of `kept` for reading
+    "drift": "drift (meV/atom/ps)",
+    "fluctuation": "fluctuation (meV/atom)",
+    "fluctuation_at_first": "over the first tenth (meV/atom)",
+}
 
 
 def configs(
