@@ -16,8 +16,9 @@ import torch
 
 from lib import paths
 from lib.campaign import in_part, left_out, shards
-from lib.comparison import LEAVE_OUT, in_words
-from lib.results import IGNORE, RECORDS
+from lib.study.arms import LEAVE_OUT
+from lib.study.cost import in_words
+from lib.runs.results import IGNORE, RECORDS
 
 SCALE = config.get("scale", "laptop")
 FRESH = config.get("fresh") or os.environ.get(IGNORE, "")  # not empty: train what is recorded too

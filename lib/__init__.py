@@ -1,22 +1,29 @@
 """Denoising pre-training on nonequilibrium molecules for neural potentials: a companion to the paper.
 
-Wang, Xu, Li, Barati Farimani 2023, https://doi.org/10.1021/acs.jctc.3c00289. The data path, one module a step::
+Wang, Xu, Li, Barati Farimani 2023, https://doi.org/10.1021/acs.jctc.3c00289. The rooms, from the core outwards; each
+imports only what stands above it::
 
-    official file ── readers ──> Molecule ── store ──> ConformationStore ── splits ──> Split
-                                                            │
-          noising (pre-training only) ── loading ───────────┴──> Batch (batches) ──> models ──> Prediction
-                                                                                        │
-          tables, figures <── statistics <── runs: RunConfig -> Result <── training <── tasks
-                                                          │
-              simulation, uncertainty <── calculator <── potentials (weights)
+    units, errors, paths, machine
+    noising      Gaussian noise on coordinates, and its rigid part         X̂ = X + ε, ε ~ N(0, σ²)
+    batches      molecules laid end to end, with their neighbour pairs
+    models       one file a model, in the order of its own paper's formulas; forces, weights
+    training     the two tasks (equation 7; energies and forces), one loop, settings, scaling of the target
+    ──────────── above: the method. Below: what it takes to check the paper with it.
+    chemistry    atom types, formal charges, reference energies, bonds, normal modes, GFN2-xTB
+    data         readers (one file a format), the store, splits, loading, the data sets, downloads
+    runs         RunConfig -> Result: a run is stored, or recorded, under the hash of its settings and data
+    study        the paper's matrix: scales, cells, arms, learning rates, cost
+    potentials   a trained potential: ensemble, ASE calculator, dynamics, calibration
+    report       statistics, tables, rules, claims; figures
+    own          a user's own molecules: checks, fine-tuning, the learning curve
+    campaign     all runs of a scale, and how the batch deals them out
+    mini_suite, bench, cli      how the data in the box are made; speed; the command line
 
-What is run, and what becomes of it::
+The data path in one line::
 
-    scales (data, widths, seeds) ── matrix (cells) ── comparison (arms) ──> tables ──> claims (verdicts)
-                      │                                    │                   └─────> comparison_figures
-                  campaign (all runs; the batch)      results (stored or recorded)
-    one's own molecules:  inspection ── own_data ── own_commands
+    official file -> READERS -> Molecule -> ConformationStore -> Split -> Batch -> MODELS -> Prediction -> task
+                  -> Result -> table, figure, claim
 
-Inside, lengths are Å and energies kcal/mol (`units`); atoms are one of the types of `elements`; the energies of free
-atoms belong to a level of theory (`levels`). Importing the package does nothing.
+Inside, lengths are Å and energies kcal/mol (`units`); atoms are one of the 28 types of `chemistry.atom_types`; the
+energies of free atoms belong to a level of theory (`chemistry.reference_energies`). Importing the package does nothing.
 """

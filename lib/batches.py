@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.elements import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES
 
 Array = np.ndarray | Tensor
 
@@ -21,7 +21,7 @@ class Batch:
     """B molecules, A atoms, 2P directed neighbour pairs.
 
     Attributes:
-        z: (A,) atom types 0 … 27, int64 (`elements.ATOM_TYPES`, not atomic numbers).
+        z: (A,) atom types 0 … 27, int64 (`atom_types.ATOM_TYPES`, not atomic numbers).
         pos: (A, 3) Å, the coordinates that the model sees.
         molecule: (A,) molecule of each atom, 0 … B-1, ascending.
         pairs: (2, 2P) receiver and sender atom of each directed pair.
@@ -67,7 +67,7 @@ class Batch:
                              "give (A,), (A, 3), (A,) with at least one atom")  # fmt: skip
         if int(z.min()) < 0 or int(z.max()) >= len(ATOM_TYPES):
             raise ValueError(f"atom types run from {int(z.min())} to {int(z.max())}, not within 0 … "
-                             f"{len(ATOM_TYPES) - 1}: convert with lib.elements.atom_types")  # fmt: skip
+                             f"{len(ATOM_TYPES) - 1}: convert with lib.chemistry.atom_types.atom_types")  # fmt: skip
         if not torch.isfinite(pos).all():
             atom = int(torch.nonzero(~torch.isfinite(pos))[0, 0])
             raise ValueError(f"coordinates of atom {atom} are {pos[atom].tolist()}: remove that conformation")

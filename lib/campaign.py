@@ -4,16 +4,19 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from lib import dynamics, own_data
-from lib.comparison import MINUTES, chosen, compare_arms, pretrainings, scan, seeds_of, there, todo, yardsticks
-from lib.config import RunConfig
-from lib.matrix import MATRIX, all_cells, pairs
-from lib.results import RECORDS, Result, find_record
-from lib.runs import run_all, trained
-from lib.scales import PRE_TRAINING_DATA, get_scale
+from lib.own import learning_curve
+from lib.report import dynamics
+from lib.runs.config import RunConfig
+from lib.runs.results import RECORDS, Result, find_record
+from lib.runs.runner import run_all, trained
+from lib.study.arms import chosen, compare_arms, pretrainings, seeds_of, there, yardsticks
+from lib.study.cost import MINUTES, todo
+from lib.study.matrix import MATRIX, all_cells, pairs
+from lib.study.rates import scan
+from lib.study.scale import PRE_TRAINING_DATA
+from lib.study.scales import get_scale
 
 YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
-
 PRETRAINING, RIDGE = "pre-training", "a network beside the ridge"
 DYNAMICS, OWN = "dynamics", "own molecules"
 NOTEBOOKS = {  # the items that a notebook shows; those left out here train nothing
@@ -41,7 +44,7 @@ def items_of(name: str) -> dict[str, list[RunConfig]]:
         items[item] = [*pretrainings(scale, cells), *scan(scale, cells), *energies]
     items[RIDGE] = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, scale.seeds[0])
     items[DYNAMICS] = dynamics.default_runs(scale)
-    items[OWN] = own_data.example_runs(name)
+    items[OWN] = learning_curve.example_runs(name)
     return items
 
 
@@ -81,7 +84,7 @@ def _potentials(name: str) -> set[str]:
 
 
 def plan_scale(name: str) -> pd.DataFrame:
-    """`comparison.plan` of all runs of the scale called ``name``, by item; shared runs count once."""
+    """`cost.plan` of all runs of the scale called ``name``, by item; shared runs count once."""
     scale, items, potentials = get_scale(name), scale_runs(name), _potentials(name)
     return pd.DataFrame([todo(scale, item, configs, potentials) for item, configs in items.items()])
 

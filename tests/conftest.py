@@ -14,10 +14,10 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from lib.levels import reference_energies  # noqa: E402
+from lib.chemistry.reference_energies import reference_energies  # noqa: E402
+from lib.data.readers.molecule import Molecule  # noqa: E402
+from lib.data.store import ConformationStore  # noqa: E402
 from lib.paths import ROOT  # noqa: E402
-from lib.readers import Molecule  # noqa: E402
-from lib.store import ConformationStore  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
 SAMPLES = SHARED / "official_samples"

@@ -6,9 +6,9 @@ import torch
 from conftest import make_molecule
 
 from lib.batches import Batch
-from lib.loading import ConformationBatches, Selection, make_loader
+from lib.data.loading import ConformationBatches, Selection, make_loader
+from lib.data.store import ConformationStore
 from lib.noising import gaussian_noise, rigid_part
-from lib.store import ConformationStore
 
 
 def random_molecules(sizes, spread, seed=0):

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from lib.memory import keep_freed_memory
+from lib.machine import keep_freed_memory
 from lib.paths import ROOT
 
 PAGES_OF_FIVE_ARRAYS = """
 import resource, sys, torch
-from lib.memory import keep_freed_memory
+from lib.machine import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 def round(times):

@@ -11,8 +11,9 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lib.claims import UNTESTED, load_claims
 from lib.paths import ROOT
+from lib.report.claims import load_claims
+from lib.report.rules import UNTESTED
 
 LEDGER = ROOT / "notebooks" / "09_what_was_reproduced.ipynb"
 

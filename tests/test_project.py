@@ -12,11 +12,11 @@ import pytest
 import yaml
 from conftest import make_molecule, sample, write_ani1
 
-from lib import settings_tables
-from lib.__main__ import main
+from lib.cli.main import main
 from lib.models import MODELS
 from lib.paths import DATA, ROOT
-from lib.scales import SCALES
+from lib.report import settings_tables
+from lib.study.scales import SCALES
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MODULES = sorted((ROOT / "lib").rglob("*.py"))
@@ -172,8 +172,8 @@ def test_bench_models_alone_and_in_bfloat16(tmp_path):
 
 
 def test_cost_of_the_papers_matrix_is_conformations_over_the_recorded_rate(monkeypatch):
-    monkeypatch.setattr(settings_tables, "training_rate", lambda *_: 50.0)
-    table = settings_tables.paper_matrix(["egnn", "schnet"])
+    rates = {(m, t): 50.0 for m in ("egnn", "schnet") for t in ("denoising", "energy")}
+    table = settings_tables.paper_matrix(rates)
     hours = 1e6 * table["1e6 conformations"] / table["conformations/s, GPU"] / 3600
     assert table["GPU-hours"].tolist() == pytest.approx(hours.tolist())
     assert list(table.index) == [(m, t) for m in ("EGNN", "SchNet") for t in ("denoising", "energy")]
@@ -181,7 +181,7 @@ def test_cost_of_the_papers_matrix_is_conformations_over_the_recorded_rate(monke
     rate = next(s["conformations/s"] for s in steps if (s["model"], s["task"]) == ("EGNN", "energy"))
     assert table.loc[("EGNN", "energy"), "conformations/s, GPU"] == rate
     monkeypatch.setitem(MODELS, "new", replace(MODELS["egnn"], label="a new model"))
-    assert settings_tables.paper_matrix(["new"])["GPU-hours"].isna().all()
+    assert settings_tables.paper_matrix({("new", "energy"): 50.0})["GPU-hours"].isna().all()
 
 
 def test_paper_scale_without_its_data_says_what_to_do(capsys):

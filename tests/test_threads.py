@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.threads import one_thread
+from lib.machine import one_thread
 
 
 def test_threads_are_given_back():

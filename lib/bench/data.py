@@ -11,10 +11,10 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
-from lib.loading import ConformationBatches, Request, Selection
-from lib.readers import READERS
-from lib.store import ConformationStore
-from lib.threads import one_thread
+from lib.data.loading import ConformationBatches, Request, Selection
+from lib.data.readers import READERS
+from lib.data.store import ConformationStore
+from lib.machine import one_thread
 
 BATCH = 256
 SYMBOLS = np.array([b"H", b"C", b"N", b"O"])

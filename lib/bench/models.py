@@ -20,11 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from lib import models
 from lib.batches import Batch
 from lib.bench.textbook import AS_LIBRARY, TEXTBOOK
-from lib.datasets import find, open_store
-from lib.memory import keep_freed_memory
-from lib.provenance import hardware
-from lib.scales import SIGMA, get_scale
-from lib.threads import one_thread
+from lib.data.datasets import find, open_store
+from lib.machine import hardware, keep_freed_memory, one_thread
+from lib.study.scale import SIGMA
+from lib.study.scales import get_scale
 
 ATOMS = 18
 SPACING = 2.2  # Å between the atoms of the growing clusters

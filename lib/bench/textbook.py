@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from lib.batches import Batch
-from lib.elements import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models.egnn import EGNN
 from lib.models.gradient import GradientModel
 from lib.models.prediction import Prediction

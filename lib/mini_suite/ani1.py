@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
-from lib.mini_suite import sampling, xtb
+from lib.chemistry import normal_modes, xtb
+from lib.mini_suite import sampling
 from lib.mini_suite.filters import GeometryFilter
 from lib.mini_suite.frames import Frames, create_file, label_frames, pack
 from lib.units import HARTREE
@@ -34,7 +35,7 @@ def sample(smiles: str, seed: int, frames: int = FRAMES) -> Frames:
     if not accept.accepts(minimum):
         raise ValueError(f"GFN2-xTB does not keep the bonds of {smiles!r}: remove it from {MOLECULES.name}")
     mass = sampling.masses(molecule)
-    wavenumbers, modes = sampling.normal_modes(xtb.hessian(numbers, minimum) * HARTREE, minimum, mass)
+    wavenumbers, modes = normal_modes.normal_modes(xtb.hessian(numbers, minimum) * HARTREE, minimum, mass)
     temperature = rng.uniform(*TEMPERATURES, size=frames)
     drawn = sampling.sample_normal_modes(minimum, wavenumbers, modes, temperature, rng)
     return label_frames(smiles, numbers, [x for x in drawn if accept.accepts(x)])

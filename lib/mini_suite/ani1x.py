@@ -13,11 +13,11 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
+from lib.chemistry.xtb import LEVEL
+from lib.data.readers.ani1x import KEYS
 from lib.mini_suite import sampling
 from lib.mini_suite.filters import GeometryFilter
 from lib.mini_suite.frames import Frames, create_file, label_frames, pack
-from lib.mini_suite.xtb import LEVEL
-from lib.readers.ani1x import KEYS
 
 MOLECULES = Path(__file__).parent / "molecules" / "ani1x.smi"
 FRAMES = 72  # drawn per molecule, before the filter

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from lib.chemistry import xtb
 from lib.errors import look_up
-from lib.mini_suite import ani1, ani1x, example, iso17, md22, spice, xtb
+from lib.machine import available_cores, hardware
+from lib.mini_suite import ani1, ani1x, example, iso17, md22, spice
 from lib.mini_suite.frames import Frames
 from lib.mini_suite.free_atoms import write_reference_energies
 from lib.mini_suite.sampling import read_lines, read_molecules
-from lib.provenance import available_cores, hardware
 
 SEED = 2023
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

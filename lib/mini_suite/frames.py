@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.mini_suite import xtb
+from lib.chemistry import xtb
 from lib.mini_suite.filters import plausible
 from lib.units import HARTREE
 

@@ -1,4 +1,4 @@
-"""Reference energies of the mini suite: the free atoms and ions of `elements.ATOM_TYPES` in GFN2-xTB.
+"""Reference energies of the mini suite: the free atoms and ions of `atom_types.ATOM_TYPES` in GFN2-xTB.
 
 Each in its ground state's number of unpaired electrons (that of the neutral atom with as many electrons in the same
 shell), at 300 K electronic temperature but for C+, whose occupations converge from 475 K on. An ion without valence
@@ -11,14 +11,12 @@ from pathlib import Path
 import numpy as np
 from ase.data import atomic_numbers
 
-from lib.elements import ATOM_TYPES
-from lib.mini_suite.xtb import single_point
+from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.xtb import single_point
 
 VALENCE = {"H": 1, "Li": 1, "C": 4, "N": 5, "O": 6, "F": 7, "Na": 1, "Mg": 2, "P": 5, "S": 6, "Cl": 7, "K": 1, "Ca": 2,
            "Br": 7, "I": 7}  # fmt: skip
 UNPAIRED = {0: 0, 1: 1, 2: 0, 3: 1, 4: 2, 5: 3, 6: 2, 7: 1, 8: 0}  # by valence electrons, Hund's rule
-
-
 HOTTER = {("C", 1): 475.0}  # K
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from ase import Atoms
 from ase.db import connect
 
+from lib.chemistry.xtb import on_grid
 from lib.mini_suite import sampling
 from lib.mini_suite.filters import GeometryFilter
 from lib.mini_suite.frames import Frames, label_frames
-from lib.mini_suite.xtb import on_grid
 from lib.units import EV, HARTREE
 
 MOLECULES = Path(__file__).parent / "molecules" / "iso17.smi"

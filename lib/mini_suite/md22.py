@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from tqdm import tqdm
 
+from lib.chemistry.xtb import LEVEL, on_grid
 from lib.errors import look_up
 from lib.mini_suite import assemblies, sampling
 from lib.mini_suite.filters import GeometryFilter
 from lib.mini_suite.frames import Frames, joined, label_frames
-from lib.mini_suite.xtb import LEVEL, on_grid
 from lib.paths import CACHE
 from lib.units import HARTREE
 

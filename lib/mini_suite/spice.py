@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from lib.elements import atom_types
-from lib.levels import reference_energies
+from lib.chemistry.atom_types import atom_types
+from lib.chemistry.reference_energies import reference_energies
+from lib.chemistry.xtb import LEVEL, on_grid
 from lib.mini_suite import sampling
 from lib.mini_suite.filters import MAX_ENERGY, GeometryFilter
 from lib.mini_suite.frames import Frames, create_file, label_frames, pack
-from lib.mini_suite.xtb import LEVEL, on_grid
 from lib.units import BOHR, HARTREE
 
 MOLECULES = Path(__file__).parent / "molecules" / "spice.smi"

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
 from lib.batches import Batch
-from lib.elements import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models.chunked import Arguments, ChunkedFunction, apply_chunked, chunks
 from lib.models.prediction import Prediction
 from lib.models.radial import NEAREST, GaussianSmearing, envelope, half_pairs

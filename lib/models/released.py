@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.elements import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES
 from lib.errors import DataError, look_up
 
 State = dict[str, Tensor]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
 from lib.batches import Batch
-from lib.elements import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models.chunked import Arguments, ChunkedFunction, apply_chunked, chunks
 from lib.models.gradient import GradientModel, pool
 from lib.models.radial import GaussianSmearing, cosine_cutoff, envelope, half_pairs

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, one_hot
 
 from lib.batches import Batch
-from lib.elements import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models.gradient import GradientModel, pool
 from lib.models.radial import envelope, half_pairs
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.batches import Batch
-from lib.elements import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES
 from lib.errors import look_up
 from lib.models.chunked import apply_chunked
 from lib.models.prediction import Prediction

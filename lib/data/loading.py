@@ -1,0 +1,163 @@
+"""Loading: shuffled batches of conformations from one or several stores, with noise or with energies.
+
+The order of training conformations comes from (seed, epoch) alone, a conformation's noise from (seed, epoch,
+conformation): neither from batch, worker or process. Validation noise is the same in all epochs. Several processes, and
+the pieces of an accumulated step, share the conformations of each step among them. Gathering is vectorised; one item of
+the data loader is one whole batch.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lib.batches import Batch
+from lib.data.store import ConformationStore
+from lib.errors import DataError
+from lib.noising import conformation_noise
+
+ORDER, TRAINING_NOISE, FIXED_NOISE = 10, 11, 12  # streams of random numbers, apart from one another
+
+
+@dataclass(frozen=True)
+class Request:
+    """One batch to load: conformation numbers ``index`` (B,), the key of its noise, and its `Batch.share`."""
+
+    index: NDArray[np.int64]
+    noise_key: tuple[int, int]
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Conformations ``index`` (n,) of one ``store``."""
+
+    store: ConformationStore
+    index: NDArray[np.int64]
+
+    @property
+    def n_atoms(self) -> NDArray[np.int64]:
+        """Number of atoms (n,) of each conformation."""
+        return self.store.n_atoms[self.store.molecule_of(self.index)]
+
+
+class ConformationBatches(Dataset):
+    """Batches of the conformations of ``selections``, numbered through; noised, or with relative energies."""
+
+    def __init__(
+        self, selections: Sequence[Selection], cutoff: float, sigma: float | None = None, forces: bool = False
+    ) -> None:
+        """With ``sigma`` (Å) batches are noised and carry ``noise``; without, they carry ``energy`` (kcal/mol) and,
+        where asked for, ``forces`` (kcal/mol/Å).
+
+        Raises:
+            DataError: forces are asked for and a store has none.
+        """
+        self.selections, self.cutoff, self.sigma, self.forces = list(selections), cutoff, sigma, forces
+        for selection in selections if forces else []:
+            if not selection.store.has_forces:
+                raise DataError(selection.store.path, "", "it has no forces", "learn energies alone: force_weight None")
+        self.ends = np.cumsum([len(s.index) for s in selections])
+
+    def __len__(self) -> int:
+        """Number of conformations."""
+        return int(self.ends[-1])
+
+    def energies(self) -> NDArray[np.float64]:
+        """Relative energies (n,) in kcal/mol of all conformations, in order."""
+        return np.concatenate([s.store.relative_energy(s.index) for s in self.selections])
+
+    def compositions(self) -> NDArray[np.int64]:
+        """Number of atoms of each type (n, 28) in all conformations, in order."""
+        return np.concatenate([s.store.compositions[s.store.molecule_of(s.index)] for s in self.selections])
+
+    def __getitem__(self, request: Request) -> Batch:
+        """The batch of ``request``; conformations of several stores are laid store after store."""
+        which = np.searchsorted(self.ends, request.index, side="right")
+        order = np.argsort(which, kind="stable")
+        index, which = request.index[order], which[order]
+        picked = []
+        for k in np.unique(which):
+            offset = self.ends[k] - len(self.selections[k].index)
+            picked.append((self.selections[k].store, self.selections[k].index[index[which == k] - offset]))
+        parts = [store.gather(chosen) for store, chosen in picked]
+        types = np.concatenate([p.types for p in parts])
+        positions = np.concatenate([p.positions for p in parts])
+        molecule = np.repeat(np.arange(len(index)), np.concatenate([p.n_atoms for p in parts]))
+        if self.sigma is None:
+            targets = {"energy": np.concatenate([store.relative_energy(chosen) for store, chosen in picked])}
+            if self.forces:
+                targets["forces"] = np.concatenate([store.gather_forces(chosen) for store, chosen in picked])
+            batch = Batch.from_arrays(types, positions, molecule, self.cutoff, **targets, index=index)
+        else:
+            owners = np.stack([np.sort(which), np.concatenate([chosen for _, chosen in picked])], 1)
+            n_atoms = np.concatenate([p.n_atoms for p in parts])
+            noise = conformation_noise(n_atoms, self.sigma, request.noise_key, owners)
+            batch = Batch.from_arrays(types, positions + noise, molecule, self.cutoff, noise=noise, index=index)
+        return replace(batch, share=request.share)
+
+
+class EpochSampler(Sampler[Request]):
+    """The batches of an epoch; training order and noise change with `set_epoch`, which Lightning calls.
+
+    Each step's conformations are dealt out to the processes of torch.distributed, where there are several and each is
+    not ``alone``, and to ``pieces`` batches one after another. A piece without any gets one with share 0, so that all
+    take equal steps.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, seed: int, shuffle: bool, pieces: int = 1, alone: bool = False
+    ) -> None:
+        """``shuffle`` is for training: order and noise new each epoch; else both stay."""
+        self.size, self.batch_size, self.seed, self.shuffle, self.pieces = size, batch_size, seed, shuffle, pieces
+        self.alone, self.epoch = alone, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order and noise come next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Number of batches of a process; the last ones may be smaller, none is left out."""
+        return -(-self.size // self.batch_size) * self.pieces
+
+    def __iter__(self) -> Iterator[Request]:
+        """The requests of one epoch."""
+        stream, epoch = (TRAINING_NOISE, self.epoch) if self.shuffle else (FIXED_NOISE, 0)
+        order = np.arange(self.size)
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(self.size)
+        together = dist.is_initialized() and not self.alone
+        rank, processes = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
+        parts, key = processes * self.pieces, (self.seed, (stream << 32) + epoch)
+        for start in range(0, self.size, self.batch_size):
+            step = order[start : start + self.batch_size]
+            for piece in range(self.pieces):
+                own = step[piece * processes + rank :: parts]
+                yield Request(own if len(own) else step[:1], key, len(own) * parts / len(step))
+
+
+def make_loader(
+    data: ConformationBatches,
+    batch_size: int,
+    seed: int,
+    shuffle: bool,
+    workers: int = 0,
+    pieces: int = 1,
+    alone: bool = False,
+) -> DataLoader:
+    """A data loader whose items are whole batches; ``batch_size`` counts those of all processes and ``pieces``.
+
+    Args:
+        data: what is loaded.
+        batch_size: conformations of a step.
+        seed: of order and noise.
+        shuffle: for training.
+        workers: processes that load.
+        pieces: in which each process takes its part of a step.
+        alone: every process gets everything.
+    """
+    sampler = EpochSampler(len(data), batch_size, seed, shuffle, pieces, alone)
+    return DataLoader(data, batch_size=None, sampler=sampler, num_workers=workers, persistent_workers=workers > 0)

@@ -1,0 +1,52 @@
+"""The machine that computes: its processor, cores, threads and freed memory."""
+
+import ctypes
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h of the GNU C library
+TOP_PAD = 64 * 2**20  # bytes by which the heap grows at least
+
+
+def keep_freed_memory() -> bool:
+    """From now on, this process keeps what it frees until it ends.
+
+    Returns:
+        Whether the C library can do that; where it is not GNU's, nothing happens.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    wanted = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, TOP_PAD))  # -1: never
+    return all(mallopt(name, value) == 1 for name, value in wanted)
+
+
+def hardware(device: str = "cuda") -> str:
+    """What computes on torch's ``device``: the GPU, where torch sees one, or the processor and its number of cores."""
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {available_cores()} cores"
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread inside: a run gives the same bits whatever the number of cores, and as many runs share the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

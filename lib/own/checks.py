@@ -1,0 +1,73 @@
+"""What is checked of a user's data beyond one file (`inspection`): the split of a run, the pool that pre-trains."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.chemistry.atom_types import type_name
+from lib.data.datasets import DataSet, open_store
+from lib.data.splits import FINE_TUNING, make_split
+from lib.data.store import ConformationStore
+from lib.own.duplicates import are_among, described
+from lib.own.findings import by_frame
+from lib.runs.config import RunConfig
+from lib.runs.selection import select, splits
+
+
+def refuse_untaught_types(config: RunConfig) -> None:
+    """Stop where validation or test have atom types that training lacks: their energies would be anything.
+
+    A level of theory without energies of free atoms leaves them some 1e5 kcal/mol wrong, which would decide the
+    learning rate and make the test's mean error.
+
+    Raises:
+        ValueError: naming types and molecules.
+        DataError: the split leaves a part without conformations.
+    """
+    parts = {part: selections[0] for part, selections in select(config, splits(config)).items()}
+    store, molecules = parts["train"].store, {p: s.store.molecule_of(s.index) for p, s in parts.items()}
+    taught = store.compositions[molecules.pop("train")].any(0)
+    for part, own in molecules.items():
+        untaught = store.compositions[own].astype(bool) & ~taught
+        if untaught.any():
+            names = ", ".join(dict.fromkeys(store.names[k] for k in own[untaught.any(1)][:5]))
+            types = ", ".join(type_name(t) for t in np.flatnonzero(untaught.any(0)))
+            raise ValueError(f"{config.data[0].path}, seed {config.seed}: no training conformation has {types}, which "
+                             f"{names} of the {part} part have: give more of such molecules, leave them out, take more "
+                             "labels, or another seed")  # fmt: skip
+
+
+def shared_conformations(dataset: DataSet, pool: DataSet, seeds: Sequence[int]) -> list[tuple[int, int]]:
+    """How many test conformations of ``dataset`` are among those of ``pool``, and how many there are, by seed."""
+    store, other = open_store(dataset), open_store(pool)
+    pools: dict[bytes, list[int]] = {}
+    for k in range(len(other.names)):
+        pools.setdefault(_formula(other, k), []).append(k)
+    known = np.zeros(len(store), dtype=bool)
+    for k in range(len(store.names)):
+        if same := pools.get(_formula(store, k)):
+            there = np.concatenate([_described(other, m) for m in same])
+            known[store.conformations_of(k)] = are_among(_described(store, k), there)
+    tests = [make_split(store, seed, FINE_TUNING).parts["test"] for seed in seeds]
+    return [(int(known[test].sum()), len(test)) for test in tests]
+
+
+def _formula(store: ConformationStore, molecule: int) -> bytes:
+    """The elements of a molecule, ascending."""
+    return np.sort(np.asarray(store.arrays["z"][store.atoms_of(molecule)])).tobytes()
+
+
+def _described(store: ConformationStore, molecule: int) -> NDArray[np.float64]:
+    """`duplicates.described` of a molecule's conformations; an atom alone is always the same."""
+    index, z = store.conformations_of(molecule), np.asarray(store.arrays["z"][store.atoms_of(molecule)])
+    if len(z) < 2:
+        return np.zeros((len(index), 3))
+    return described(by_frame(store.gather(index).positions, len(index)), z)
+
+
+def unseen_types(dataset: DataSet, source: RunConfig) -> list[str]:
+    """Atom types of ``dataset`` that the pre-training ``source`` has not met, whose embeddings are random then."""
+    met = np.unique(np.concatenate([np.flatnonzero(open_store(d).compositions.any(0)) for d in source.data]))
+    own = np.flatnonzero(open_store(dataset).compositions.any(0))
+    return [type_name(t) for t in np.setdiff1d(own, met)]

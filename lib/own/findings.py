@@ -1,0 +1,52 @@
+"""Findings: what is wrong or odd in a user's conformations, each a warning or an error, and words that checks share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+FRAMES = 200  # of a molecule, in which distances and forces are looked at
+SAME = 1e-12  # relative: energies that differ by less do not differ
+ALIKE = 0.04  # relative difference to a factor at which it is suspected
+ERROR, WARNING = "error", "warning"
+Array, Numbers = NDArray[np.float64], NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found: ``severity`` is `ERROR` or `WARNING`; ``text`` says what, where, and what to do."""
+
+    severity: str
+    molecule: str
+    text: str
+
+
+def by_frame(rows: NDArray[np.float32], frames: int) -> Array:
+    """Positions or forces of one molecule's conformations, (M N, 3), as (M, N, 3)."""
+    return rows.reshape(frames, -1, 3).astype(np.float64)
+
+
+def as_table(findings: list[Finding]) -> pd.DataFrame:
+    """For reading."""
+    return pd.DataFrame([(f.severity, f.molecule, f.text) for f in findings], columns=["severity", "molecule", "found"])
+
+
+def refuse_errors(findings: list[Finding]) -> None:
+    """Stop where something must be mended first.
+
+    Raises:
+        ValueError: with every error.
+    """
+    errors = [f"{f.molecule}: {f.text}" for f in findings if f.severity == ERROR]
+    if errors:
+        raise ValueError("; ".join(errors))
+
+
+Checks = list[tuple[str, str]]
+
+
+def frame_list(frames: Numbers) -> str:
+    """Numbers of frames in the file, the first few."""
+    shown = ", ".join(str(int(k)) for k in frames[:5])
+    return f"frame{'s' * (len(frames) > 1)} {shown}{' …' if len(frames) > 5 else ''}"

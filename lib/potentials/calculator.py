@@ -1,0 +1,122 @@
+"""A trained potential as an ASE calculator: energies in eV, forces in eV/Å, with their spread where it is an ensemble.
+
+https://wiki.fysik.dtu.dk/ase/ase/calculators/calculators.html. Atom types come from elements and `formal_charges`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, InputError, all_changes
+from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
+
+from lib.chemistry.atom_types import CLOSEST, atom_types
+from lib.chemistry.formal_charges import formal_charges
+from lib.potentials.ensemble import Potential
+from lib.units import EV
+
+
+class PotentialCalculator(Calculator):
+    """Energy (eV), forces (eV/Å) and, of an ensemble, their standard deviations ``energy_std``, ``forces_std``."""
+
+    implemented_properties = ("energy", "free_energy", "forces", "energy_std", "forces_std")
+
+    def __init__(self, potential: Potential, **options: Any) -> None:
+        """``options`` are those of ASE's Calculator."""
+        super().__init__(**options)
+        self.potential = potential
+        self._types: NDArray[np.int64] | None = None
+
+    @classmethod
+    def from_weights(
+        cls, paths: Path | str | Sequence[Path | str], device: str = "auto", dtype: torch.dtype = torch.float32
+    ) -> "PotentialCalculator":
+        """From one weights file (of a run, or exported), or from several: an ensemble.
+
+        Raises:
+            DataError: a file is missing, broken, or holds no energy model.
+        """
+        return cls(Potential.load(paths, device, dtype=dtype))
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last calculation; formal charges count as initial ones."""
+        changes = super().check_state(atoms, tol)
+        if not changes and not np.array_equal(self._types, types_of(atoms)):
+            changes = ["initial_charges"]
+        return changes
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill ``results``; ASE calls this.
+
+        Raises:
+            InputError: atoms that the potential cannot take; the message says why.
+        """
+        super().calculate(atoms, properties, system_changes)
+        self._types = types_of(self.atoms)
+        (self.results,) = self.evaluate([self.atoms])
+
+    def evaluate(self, images: Sequence[Atoms]) -> list[dict[str, Any]]:
+        """The results of many structures, evaluated in batches: faster than one after another.
+
+        Raises:
+            InputError: atoms that the potential cannot take.
+        """
+        types = [types_of(check(atoms)) for atoms in images]
+        try:
+            found = self.potential.evaluate(types, [atoms.positions for atoms in images])
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        (energy, forces), (energy_std, forces_std) = found.mean(), found.spread()
+        ends = np.cumsum([len(t) for t in types])[:-1]
+        out = []
+        for e, f, e_std, f_std in zip(energy / EV, np.split(forces / EV, ends), energy_std / EV,
+                                      np.split(forces_std / EV, ends), strict=True):  # fmt: skip
+            results = {"energy": float(e), "free_energy": float(e), "forces": f}
+            if len(self.potential.members) > 1:
+                results |= {"energy_std": float(e_std), "forces_std": f_std}
+            out.append(results)
+        return out
+
+
+def types_of(atoms: Atoms) -> NDArray[np.int64]:
+    """Atom types (N,) from elements and formal charges.
+
+    Raises:
+        InputError: charges that are no whole numbers, or a pair of element and charge outside the vocabulary.
+    """
+    try:
+        return atom_types(atoms.numbers, formal_charges(atoms))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def check(atoms: Atoms) -> Atoms:
+    """The same ``atoms``, where they are a molecule in vacuum.
+
+    Raises:
+        InputError: no atoms, a periodic cell, coordinates that are not finite, or atoms on top of one another.
+    """
+    if not len(atoms):
+        raise InputError("no atoms: give a molecule")
+    if atoms.pbc.any():
+        raise InputError(f"pbc = {atoms.pbc.tolist()}: periodic cells are not supported, only molecules in vacuum; "
+                         "set atoms.pbc = False if it is one")  # fmt: skip
+    if not np.isfinite(atoms.positions).all():
+        raise InputError(f"coordinates of atom {int(np.argwhere(~np.isfinite(atoms.positions))[0, 0])} are not finite: "
+                         "the simulation before has blown up, or the file is broken")  # fmt: skip
+    if len(atoms) > 1:
+        distance = pdist(atoms.positions)
+        if distance.min() < CLOSEST:
+            i, j = (int(k[distance.argmin()]) for k in np.triu_indices(len(atoms), 1))
+            raise InputError(f"atoms {i} and {j} are {distance.min():.3f} Å apart: no potential knows such a geometry; "
+                             "look for an atom that occurs twice, or for another length unit")  # fmt: skip
+    return atoms

@@ -1,0 +1,75 @@
+"""Whether an ensemble's spread says how wrong it is: calibration on conformations with known energies and forces.
+
+Calibrated means here that the label could be one more member. Then, of M members with normal errors, the error over the
+spread and over sqrt(1 + 1/M) has Student's t distribution with M - 1 degrees of freedom (what a prediction interval for
+one more draw rests on), since a spread of few is itself uncertain: with three, 52 % of labels lie within one spread.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr, t
+
+from lib.data.store import ConformationStore
+from lib.potentials.ensemble import Potential
+
+
+def evaluate_on(potential: Potential, store: ConformationStore, index: NDArray[np.int64]) -> pd.DataFrame:
+    """Errors and spreads of an ensemble on conformations ``index`` (B,) of ``store``.
+
+    Returns:
+        A row a number: ``kind`` (energy, of a whole conformation in kcal/mol; or force, of a component in kcal/mol/Å),
+        ``molecule``, ``error`` (prediction minus label) and ``spread`` (standard deviation over the members; NaN for a
+        single one).
+    """
+    parts = [store.gather(np.array([k])) for k in index]
+    found = potential.evaluate([p.types for p in parts], [p.positions for p in parts])
+    (energy, forces), (energy_spread, force_spread) = found.mean(), found.spread()
+    molecule = store.molecule_of(index)
+    rows = [pd.DataFrame({"kind": "energy", "molecule": molecule, "error": energy - store.energy(index),
+                          "spread": energy_spread})]  # fmt: skip
+    if store.has_forces:
+        off = forces - store.gather_forces(index)
+        owner = np.repeat(molecule, 3 * store.n_atoms[molecule])
+        rows.append(pd.DataFrame({"kind": "force", "molecule": owner, "error": off.ravel(),
+                                  "spread": force_spread.ravel()}))  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
+def binned(errors: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
+    """Root mean square error and mean spread in ``bins`` of equal numbers by spread, for each kind.
+
+    Of many calibrated members rmse = spread in every bin; of few, the bins of smallest spread lie above and those of
+    largest below. A single member has no bins.
+    """
+    rows = []
+    for kind, group in errors.dropna(subset="spread").groupby("kind"):
+        ordered = group.sort_values("spread")
+        for where in np.array_split(np.arange(len(group)), min(bins, len(group))):
+            part = ordered.iloc[where]
+            rows.append({"kind": kind, "spread": np.sqrt((part["spread"] ** 2).mean()),
+                         "rmse": np.sqrt((part["error"] ** 2).mean()), "number": len(part)})  # fmt: skip
+    return pd.DataFrame(rows, columns=["kind", "spread", "rmse", "number"])
+
+
+def calibrated_share(members: int, spreads: float = 1.0) -> float:
+    """The share of labels within so many ``spreads`` of a calibrated ensemble's mean; NaN for a single member."""
+    return float(2 * t.cdf(spreads / np.sqrt(1 + 1 / members), members - 1) - 1) if members > 1 else np.nan
+
+
+def summary(errors: pd.DataFrame, members: int) -> pd.DataFrame:
+    """Of each kind: rmse, mean spread, share of errors within one and two spreads, beside what it would be in a
+    calibrated ensemble of so many ``members``, and the rank correlation of error and spread.
+    """
+    rows = []
+    for kind, group in errors.groupby("kind"):
+        size, spread = group["error"].abs(), group["spread"]
+        rows.append({
+            "kind": kind, "number": len(group), "rmse": np.sqrt((size**2).mean()),
+            "spread": np.sqrt((spread**2).mean()),
+            "within 1 spread": (size <= spread).mean() if members > 1 else np.nan,
+            "calibrated: 1": calibrated_share(members),
+            "within 2 spreads": (size <= 2 * spread).mean() if members > 1 else np.nan,
+            "calibrated: 2": calibrated_share(members, 2), "rank correlation": spearmanr(size, spread).statistic,
+        })  # fmt: skip
+    return pd.DataFrame(rows)

@@ -1,0 +1,148 @@
+"""Potentials: trained energy models, one or an ensemble of seeds, that give total energies and forces of molecules.
+
+An ensemble's answer is the mean of its members, its uncertainty their standard deviation (n - 1 in the denominator):
+Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474, without the adversarial part.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lib.batches import Batch
+from lib.chemistry.atom_types import ATOM_TYPES, type_name
+from lib.chemistry.reference_energies import reference_energies
+from lib.errors import DataError
+from lib.machine import one_thread
+from lib.models.forces import energy_and_forces
+from lib.models.weights import Weights, load_weights
+
+ATOMS_AT_ONCE = 4096  # of a batch, unless one molecule has more
+FEW_ATOMS = 300  # up to which one thread evaluates: two on a busy 2-core machine took 3 s for 19 atoms, one 13 ms
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """M members' answers for B molecules of A atoms together.
+
+    Attributes:
+        energies: (M, B) total energies, kcal/mol.
+        forces: (M, A, 3) kcal/mol/Å, molecule after molecule.
+    """
+
+    energies: NDArray[np.float64]
+    forces: NDArray[np.float64]
+
+    def mean(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Energies (B,) and forces (A, 3)."""
+        return self.energies.mean(0), self.forces.mean(0)
+
+    def spread(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Standard deviations of energies (B,) and of force components (A, 3); NaN for a single member."""
+        if len(self.energies) == 1:
+            return np.full(self.energies.shape[1], np.nan), np.full(self.forces.shape[1:], np.nan)
+        return self.energies.std(0, ddof=1), self.forces.std(0, ddof=1)
+
+
+class Potential:
+    """Trained energy models with the scaling of their target."""
+
+    def __init__(self, weights: Sequence[Weights], device: str = "auto", dtype: torch.dtype = torch.float32) -> None:
+        """``device`` is cpu, cuda or auto; ``dtype`` float64 is for tests, and slower.
+
+        Raises:
+            ValueError: no weights.
+            DataError: weights that predict no energies, or of another level of theory than the first.
+        """
+        if not weights:
+            raise ValueError("an ensemble of no weights: give at least one file")
+        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        self.dtype = dtype
+        self.members: list[tuple[nn.Module, dict]] = []
+        for each in weights:
+            if each.about.get("task") != "energy":
+                raise DataError(each.path, "task", f"it holds {each.about.get('task')!r} weights, which give no energy",
+                                "fine-tune first: python -m lib finetune")  # fmt: skip
+            target = each.about["target"]
+            if self.members and target["level"] != self.level:
+                raise DataError(each.path, "level", f"{target['level']!r} beside {self.level!r}",
+                                "an ensemble has one level of theory")  # fmt: skip
+            self.members.append((each.build().eval().requires_grad_(False).to(self.device, dtype), target))
+
+    @staticmethod
+    def load(paths: Path | str | Sequence[Path | str], device: str = "auto", **options: torch.dtype) -> "Potential":
+        """From one or several weights files.
+
+        Raises:
+            DataError: a file is missing, broken, or holds no energy model.
+        """
+        paths = [paths] if isinstance(paths, (str, Path)) else paths
+        return Potential([load_weights(Path(path)) for path in paths], device, **options)
+
+    @property
+    def level(self) -> str:
+        """Level of theory of the energies."""
+        return self.members[0][1]["level"]
+
+    @property
+    def trained_types(self) -> list[int]:
+        """Atom types that every member has met in training; all where its file does not say."""
+        everything = range(len(ATOM_TYPES))
+        return sorted(set.intersection(*(set(t.get("types", everything)) for _, t in self.members)))
+
+    def evaluate(self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]) -> Evaluation:
+        """Energies and forces of molecules, in batches of `ATOMS_AT_ONCE` atoms.
+
+        Args:
+            types: (N,) atom types of each molecule (`atom_types.atom_types`).
+            positions: (N, 3) Å of each.
+
+        Raises:
+            ValueError: no molecules, or an atom type that was not in training.
+        """
+        if not types:
+            raise ValueError("no molecules: give at least one")
+        together = np.concatenate(types)
+        unknown = sorted(set(together.tolist()) - set(self.trained_types))
+        if unknown:
+            strange, known = (", ".join(map(type_name, each)) for each in (unknown, self.trained_types))
+            raise ValueError(f"atom types {strange} were not in training, their energies would be random: "
+                             f"this potential knows {known}")  # fmt: skip
+        with one_thread() if len(together) <= FEW_ATOMS else nullcontext():
+            parts = [self._evaluate(types[a:b], positions[a:b]) for a, b in _runs([len(t) for t in types])]
+        energies, forces = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
+        return Evaluation(energies, forces)
+
+    def _evaluate(
+        self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """`evaluate` of one batch."""
+        z, molecule = np.concatenate(types), np.repeat(np.arange(len(types)), [len(t) for t in types])
+        starts = np.cumsum([0, *(len(t) for t in types[:-1])])
+        pos = torch.as_tensor(np.concatenate(positions), dtype=self.dtype, device=self.device)
+        free = np.add.reduceat(reference_energies(self.level, z), starts)
+        energies, forces = [], []
+        for model, target in self.members:
+            batch = Batch.from_arrays(torch.as_tensor(z, device=self.device), pos,
+                                      torch.as_tensor(molecule, device=self.device), model.settings.cutoff)  # fmt: skip
+            energy, force = energy_and_forces(model, batch)
+            baseline = target["mean"] + np.add.reduceat(np.array(target["per_type"])[z], starts)
+            energies.append(energy.double().cpu().numpy() * target["std"] + baseline + free)
+            forces.append(force.double().cpu().numpy() * target["std"])
+        return np.array(energies), np.array(forces)
+
+
+def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last-but-one of consecutive molecules of ``sizes`` that go into one batch."""
+    out, start, atoms = [], 0, 0
+    for k, size in enumerate(sizes):
+        if k > start and atoms + size > ATOMS_AT_ONCE:
+            out.append((start, k))
+            start, atoms = k, 0
+        atoms += size
+    return [*out, (start, len(sizes))]

@@ -1,0 +1,116 @@
+"""What notebook 10 asks of potentials with forces: is the energy kept in dynamics, is the ensemble's spread honest.
+
+A start from pre-trained layers, energies and forces in the loss; with the paper's cutoff, where energies may jump, and
+with the smooth one (`Scale.for_dynamics`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from ase import Atoms
+
+from lib.data.datasets import find, open_store
+from lib.potentials import dynamics
+from lib.potentials.calculator import PotentialCalculator
+from lib.potentials.calibration import evaluate_on
+from lib.potentials.ensemble import Potential
+from lib.runs.config import RunConfig
+from lib.runs.results import Result
+from lib.runs.runner import run_all
+from lib.study.arms import chosen
+from lib.study.matrix import FORCE_DATA, FORCE_WEIGHTS, Cell
+from lib.study.scale import Scale
+
+SHARP, SMOOTH = "sharp cutoff", "smooth cutoff"
+WITH_UNITS = {  # the columns of `kept` for reading
+    "drift": "drift (meV/atom/ps)",
+    "fluctuation": "fluctuation (meV/atom)",
+    "fluctuation_at_first": "over the first tenth (meV/atom)",
+}
+
+
+def configs(
+    scale: Scale, model: str, data: str, force_weight: float, seeds: Sequence[int] | None = None
+) -> dict[str, list[RunConfig]]:
+    """Runs of ``model`` on ``data`` with forces, pre-trained: of the first seed with the paper's cutoff, of all
+    ``seeds`` with the smooth one. Both have the learning rate that was chosen for the paper's.
+    """
+    sharp = chosen(scale, Cell(model, data, True, force_weight=force_weight), seeds)
+    rate, smooth = sharp[0].training.learning_rate, scale.for_dynamics()
+    return {
+        SHARP: sharp[:1],
+        SMOOTH: [smooth.finetune(model, data, True, rate, c.seed, force_weight=force_weight) for c in sharp],
+    }
+
+
+def default_runs(scale: Scale) -> list[RunConfig]:
+    """`configs` of notebook 10 at its defaults, with the pre-trainings that they start from."""
+    found = configs(scale, scale.force_models[-1], FORCE_DATA, max(FORCE_WEIGHTS))
+    runs = [config for group in found.values() for config in group]
+    return [*(config.pretrained for config in runs), *runs]
+
+
+def sharp_and_smooth(
+    scale: Scale,
+    model: str,
+    data: str,
+    force_weight: float,
+    seeds: Sequence[int] | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+) -> dict[str, list[Result]]:
+    """The results of `configs`, with their weights."""
+    found = configs(scale, model, data, force_weight, seeds)
+    return {name: run_all(group, workers, name, device, weights=True) for name, group in found.items()}
+
+
+def run_nve(
+    scale: Scale,
+    runs: Mapping[str, Sequence[Result]],
+    data: str,
+    picoseconds: float | None = None,
+    temperature: float = 300.0,
+    step: float = 0.5,
+) -> tuple[dict[str, pd.DataFrame], Atoms]:
+    """`dynamics.nve` with the first run of each name; with the last, for a tenth of the time, with half the ``step``.
+
+    All start from the first test conformation with the same velocities; they last ``picoseconds`` (None: the scale's),
+    a step ``step`` fs.
+
+    Returns:
+        The trajectories by name, and where they start.
+    """
+    calculators = {name: PotentialCalculator.from_weights(group[0].weights().path) for name, group in runs.items()}
+    last = list(calculators)[-1]
+    first = int(runs[last][0].test_errors()["index"][0])
+    start = dynamics.frame(open_store(find(f"{scale.suite}/{data}")), first)
+    time = scale.picoseconds if picoseconds is None else picoseconds
+    plans = [(name, each, time, step) for name, each in calculators.items()]
+    plans.append((f"{last}, half the step", calculators[last], time / 10, step / 2))
+    return {
+        name: dynamics.nve(start, each, lasting, np.random.default_rng(0), temperature, dt)
+        for name, each, lasting, dt in plans
+    }, start
+
+
+def kept(trajectories: Mapping[str, pd.DataFrame], atoms: int) -> pd.DataFrame:
+    """Drift (meV/atom/ps) and fluctuation (meV/atom) of the total energy of each trajectory, how long it lasts, and the
+    fluctuation over the time of the shortest one (``fluctuation_at_first``): it grows with time, so only that compares.
+    """
+    shortest = min(rows["time"].iloc[-1] for rows in trajectories.values())
+    first = {name: rows[rows["time"] <= shortest * (1 + 1e-9)] for name, rows in trajectories.items()}
+    return pd.DataFrame(
+        {"potential": name, "picoseconds": rows["time"].iloc[-1], **dynamics.drift(rows, atoms),
+         "fluctuation_at_first": dynamics.drift(first[name], atoms)["fluctuation"]}
+        for name, rows in trajectories.items()
+    )  # fmt: skip
+
+
+def ensemble_errors(scale: Scale, results: Sequence[Result], data: str) -> pd.DataFrame:
+    """`calibration.evaluate_on` of the ensemble of ``results`` on the test conformations of the first.
+
+    On ISO17 these are of molecules that no seed has seen in fine-tuning.
+    """
+    potential = Potential.load([result.weights().path for result in results])
+    return evaluate_on(potential, open_store(find(f"{scale.suite}/{data}")), results[0].test_errors()["index"])

@@ -1,0 +1,54 @@
+"""One conformation seen closely: noised, and the noise that a pre-trained model finds in it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+from torch import nn
+
+from lib.batches import Batch
+from lib.chemistry.atom_types import ATOM_TYPES
+from lib.data.store import Conformations
+from lib.noising import gaussian_noise
+from lib.runs.config import RunConfig
+from lib.runs.results import Result
+from lib.runs.selection import select, splits
+
+
+@dataclass(frozen=True)
+class NoisedExample:
+    """``numbers`` (N,), and in Å ``clean``, ``noise`` and ``predicted`` noise, (N, 3) each."""
+
+    numbers: NDArray[np.int64]
+    clean: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    predicted: NDArray[np.float32]
+
+
+def noised_example(config: RunConfig, result: Result, n_atoms: int, seed: int) -> NoisedExample:
+    """The first validation conformation with ``n_atoms`` atoms, noised from ``seed``, and what ``result`` predicts.
+
+    Raises:
+        ValueError: no validation conformation has that many atoms.
+    """
+    for selection in select(config, splits(config))["validation"]:
+        store, index = selection.store, selection.index
+        fitting = index[store.n_atoms[store.molecule_of(index)] == n_atoms]
+        if len(fitting):
+            found = store.gather(fitting[:1])
+            break
+    else:
+        raise ValueError(f"no validation conformation has {n_atoms} atoms: choose another number")
+    return denoised(result.weights().build(), found, config.sigma, np.random.default_rng(seed))
+
+
+def denoised(model: nn.Module, found: Conformations, sigma: float, generator: np.random.Generator) -> NoisedExample:
+    """One conformation ``found``, noised with ``sigma`` (Å), and the noise that ``model`` predicts."""
+    noise = gaussian_noise(len(found.types), sigma, generator)
+    batch = Batch.from_arrays(found.types, found.positions + noise, found.molecule, model.settings.cutoff)
+    with torch.no_grad():
+        predicted = model(batch, energy=False).noise.numpy()
+    numbers = np.array([atomic_numbers[ATOM_TYPES[t][0]] for t in found.types])
+    return NoisedExample(numbers, found.positions, noise, predicted)

@@ -1,0 +1,39 @@
+"""Figures: short functions of saved results, one module a subject; each returns a matplotlib figure."""
+
+from lib.report.figures.comparisons import arm_bars, error_by_share, error_by_sigma, error_details, gains
+from lib.report.figures.cost import cost_by_size
+from lib.report.figures.data import distributions
+from lib.report.figures.denoising import figure1, scatter
+from lib.report.figures.ledger import verdicts
+from lib.report.figures.molecules import gallery
+from lib.report.figures.potentials import (
+    by_labels,
+    calibration,
+    energies_in_time,
+    parity,
+    torsion,
+    vibrations,
+)
+from lib.report.figures.style import save_figure, set_style
+
+__all__ = [
+    "arm_bars",
+    "by_labels",
+    "calibration",
+    "cost_by_size",
+    "distributions",
+    "energies_in_time",
+    "error_by_share",
+    "error_by_sigma",
+    "error_details",
+    "figure1",
+    "gains",
+    "gallery",
+    "parity",
+    "save_figure",
+    "scatter",
+    "set_style",
+    "torsion",
+    "verdicts",
+    "vibrations",
+]

@@ -1,0 +1,27 @@
+"""The figure of table S4: time by number of atoms."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from lib.report.figures.comparisons import COLUMN
+from lib.report.figures.style import MODEL_STYLES
+
+
+def cost_by_size(table: pd.DataFrame, title: str) -> Figure:
+    """Table S4: milliseconds for energy and forces by number of atoms, from `settings_tables.cost_by_size`."""
+    figure, ax = plt.subplots(figsize=(1.5 * COLUMN, 2.8))
+    for model in table["model"].unique():
+        own, (colour, marker) = table[table["model"] == model], MODEL_STYLES[model]
+        ax.plot(own["atoms"], own["milliseconds"], color=colour, marker=marker, markersize=4, label=model)
+    sizes = sorted(table["atoms"].unique())
+    ax.set(xscale="log", yscale="log", xlabel="atoms", ylabel="energy and forces (ms)")
+    ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
+    ax.minorticks_off()
+    ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.set_title(title, fontsize="medium")
+    sns.despine(ax=ax)
+    return figure

@@ -1,0 +1,113 @@
+"""Learning curves: the validation metric by epoch of any runs, as a figure."""
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from collections.abc import Sequence
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pathlib import Path
+from textwrap import fill
+from lib.data.datasets import LABELS, MD22_SYSTEMS, NAMES_IN_TABLES
+from lib.models import MODELS
+from lib.report.figures.style import BLUE, GREEN, ORANGE, set_style
+from lib.runs.metrics import UNITS
+from lib.runs.results import Result, find_record
+from lib.runs.upkeep import find_result
+from lib.training.tasks import DenoisingTask, EnergyTask
+
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's, but for the yellow
+MARKERS = "osv^D"  # a second sign beside the colour: 35 runs are told apart
+TITLES = {
+    DenoisingTask.monitor: "validation denoising error",
+    EnergyTask.monitor: "validation RMSE",
+}  # what decides on the best epoch of each task, and what the figure calls it
+
+
+def learning_curves(results: Sequence[Result]) -> Figure:
+    """Draw the metric that decides on the best epoch, one line a run and one panel a task.
+
+    What all runs of a panel have in common is its title; the legend says where they differ.
+
+    Raises:
+        ValueError: no runs.
+    """
+    if not results:
+        raise ValueError(f"no runs to draw: results = {list(results)!r}")
+    panels: dict[str, list[Result]] = {}
+    for result in results:
+        panels.setdefault(next(metric for metric in TITLES if metric in result.history()), []).append(result)
+    longest = max(len(panel) for panel in panels.values())
+    size = (4.8 * len(panels), 3.4 + 0.2 * longest)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, layout="constrained")
+    for ax, (metric, panel) in zip(axes[0], panels.items(), strict=True):
+        _draw(ax, metric, panel)
+    return figure
+
+
+def save_curves(keys: Sequence[str], path: Path | None = None) -> Path:
+    """Write the `learning_curves` of stored runs, by their keys or beginnings, or of records, by their whole keys.
+
+    Args:
+        keys: of the runs.
+        path: file of the figure; its ending says which kind. ``curves-KEY.png`` by default, the first key.
+
+    Raises:
+        ValueError: a key that no run has, or an ending that is no kind of figure.
+    """
+    results = [find_record(key) or find_result(key) for key in keys]
+    path = path or Path(f"curves-{results[0].key}.png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    set_style()
+    figure = learning_curves(results)
+    figure.savefig(path)
+    plt.close(figure)
+    return path
+
+
+def facts(result: Result) -> dict[str, str]:
+    """What tells a run from others, in words: model, task, data, start, learning rate and seed."""
+    config = result.about["config"]
+    start = "" if config["task"] == "denoising" else "from scratch" if config["pretrained"] is None else "pre-trained"
+    return {
+        "model": MODELS[config["model"]].label,
+        "task": config["task"],
+        "data": " + ".join(_data_label(name) for name in result.about["splits"]),
+        "start": start,
+        "rate": f"learning rate {config['training']['learning_rate']:g}",
+        "seed": f"seed {config['seed']}",
+    }
+
+
+def _data_label(name: str) -> str:
+    """What figures call the data set ``name`` (``mini/ani1x``, ``mini/md22/DHA``); others go by their own name."""
+    suite, *parts = name.split("/")
+    if suite not in NAMES_IN_TABLES:
+        return name
+    return NAMES_IN_TABLES[suite].format(" ".join((LABELS | MD22_SYSTEMS)[part] for part in parts))
+
+
+def _labels(results: Sequence[Result]) -> tuple[str, list[str]]:
+    """What ``results`` have in common, and the rest of each; runs that differ in nothing of that by their keys."""
+    found = [facts(result) for result in results]
+    common = [name for name in found[0] if len({one[name] for one in found}) == 1]
+    title = ", ".join(found[0][name] for name in common if found[0][name])
+    rest = [", ".join(text for name, text in one.items() if text and name not in common) for one in found]
+    keys = [f"{text}, run {r.key[:8]}".lstrip(", ") for text, r in zip(rest, results, strict=True)]
+    return title, [k if rest.count(text) > 1 else text for text, k in zip(rest, keys, strict=True)]
+
+
+def _draw(ax: Axes, metric: str, results: Sequence[Result]) -> None:
+    """The curves of one task; the legend is under them."""
+    title, labels = _labels(results)
+    for k, (result, text) in enumerate(zip(results, labels, strict=True)):
+        history = result.history()
+        ax.plot(history["epoch"], history[metric], color=COLOURS[k % len(COLOURS)], linewidth=1.2, markersize=4,
+                marker=MARKERS[k % len(MARKERS)], label=text)  # fmt: skip
+    unit = UNITS[metric].replace("sigma^2", "σ²")
+    ax.set(xlabel="epoch", ylabel=f"{TITLES[metric]} ({unit})")
+    ax.set_title(fill(title, 56), fontsize="medium")
+    ax.set_ylim(bottom=0)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    if len(results) > 1:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
+    sns.despine(ax=ax)

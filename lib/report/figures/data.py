@@ -1,0 +1,31 @@
+"""Figures of data sets: how sizes, energies and forces are distributed."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from lib.report.figures.style import GREY
+
+
+def distributions(sampled: pd.DataFrame) -> Figure:
+    """Atoms, energy per atom and root-mean-square force of conformations by data set, from `data_overview.sampled`."""
+    panels = {
+        "atoms": "atoms per conformation",
+        "energy_per_atom": "energy per atom (kcal/mol)",
+        "force": "root-mean-square force (kcal/mol/Å)",
+    }
+    names = list(sampled["dataset"].unique())
+    figure, axes = plt.subplots(1, len(panels), figsize=(9.5, 0.8 + 0.5 * len(names)), sharey=True)
+    for ax, (column, text) in zip(axes, panels.items(), strict=True):
+        shown = sampled.dropna(subset=[column])
+        sns.violinplot(shown, x=column, y="dataset", order=names, color="#9ecae1", inner="quartile", cut=0, ax=ax,
+                       density_norm="width", linewidth=0.8)  # fmt: skip
+        for k, name in enumerate(names):
+            if name not in set(shown["dataset"]):
+                ax.text(0.5, k, "none", transform=ax.get_yaxis_transform(), ha="center", va="center", color=GREY)
+        ax.set(xlabel=text, ylabel="")
+        sns.despine(ax=ax)
+    axes[0].set_xscale("log")
+    axes[0].set_xticks([3, 10, 30, 100, 300], ["3", "10", "30", "100", "300"])
+    axes[0].minorticks_off()
+    return figure

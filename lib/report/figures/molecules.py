@@ -1,0 +1,74 @@
+"""Drawings of molecules."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+from collections.abc import Sequence
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from lib.chemistry.bonds import bonds_of
+
+ELEMENT_COLOURS = {1: "#FFFFFF", 6: "#4D4D4D", 7: "#56B4E9", 8: "#D55E00", 9: "#B2DF8A", 15: "#E69F00", 16: "#F0E442",
+                   17: "#009E73", 35: "#CC79A7", 53: "#882255"}  # fmt: skip
+OTHER = "#BBBBBB"  # metals
+
+
+def flat_view(positions: NDArray[np.floating]) -> NDArray[np.float64]:
+    """A matrix (3, 2) that projects positions (N, 3) on their two longest principal axes."""
+    centred = positions - positions.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    signs = np.sign(axes[np.arange(2), np.abs(axes).argmax(1)])
+    return (axes * signs[:, None]).T
+
+
+def draw_molecule(
+    ax: Axes,
+    numbers: NDArray[np.integer],
+    flat: NDArray[np.floating],
+    bonds: NDArray[np.integer],
+    fade: float = 1.0,
+    size: float = 1.0,
+) -> None:
+    """Atoms as discs coloured by element and sized by covalent radius; ``flat`` (N, 2) Å, ``bonds`` (K, 2)."""
+    for i, j in bonds:
+        ax.plot(*flat[[i, j]].T, color="black", linewidth=1.2, alpha=0.6 * fade, zorder=1)
+    colours = [ELEMENT_COLOURS.get(int(z), OTHER) for z in numbers]
+    ax.scatter(*flat.T, s=420 * size * covalent_radii[numbers], c=colours, edgecolors="black", linewidths=0.8,
+               alpha=fade, zorder=2, clip_on=False)  # fmt: skip
+    ax.margins(0.12)
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def element_marker(number: int) -> Line2D:
+    """An element's disc for a legend."""
+    return Line2D([], [], linestyle="", marker="o", markersize=7, markeredgecolor="black",
+                  markerfacecolor=ELEMENT_COLOURS.get(int(number), OTHER), label=chemical_symbols[number])  # fmt: skip
+
+
+def element_legend(ax: Axes, numbers: NDArray[np.integer]) -> None:
+    """The colours of the elements, under the drawing."""
+    handles = [element_marker(z) for z in np.unique(numbers)]
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False,
+              handletextpad=0.1, columnspacing=0.8)  # fmt: skip
+
+
+def gallery(shown: Sequence[tuple[str, NDArray[np.integer], NDArray[np.floating]]]) -> Figure:
+    """Drawings of conformations, a panel each: title, atomic numbers (N,) and positions (N, 3) Å."""
+    figure, axes = plt.subplots(1, len(shown), figsize=(2.1 * len(shown), 2.8), squeeze=False)
+    for ax, (title, numbers, positions) in zip(axes[0], shown, strict=True):
+        draw_molecule(
+            ax,
+            numbers,
+            positions @ flat_view(positions),
+            bonds_of(numbers, positions),
+            size=min(1.0, 15 / len(numbers)),
+        )
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_title(title, fontsize="small")
+    numbers = np.unique(np.concatenate([z for _, z, _ in shown]))
+    handles = [element_marker(z) for z in numbers]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, handletextpad=0.1)
+    return figure

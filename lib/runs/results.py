@@ -1,0 +1,174 @@
+"""Results of runs: as a run left them, or as they were recorded in small compressed text files of the project.
+
+A record has the metrics, where they come from, the validation history, and the error of each test conformation; not the
+weights (some are shipped in `WEIGHTS`), nor the predictions.
+"""
+
+import gzip
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.errors import DataError
+from lib.models.weights import Weights, load_weights
+from lib.paths import DATA
+
+RECORDS, WEIGHTS = DATA / "results", DATA / "weights"
+IGNORE = "DENOISING_FRESH"  # environment variable: set and not empty, records count for nothing
+DIGITS = 4  # of a recorded error, significant
+FORCES = ("force_squared", "force_absolute", "components")  # of a conformation: (kcal/mol/Å)², kcal/mol/Å, number
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run's ``metrics`` with their units in ``about`` (settings, splits, provenance, time).
+
+    ``path`` is its folder or, where ``recorded``, the compressed text file.
+    """
+
+    key: str
+    path: Path
+    metrics: dict[str, float]
+    about: dict[str, Any]
+    recorded: bool = False
+
+    @property
+    def source(self) -> str:
+        """For tables: whether the number was read from the record or trained on this machine."""
+        return "recorded" if self.recorded else "trained"
+
+    def predictions(self) -> dict[str, NDArray]:
+        """Of an energy run's test conformations: ``index``, ``molecule``, ``part``, ``energy``, ``prediction`` and
+        ``baseline`` (kcal/mol).
+
+        Raises:
+            DataError: it is a record.
+        """
+        if self.recorded:
+            raise DataError(self.path, "", "a record has errors, not predictions", f"train it again: set {IGNORE}=1")
+        with np.load(self.path / "predictions.npz") as file:
+            return dict(file)
+
+    def test_errors(self, part: str = "test") -> dict[str, NDArray]:
+        """Of the test conformations of ``part``, ascending: ``index`` and ``molecule`` in the store, ``error`` in
+        kcal/mol; where forces were measured, `FORCES`, sums over each conformation's components.
+
+        Raises:
+            ValueError: the run has no such part.
+        """
+        if self.recorded:
+            parts = _read_record(self.path)["errors"]["parts"]
+            parts = {key: _from_steps(rows) for key, rows in parts.items()}
+        else:
+            parts = _by_part(self.predictions())
+        if part not in parts:
+            raise ValueError(f"run {self.key} has no test part {part!r}: choose from {sorted(parts)}")
+        return parts[part]
+
+    def history(self) -> dict[str, list[float]]:
+        """Validation metrics by epoch (counted from 1)."""
+        if self.recorded:
+            return _read_record(self.path)["history"]
+        return json.loads((self.path / "history.json").read_text(encoding="utf-8"))
+
+    @property
+    def validation(self) -> float:
+        """What decides between energy runs: the validation loss where forces are learnt, else the validation RMSE
+        (kcal/mol); infinite where training diverged.
+        """
+        value = self.metrics.get("validation_loss", self.metrics["validation_rmse"])
+        return value if np.isfinite(value) else np.inf
+
+    def has_weights(self) -> bool:
+        """Whether `weights` finds a file."""
+        return self._weights_file().exists()
+
+    def weights(self) -> Weights:
+        """The weights of the best epoch.
+
+        Raises:
+            DataError: the file is gone or broken.
+        """
+        return load_weights(self._weights_file())
+
+    def _weights_file(self) -> Path:
+        return WEIGHTS / f"{self.key}.safetensors" if self.recorded else self.path / "weights.safetensors"
+
+
+def _by_part(predictions: dict[str, NDArray]) -> dict[str, dict[str, NDArray]]:
+    """Number, molecule and error of the conformations of each part, ascending."""
+    out = {}
+    for part in np.unique(predictions["part"]):
+        rows = np.flatnonzero(predictions["part"] == part)
+        rows = rows[np.argsort(predictions["index"][rows], kind="stable")]
+        error = predictions["prediction"][rows] - predictions["energy"][rows]
+        also = {key: predictions[key][rows] for key in ("index", "molecule", *FORCES) if key in predictions}
+        out[str(part)] = also | {"error": error}
+    return out
+
+
+def _from_steps(rows: dict[str, list]) -> dict[str, NDArray]:
+    """Numbers and errors from a record, which has the steps from one number to the next, for they are short."""
+    numbers = {key: np.cumsum(rows[f"{key} steps"]) for key in ("index", "molecule")}
+    return numbers | {key: np.array(rows[key]) for key in ("error", *FORCES) if key in rows}
+
+
+def load_result(folder: Path) -> Result:
+    """The result that a run left in ``folder``, whose name is its key.
+
+    Raises:
+        DataError: its file is broken.
+    """
+    path = folder / "result.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(path, "", f"it is no result ({error})", "remove its folder") from error
+    return Result(folder.name, folder, content["metrics"], content["about"])
+
+
+def find_record(key: str) -> Result | None:
+    """The recorded result ``key``, unless records are to be ignored."""
+    if os.environ.get(IGNORE):
+        return None
+    for path in sorted(RECORDS.glob(f"*/{key}.json.gz")):
+        content = _read_record(path)
+        return Result(key, path, content["metrics"], content["about"], recorded=True)
+    return None
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(path, "", f"it is no record ({error})", "restore it: git checkout data/results") from error
+
+
+def ship_weights(result: Result) -> Path:
+    """Copy the weights of ``result`` to `WEIGHTS`, where its record finds them."""
+    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    return shutil.copy(result.weights().path, WEIGHTS / f"{result.key}.safetensors")
+
+
+def record(result: Result, name: str) -> Path:
+    """Write ``result`` to the records called ``name``, as one line an item, the same bytes for the same result."""
+    path = RECORDS / name / f"{result.key}.json.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"metrics": result.metrics, "about": result.about, "history": result.history()}
+    if (result.path / "predictions.npz").exists():
+        parts = {}
+        for part, rows in _by_part(result.predictions()).items():
+            values = {k: [float(f"{v:.{DIGITS}g}") for v in rows[k]] for k in ("error", *FORCES) if k in rows}
+            steps = {f"{key} steps": np.diff(rows[key], prepend=0).tolist() for key in ("index", "molecule")}
+            parts[part] = steps | values
+        content["errors"] = {"unit": "kcal/mol", "parts": parts}
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))
+    return path

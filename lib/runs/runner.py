@@ -1,0 +1,175 @@
+"""Runs: a frozen `RunConfig` in, a `Result` out, stored under the hash of its content.
+
+A seed changes split, order, noise and initial weights alike. The hash covers every setting and the fingerprints of the
+data, so an edited setting or another data file is another run. A result appears whole or not at all; asked for a
+second time, it is loaded. Until then the run lies in a hidden folder, locked by the process that trains it: another
+that asks for the same run waits and loads; a run whose process was killed goes on after its last epoch.
+"""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch.distributed as dist
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from lib.machine import available_cores, keep_freed_memory, one_thread
+from lib.models.weights import Weights
+from lib.paths import RUNS
+from lib.runs.config import RunConfig
+from lib.runs.jobs import JOBS
+from lib.runs.metrics import UNITS
+from lib.runs.provenance import commit, provenance
+from lib.runs.results import Result, find_record, load_result
+from lib.training.fit import LAST, SHOWN, Execution, is_first_process
+from lib.training.progress import bars_shown
+
+
+def stored(config: RunConfig) -> Result | None:
+    """The result of ``config`` where it is recorded or stored.
+
+    A record comes first: what was trained again here (for its weights, or to be held against the record) differs from
+    it in rounding at least, and must not change what is chosen and drawn from the records.
+    """
+    return find_record(config.key()) or trained(config.key())
+
+
+def trained(key: str) -> Result | None:
+    """The result ``key`` that was trained on this machine."""
+    folder = RUNS / key
+    return load_result(folder) if (folder / "result.json").exists() else None
+
+
+def all_stored() -> list[Result]:
+    """Every stored result, by key; records left out."""
+    return [load_result(path.parent) for path in sorted(RUNS.glob("[!.]*/result.json"))]
+
+
+def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
+    """Load the result of ``config``, or train it, and the pre-training that it starts from, and store it."""
+    return stored(config) or run_here(config, execution)
+
+
+def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
+    """Train ``config`` on this machine, or load what was trained here: records do not count."""
+    weights = None
+    if config.pretrained is not None:
+        weights = (stored_with_weights(config.pretrained) or run_here(config.pretrained, execution)).weights()
+    key = config.key()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    first = int(os.environ.get("RANK", "0")) == 0
+    with FileLock(RUNS / f".{key}.lock") if first else nullcontext():
+        if not (RUNS / key / "result.json").exists():  # nobody has finished it meanwhile
+            _train(config, RUNS / f".{key}", execution, weights)
+            if first:
+                shutil.rmtree(RUNS / key, ignore_errors=True)
+                os.replace(RUNS / f".{key}", RUNS / key)
+                for checkpoint in (RUNS / key).glob("*.ckpt*"):
+                    checkpoint.unlink()
+    if dist.is_initialized():
+        dist.barrier()  # the others wait for the first one's files
+    return load_result(RUNS / key)
+
+
+def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights | None) -> None:
+    """Do the job in ``part``, where one that was interrupted goes on; the result comes last."""
+    part.mkdir(exist_ok=True)
+    goes_on = (part / LAST).exists()
+    commit()  # of the code that trains
+    if execution.resolve() == "cpu":
+        keep_freed_memory()
+    started = time.perf_counter()
+    with one_thread():
+        metrics, about = JOBS[config.task](config, part, execution, weights)
+    if not is_first_process():
+        return
+    about |= {"config": config.describe(), "identity": config.describe(whole=False)}
+    about |= {"units": {name: UNITS[name] for name in metrics}}
+    about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": goes_on}
+    about["provenance"] = provenance(execution.device())
+    (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
+
+
+def run_all(
+    configs: Sequence[RunConfig],
+    workers: int | None = None,
+    title: str = "runs",
+    device: str = "auto",
+    weights: bool = False,
+) -> list[Result]:
+    """The results of ``configs``, in their order, with a progress bar; pre-training comes first, each run once.
+
+    Args:
+        configs: any mix of tasks.
+        workers: processes of one thread each (they beat one process of many threads at these sizes); all cores by
+            default, 1 where there is a GPU.
+        title: of the progress bar.
+        device: ``Execution.accelerator``.
+        weights: train also what is recorded without its weights.
+    """
+    on_gpu = Execution(accelerator=device).resolve() != "cpu"
+    workers = workers or (1 if on_gpu else available_cores())
+    sources = [c.pretrained for c in configs if c.pretrained is not None]
+    for stage in (sources, configs):
+        missing = {c.key(): c for c in stage if not is_there(c, weights and stage is configs)}
+        if missing:
+            bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
+            _do(list(missing.values()), workers, bar, device)
+    return [stored_with_weights(c) if weights else stored(c) for c in configs]
+
+
+def stored_with_weights(config: RunConfig) -> Result | None:
+    """The result of ``config`` where its weights are shipped or were trained here."""
+    found = find_record(config.key())
+    return found if found is not None and found.has_weights() else trained(config.key())
+
+
+def is_there(config: RunConfig, weights: bool) -> bool:
+    """Whether the result of ``config`` is stored or recorded, where wanted with its weights."""
+    return (stored_with_weights(config) if weights else stored(config)) is not None
+
+
+def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], Iterable], device: str) -> None:
+    """Run ``configs``, here or in ``workers`` processes, which stay for the next call: to start one takes seconds."""
+    if min(workers, len(configs)) == 1:
+        for config in bar(configs):
+            _run_quietly(config, device)
+        return
+    jobs = []
+    try:
+        jobs += [_pool(workers).submit(_run_interruptibly, config, device) for config in configs]
+        for job in bar(as_completed(jobs)):
+            job.result()
+    except BrokenExecutor:
+        _pool.cache_clear()  # a process was killed; the next call starts others
+        raise
+    finally:
+        for job in jobs:
+            job.cancel()  # of those that wait, where one has failed
+
+
+@cache
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+
+
+def _run_interruptibly(config: RunConfig, device: str) -> Result:
+    """`_run_quietly` in a process of the pool, which an interrupt stops; one that waits for work ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _run_quietly(config, device)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run_quietly(config: RunConfig, device: str) -> Result:
+    return run_here(config, Execution(progress=False, accelerator=device))

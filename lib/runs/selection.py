@@ -1,0 +1,46 @@
+"""The conformations that a run takes: its split of each data set, limited as its settings say."""
+
+from lib.data.datasets import open_store
+from lib.data.loading import Selection
+from lib.data.readers import PUBLISHED_PARTS
+from lib.data.splits import FINE_TUNING, PRE_TRAINING, PUBLISHED, Split, make_split, split_by_rows, subsample
+from lib.data.store import ConformationStore
+from lib.errors import DataError, look_up
+from lib.runs.config import RunConfig
+
+Splits = list[tuple[ConformationStore, Split]]
+
+
+def splits(config: RunConfig) -> Splits:
+    """Each data set's store and the split that ``config`` uses."""
+    out = []
+    for dataset in config.data:
+        store = open_store(dataset)
+        if config.split_order == PUBLISHED:
+            parts = look_up(PUBLISHED_PARTS, dataset.reader, "data set with a published split")
+            split = split_by_rows(store, parts(dataset.path))
+        else:
+            split = make_split(store, config.seed, FINE_TUNING, order=config.split_order)
+        if config.task == "denoising":
+            test = split.parts["test"] if config.strict_split else None
+            split = make_split(store, config.seed, PRE_TRAINING, without=test)
+        out.append((store, split))
+    return out
+
+
+def select(config: RunConfig, found: Splits) -> dict[str, list[Selection]]:
+    """The conformations of each part in every data set of ``found`` (from `splits`), limited as the config says."""
+    out: dict[str, list[Selection]] = {}
+    for store, split in found:
+        for part, index in split.parts.items():
+            limit = getattr(config.limits, part.split("_")[0])
+            index = index if limit is None or not len(index) else subsample(index, min(limit, len(index)), config.seed)
+            if part == "train" and config.share < 1 and len(index):
+                index = subsample(index, max(1, round(config.share * len(index))), config.seed)
+            out.setdefault(part, []).append(Selection(store, index))
+    for part, selections in out.items():
+        if not any(len(s.index) for s in selections):
+            raise DataError(
+                selections[0].store.path, part, "the split leaves no conformation for it", "give more frames"
+            )
+    return out

@@ -1,0 +1,61 @@
+"""What runs cost: core-minutes of those that are neither recorded nor stored, estimated from measured speeds."""
+
+from collections.abc import Collection, Sequence
+from math import isnan
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lib.runs.config import RunConfig
+from lib.runs.runner import is_there
+from lib.runs.selection import select, splits
+from lib.study.arms import chosen, pretrainings
+from lib.study.matrix import Cell
+from lib.study.rates import scan
+from lib.study.scale import Scale
+
+MINUTES = "core-minutes left"
+FORCES_COST = 6.0  # times a run on energies alone: 5 to 7 in records of TorchMD-Net, with validation and small batches
+
+
+def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> pd.DataFrame:
+    """What `compare_arms` has to run for ``cells``.
+
+    The cost in core-minutes of what is not stored is the number of conformations that training passes, weighed by
+    their size, times the scale's measured seconds: an estimate.
+    """
+    parts = {
+        "pre-training": pretrainings(scale, cells, seeds),
+        "energy, learning rates": scan(scale, cells),
+        "energy": [config for cell in dict.fromkeys(cells) for config in chosen(scale, cell, seeds)],
+    }
+    return pd.DataFrame([todo(scale, name, configs) for name, configs in parts.items()])
+
+
+def todo(
+    scale: Scale, name: str, configs: Sequence[RunConfig], with_weights: Collection[str] = ()
+) -> dict[str, str | int | float]:
+    """One row of `plan`; a run with its key in ``with_weights`` is still to be done where they are not recorded."""
+    missing = [c for c in configs if not is_there(c, c.key() in with_weights)]
+    minutes = round(sum(_seconds(scale, c) for c in missing) / 60, 1)
+    return {"runs": name, "number": len(configs), "stored": len(configs) - len(missing), MINUTES: minutes}
+
+
+def in_words(minutes: float) -> str:
+    """Core-minutes for a reader; unknown (NaN) where a model's speed was not measured."""
+    if isnan(minutes):
+        return "an unknown number of core-minutes"
+    return f"about {minutes:.{1 if minutes < 10 else 0}f} core-minutes"
+
+
+def _seconds(scale: Scale, config: RunConfig) -> float:
+    per_conformation = scale.seconds.get(config.model, (float("nan"),) * 2)[config.task == "energy"]
+    selections = select(config, splits(config))["train"]
+    passed = config.training.epochs * sum(float(relative_cost(s.n_atoms).sum()) for s in selections)
+    return 1.0 + passed * per_conformation * (FORCES_COST if config.training.learns_forces else 1)
+
+
+def relative_cost(atoms: NDArray[np.number]) -> NDArray[np.float64]:
+    """Cost of conformations beside one of 18 atoms: pairs within the cutoff, at most some 45 an atom."""
+    return atoms * (atoms - 1).clip(1, 45) / (18 * 17)

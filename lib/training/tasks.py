@@ -1,0 +1,233 @@
+"""The two tasks, denoising and energy, as Lightning modules: loss, target scaling, validation metrics."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from lib.batches import Batch
+from lib.models.forces import energy_and_forces
+from lib.training.input_norm import InputNorm
+from lib.training.scaling import Scaling
+from lib.training.settings import TrainingSettings
+
+
+class Task(L.LightningModule):
+    """What both tasks share: AdamW, the schedule, and metrics summed over every conformation of an epoch.
+
+    A task gives its ``title``, ``monitor`` (the validation metric whose lowest value is best), `loss`, `errors` and
+    ``summed``, the names of what `errors` counts. ``history`` has the validation metrics by epoch, counted from 1;
+    checkpoints keep it.
+    """
+
+    title: str
+    monitor: str
+    summed: tuple[str, ...]
+
+    def __init__(self, model: nn.Module, settings: TrainingSettings) -> None:
+        """``model`` is an entry of `lib.models.MODELS`."""
+        super().__init__()
+        self.model, self.settings = model, settings
+        self.sums: dict[str, float] = {}
+        self.history: dict[str, list[float]] = {}
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The scalar to minimise, a mean over the batch's conformations."""
+        raise NotImplementedError
+
+    def errors(self, batch: Batch) -> dict[str, float]:
+        """Sums over the batch's conformations that `metrics` turns into metrics."""
+        raise NotImplementedError
+
+    def metrics(self, sums: dict[str, float]) -> dict[str, float]:
+        """Metrics from the sums of `errors` over an epoch."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch) -> Tensor:
+        """One step of Lightning's loop."""
+        loss = self.loss(batch) * batch.share
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.n_molecules)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the sums anew."""
+        self.sums = dict.fromkeys(self.summed, 0.0)
+
+    def validation_step(self, batch: Batch) -> None:
+        """Add one batch to the sums, but for one that stands in for none; in full precision, whatever trains."""
+        if batch.share == 0:
+            return
+        with torch.autocast(self.device.type, enabled=False):
+            found = self.errors(batch)
+        for key, value in found.items():
+            self.sums[key] += value
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics over all validation conformations."""
+        totals = torch.tensor([self.sums[key] for key in self.summed], dtype=torch.float64, device=self.device)
+        totals = self.trainer.strategy.reduce(totals, reduce_op="sum").tolist()
+        found = {f"validation_{k}": v for k, v in self.metrics(dict(zip(self.summed, totals, strict=True))).items()}
+        self.log_dict(found)
+        for key, value in {"epoch": self.current_epoch + 1, **found}.items():
+            self.history.setdefault(key, []).append(value)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the history."""
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the history."""
+        self.history = checkpoint["history"]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW with the learning rate of `TrainingSettings.rate`, set before every step."""
+        s = self.settings
+        optimizer = torch.optim.AdamW(self.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
+        steps_per_epoch = self.trainer.estimated_stepping_batches / s.epochs
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: s.rate((step + 1) / steps_per_epoch))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class DenoisingTask(Task):
+    """Equation 7: the squared error of the predicted noise, summed over a conformation, mean over conformations."""
+
+    title = "denoising"
+    monitor = "validation_denoising_error"
+    summed = ("squared", "coordinates")
+
+    def __init__(self, model: nn.Module, settings: TrainingSettings, sigma: float) -> None:
+        """``sigma`` (Å) is the standard deviation of the noise in the batches."""
+        super().__init__(model, settings)
+        self.sigma = sigma
+
+    def _squared(self, batch: Batch) -> Tensor:
+        return (self.model(batch, energy=False).noise - batch.noise).square().sum()
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Å² per conformation."""
+        return self._squared(batch) / batch.n_molecules
+
+    def errors(self, batch: Batch) -> dict[str, float]:
+        """Squared error (Å²) and number of coordinates."""
+        return {"squared": float(self._squared(batch).double()), "coordinates": 3.0 * len(batch.z)}
+
+    def metrics(self, sums: dict[str, float]) -> dict[str, float]:
+        """``denoising_error``: mean squared error per coordinate over σ²; 1 for predicting no noise at all."""
+        return {"denoising_error": sums["squared"] / sums["coordinates"] / self.sigma**2}
+
+
+class EnergyTask(Task):
+    """Mean squared error of the scaled energy (`scaling.Scaling`), whose numbers are saved with the model.
+
+    With forces (weights w_E and w_F of the settings, ε the error of the energy, f the error of a force component, N the
+    atoms, s the scaling's standard deviation):
+
+        loss = mean over conformations of (w_E ε² + w_F Σ f² / 3N) / s²        (f in kcal/mol/Å, s in kcal/mol)
+    """
+
+    title = "energy"
+    monitor = "validation_rmse"
+    summed = ("squared", "absolute", "n")
+    summed_of_forces = ("force_squared", "force_absolute", "components")
+
+    def __init__(
+        self, model: nn.Module, settings: TrainingSettings, scaling: Scaling, measured: DataLoader | None = None
+    ) -> None:
+        """``scaling`` was fitted to the training conformations; ``measured`` has some of them, for `InputNorm`.
+
+        Raises:
+            ValueError: the settings ask for normalisation and ``measured`` is missing.
+        """
+        super().__init__(model, settings)
+        if settings.normalise and measured is None:
+            raise ValueError("normalise = True needs training conformations to measure on: give measured")
+        for name in ("mean", "std", "per_type"):
+            self.register_buffer(name, torch.tensor(getattr(scaling, name), dtype=torch.float64))
+        self.input_norm = InputNorm(model.energy_head) if settings.normalise else None
+        self._measured = measured
+        if settings.force_weight is not None:
+            self.summed += self.summed_of_forces
+        if settings.learns_forces:
+            self.monitor = "validation_loss"
+            self.summed += ("loss",)
+
+    def on_fit_start(self) -> None:
+        """Measure what the head is given: a batch of one is normalised by it. A run that goes on has it already."""
+        if self.input_norm is not None and self.trainer.ckpt_path is None:
+            self.input_norm.measure(self.model, self._measured)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the sums anew, and measure what the head is given."""
+        super().on_validation_epoch_start()
+        if self.input_norm is not None:
+            self.input_norm.measure(self.model, self._measured)
+
+    def finish(self) -> None:
+        """Make the model whole by itself, after training."""
+        if self.input_norm is not None:
+            self.input_norm.fold()
+            self.input_norm = None
+
+    def baseline(self, batch: Batch) -> Tensor:
+        """What the scaling takes off, (n_molecules,) kcal/mol."""
+        atoms = self.per_type[batch.z]
+        return self.mean + atoms.new_zeros(batch.n_molecules).index_add(0, batch.molecule, atoms)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """In units of the scaled target's variance; float32 or better, whatever the model gives."""
+        if self.settings.learns_forces:
+            energy, forces = energy_and_forces(self.model, batch, create_graph=True)
+        else:
+            energy, forces = self.model(batch, noise=False).energy, None
+        return self._losses(batch, energy, forces).mean()
+
+    def _losses(self, batch: Batch, energy: Tensor, forces: Tensor | None) -> Tensor:
+        """The loss of each conformation (n_molecules,) from scaled energies and forces, the latter where learnt."""
+        energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
+        target = (batch.energy - self.baseline(batch)) / self.std
+        of_energy = self.settings.energy_weight * (energy - target.to(energy.dtype)).square()
+        if forces is None:
+            return of_energy
+        off = (forces.to(energy.dtype) - (batch.forces / self.std).to(energy.dtype)).square().mean(1)
+        atoms = torch.bincount(batch.molecule, minlength=batch.n_molecules).to(off.dtype)
+        of_forces = off.new_zeros(batch.n_molecules).index_add(0, batch.molecule, off) / atoms
+        return of_energy + self.settings.force_weight * of_forces
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Relative energies (n_molecules,) in kcal/mol, float64."""
+        return self.model(batch, noise=False).energy.double() * self.std + self.baseline(batch)
+
+    def predict_with_forces(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Relative energies (n_molecules,) in kcal/mol and forces (n_atoms, 3) in kcal/mol/Å, float64."""
+        energy, forces = energy_and_forces(self.model, batch)
+        return energy.double() * self.std + self.baseline(batch), forces.double() * self.std
+
+    def errors(self, batch: Batch) -> dict[str, float]:
+        """Squared and absolute errors and their number, of energies and, where wanted, of force components."""
+        found = {}
+        if self.settings.force_weight is None:
+            energy = self.predict(batch)
+        else:
+            energy, forces = self.predict_with_forces(batch)
+            off = forces - batch.forces
+            found = {"force_squared": float(off.square().sum()), "force_absolute": float(off.abs().sum()),
+                     "components": float(off.numel())}  # fmt: skip
+            if self.settings.learns_forces:
+                scaled = (energy - self.baseline(batch)) / self.std
+                found["loss"] = float(self._losses(batch, scaled, forces / self.std).sum())
+        error = energy - batch.energy
+        return found | {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
+                        "n": float(batch.n_molecules)}  # fmt: skip
+
+    def metrics(self, sums: dict[str, float]) -> dict[str, float]:
+        """``rmse`` and ``mae`` in kcal/mol; of forces in kcal/mol/Å, where wanted; ``loss`` where they are learnt."""
+        s = self.settings
+        found = {"rmse": (sums["squared"] / sums["n"]) ** 0.5, "mae": sums["absolute"] / sums["n"]}
+        if s.force_weight is not None:
+            found |= {"force_rmse": (sums["force_squared"] / sums["components"]) ** 0.5,
+                      "force_mae": sums["force_absolute"] / sums["components"]}  # fmt: skip
+        if s.learns_forces:
+            found["loss"] = sums["loss"] / sums["n"]
+        return found

@@ -1,0 +1,388 @@
+"""One contract for every model: symmetries, batch independence, odd geometries, both precisions; released weights."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from conftest import VECTORS
+from safetensors.torch import save_file
+from scipy.spatial.transform import Rotation
+
+from lib import models
+from lib.batches import Batch
+from lib.chemistry.atom_types import ATOM_TYPES
+from lib.errors import DataError
+from lib.models.gradient import GradientModel
+
+SMALL = {
+    "egnn": {"hidden_channels": 12, "n_layers": 3},
+    "schnet": {"hidden_channels": 12, "num_filters": 10, "num_interactions": 2, "num_gaussians": 8},
+    "torchmd_net": {"hidden_channels": 12, "num_layers": 2, "num_rbf": 8, "num_heads": 2},
+    "se3_transformer": {"n_layers": 2, "degrees": 3, "radial_channels": 8, "out_channels": 8},
+}
+TOLERANCE = {torch.float32: {"atol": 1e-3, "rtol": 1e-3}, torch.float64: {"atol": 1e-9, "rtol": 1e-9}}
+NEVER = {"attention_layers.0.vec_proj.weight"}  # TorchMD-Net's first layer has no vectors yet, in either task
+CASES = [(name, dtype) for name in models.MODELS for dtype in TOLERANCE]
+
+
+def molecules(sizes=(6, 1, 9, 2), seed=0):
+    rng = np.random.default_rng(seed)
+    molecule = np.repeat(np.arange(len(sizes)), sizes)
+    return rng.integers(0, 28, len(molecule)), 1.8 * rng.normal(size=(len(molecule), 3)), molecule
+
+
+def build(name, dtype, seed=0, **settings):
+    torch.manual_seed(seed)
+    model = models.build(name, SMALL[name] | settings).to(dtype)
+    with torch.no_grad():  # weights that are not small, so that every part of the model answers
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return model
+
+
+def answer(model, dtype, z, pos, molecule):
+    return model(Batch.from_arrays(z, pos, molecule, model.settings.cutoff).to("cpu", dtype))
+
+
+@pytest.mark.parametrize(("name", "dtype"), CASES)
+class TestContract:
+    def test_rotation_translation_and_reflection(self, name, dtype):
+        model, (z, pos, molecule) = build(name, dtype), molecules()
+        turn = Rotation.random(random_state=1).as_matrix()
+        symmetries = (turn, -turn) if models.MODELS[name].symmetry == "E(3)" else (turn,)
+        for matrix in symmetries:
+            moved = answer(model, dtype, z, pos @ matrix.T + [3.0, -2.0, 7.0], molecule)
+            still = answer(model, dtype, z, pos, molecule)
+            torch.testing.assert_close(moved.energy, still.energy, **TOLERANCE[dtype])
+            expected = still.noise @ torch.tensor(matrix.T, dtype=dtype)
+            torch.testing.assert_close(moved.noise, expected, **TOLERANCE[dtype])
+            assert still.noise.abs().max() > 1e-3
+
+    def test_permutation_of_atoms(self, name, dtype):
+        model, (z, pos, molecule) = build(name, dtype), molecules()
+        order = np.lexsort((np.random.default_rng(2).random(len(z)), molecule))
+        still, moved = (answer(model, dtype, z[o], pos[o], molecule) for o in (np.arange(len(z)), order))
+        torch.testing.assert_close(moved.energy, still.energy, **TOLERANCE[dtype])
+        torch.testing.assert_close(moved.noise, still.noise[order], **TOLERANCE[dtype])
+
+    def test_a_molecule_does_not_see_its_batch(self, name, dtype):
+        model, (z, pos, molecule) = build(name, dtype), molecules()
+        together = answer(model, dtype, z, pos, molecule)
+        for k in range(4):
+            here = molecule == k
+            alone = answer(model, dtype, z[here], pos[here], np.zeros(here.sum(), int))
+            torch.testing.assert_close(alone.energy[0], together.energy[k], **TOLERANCE[dtype])
+            torch.testing.assert_close(alone.noise, together.noise[here], **TOLERANCE[dtype])
+
+    @pytest.mark.parametrize(
+        "pos",
+        [
+            [[0, 0, 0]],
+            [[0, 0, 0], [0.9, 0, 0]],
+            [[0, 0, 0], [1, 0, 0], [2, 0, 0], [3.5, 0, 0]],
+            [[0, 0, 0], [1e-3, 0, 0], [1, 1, 0]],
+            [[0, 0, 0], [30.0, 0, 0]],
+        ],
+        ids=["one atom", "two atoms", "collinear", "nearly coincident", "no neighbours"],
+    )
+    def test_odd_geometries_are_finite(self, name, dtype, pos):
+        model = build(name, dtype)
+        batch = Batch.from_arrays(np.full(len(pos), 3), np.array(pos, float), np.zeros(len(pos), int)).to("cpu", dtype)
+        found = model(batch)
+        (found.energy.sum() + found.noise.square().sum()).backward()
+        assert torch.isfinite(found.energy).all()
+        assert torch.isfinite(found.noise).all()
+        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+    def test_parts_asked_for_one_at_a_time_are_the_same(self, name, dtype):
+        model, (z, pos, molecule) = build(name, dtype), molecules()
+        batch = Batch.from_arrays(z, pos, molecule).to("cpu", dtype)
+        both, energy, noise = model(batch), model(batch, noise=False), model(batch, energy=False)
+        assert energy.noise is None
+        assert noise.energy is None
+        torch.testing.assert_close(energy.energy, both.energy)
+        torch.testing.assert_close(noise.noise, both.noise)
+
+    def test_denoising_trains_all_but_not_pretrained(self, name, dtype):
+        model, (z, pos, molecule) = build(name, dtype), molecules()
+        model(Batch.from_arrays(z, pos, molecule).to("cpu", dtype), energy=False).noise.square().sum().backward()
+        idle = {key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()}
+        assert idle - NEVER <= {key for key, _ in model.named_parameters() if key.startswith(model.not_pretrained)}
+
+    def test_energy_trains_all_message_passing(self, name, dtype):
+        model, (z, pos, molecule) = build(name, dtype), molecules()
+        model(Batch.from_arrays(z, pos, molecule).to("cpu", dtype), noise=False).energy.square().sum().backward()
+        idle = {key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()}
+        heads = ("force_head.", "gcl_2.coord_mlp.")
+        assert all(key.startswith(heads) for key in idle - NEVER), idle
+
+    def test_noise_without_gradients_is_the_same(self, name, dtype):
+        model, (z, pos, molecule) = build(name, dtype), molecules()
+        with torch.no_grad():
+            frozen = answer(model, dtype, z, pos, molecule)
+        assert not frozen.noise.requires_grad
+        torch.testing.assert_close(frozen.noise, answer(model, dtype, z, pos, molecule).noise.detach())
+
+    def test_a_large_molecule(self, name, dtype):
+        model, (z, pos, molecule) = build(name, dtype), molecules((370,))
+        found = answer(model, dtype, z, 3 * pos, molecule)
+        assert torch.isfinite(found.energy).all()
+        assert torch.isfinite(found.noise).all()
+
+    def test_smooth_cutoff_takes_old_weights(self, name, dtype):
+        plain, smooth = build(name, dtype), build(name, dtype, smooth_cutoff=True)
+        smooth.load_state_dict(plain.state_dict())
+        z, pos, molecule = molecules()
+        first, second = (answer(m, dtype, z, pos, molecule) for m in (plain, smooth))
+        assert (first.energy - second.energy).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("name", [n for n, e in models.MODELS.items() if issubclass(e.module, GradientModel)])
+def test_noise_of_gradient_models_is_minus_the_finite_difference(name):
+    """Through angles and distances, on every coordinate."""
+    model, (z, pos, molecule) = build(name, torch.float64), molecules((5, 4))
+    noise = answer(model, torch.float64, z, pos, molecule).noise.detach().numpy()
+    step = 1e-5
+    for atom, axis in np.ndindex(pos.shape):
+        shifted = [pos.copy(), pos.copy()]
+        shifted[0][atom, axis] += step
+        shifted[1][atom, axis] -= step
+        ahead, behind = (answer(model, torch.float64, z, x, molecule).energy.sum().item() for x in shifted)
+        assert noise[atom, axis] == pytest.approx(-(ahead - behind) / (2 * step), abs=1e-6, rel=1e-5)
+
+
+def jump(model) -> float:
+    """How much the energy changes, over its change by a bond of 0.1 Å, as the last atom leaves all others' cutoff."""
+    z = np.array([3, 21, 10, 17])
+    pos = np.array([[0, 0, 0], [1.2, 0.1, 0], [0.3, 1.1, 0.2], [0, 0, 0]], float)
+    moved = pos.copy()
+    moved[1, 0] += 0.1
+    direction = np.array([0, 0.6, 0.8])
+    far = [np.sqrt(max(0.0, model.settings.cutoff**2 - x @ x + (x @ direction) ** 2)) + x @ direction for x in pos[:3]]
+    largest = 0.0
+    for where in far:
+        energies = []
+        for shift in (-1e-7, 1e-7):
+            placed = pos.copy()
+            placed[3] = (where + shift) * direction
+            energies.append(answer(model, torch.float64, z, placed, np.zeros(4, int)).energy.item())
+        largest = max(largest, abs(energies[0] - energies[1]))
+    still, bent = (answer(model, torch.float64, z[:3], x[:3], np.zeros(3, int)).energy.item() for x in (pos, moved))
+    return largest / abs(still - bent)
+
+
+@pytest.mark.parametrize("name", list(models.MODELS))
+def test_energy_at_the_cutoff(name):
+    """Continuous with ``smooth_cutoff``; without it, as `Entry.continuous` says."""
+    assert jump(build(name, torch.float64, smooth_cutoff=True)) < 1e-5
+    assert (jump(build(name, torch.float64)) < 1e-5) == models.MODELS[name].continuous
+
+
+def test_egnn_energy_reads_the_sum_of_atoms():
+    """Two copies of a molecule far apart, as one molecule: twice the pooled features, through the same head."""
+    model = build("egnn", torch.float64)
+    z, pos, molecule = molecules((5,))
+    seen = []
+    model.energy_head.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+    answer(model, torch.float64, z, pos, molecule)
+    answer(model, torch.float64, np.tile(z, 2), np.concatenate([pos, pos + 100.0]), np.zeros(10, int))
+    torch.testing.assert_close(seen[1], 2 * seen[0])
+
+
+VECTOR_FILES = [f"egnn{k}" for k in ("", "_no_tanh", "_plain")] + [f"schnet{k}" for k in ("", "_cutoff4", "_mean")]
+VECTOR_FILES += [f"torchmdnet{k}" for k in ("", "_gauss", "_keys")]
+
+
+def vectors(name: str) -> tuple[str, dict, dict, dict]:
+    """Our model's name, the released configuration, its state, and the arrays of a reference file."""
+    path = VECTORS / f"{name}.npz"
+    if not path.exists():
+        pytest.skip(f"the reference vectors {path.name} are not beside this checkout")
+    with np.load(path) as file:
+        saved = dict(file)
+    state = {k.removeprefix("state/"): v for k, v in saved.items() if k.startswith("state/")}
+    ours = {"torchmdnet": "torchmd_net"}.get(name.split("_")[0], name.split("_")[0])
+    return ours, json.loads(str(saved["config"])), state, saved
+
+
+@pytest.mark.filterwarnings("ignore:.*parameters dropped")
+@pytest.mark.parametrize("name", VECTOR_FILES)
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-6), (torch.float32, 1e-4)])
+def test_released_weights_give_the_released_answers(name, dtype, bound):
+    ours, config, state, saved = vectors(name)
+    model = models.load_released(ours, config, {k: torch.tensor(v, dtype=dtype) for k, v in state.items()})
+    found = answer(model, dtype, saved["z"], saved["pos"], saved["batch"])
+    for mine, theirs in ((found.energy, saved["energy"].ravel()), (found.noise, saved["noise"])):
+        assert np.abs(mine.detach().numpy() - theirs).max() <= bound * np.abs(theirs).max()
+
+
+def test_dead_parameters_are_dropped_with_a_note():
+    ours, config, state, _ = vectors("torchmdnet")
+    with pytest.warns(UserWarning, match="x_t_layers"):
+        models.load_released(ours, config, state)
+
+
+@pytest.mark.filterwarnings("ignore:.*parameters dropped")
+@pytest.mark.parametrize("name", ["egnn", "schnet", "torchmdnet"])
+def test_a_state_that_does_not_fit_lists_what(name):
+    ours, config, state, _ = vectors(name)
+    first, second = [k for k in state if k.endswith("weight") and ".mlp." not in k and ".nn." not in k][1:3]
+    broken = {k: v for k, v in state.items() if k != first} | {"extra": state[first], second: state[second][:1]}
+    with pytest.raises(ValueError, match=r"unknown.*extra.*missing.*misshapen"):
+        models.load_released(ours, config, broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "word"),
+    [("egnn", {"depth": 3}, "depth"), ("schnet", {"readout": "median"}, "median"),
+     ("schnet", {"num_targets": 2}, "num_targets"),
+     ("torchmd_net", {"max_atom_type": 100}, "28"), ("se3_transformer", {}, "released")],
+)  # fmt: skip
+def test_a_configuration_that_is_not_the_released_code_s(name, change, word):
+    with pytest.raises(ValueError, match=word):
+        models.load_released(name, change, {})
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "pth"])
+def test_weights_from_files(kind, tmp_path):
+    ours, config, state, saved = vectors("egnn_plain")
+    path = tmp_path / f"weights.{kind}"
+    tensors = {k: torch.tensor(v) for k, v in state.items()}
+    if kind == "npz":
+        np.savez(path, **state)
+    elif kind == "safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save(tensors, path)
+    found = answer(models.load_released(ours, config, path), torch.float64, *(saved[k] for k in ("z", "pos", "batch")))
+    np.testing.assert_allclose(found.energy.detach().numpy(), saved["energy"].ravel(), rtol=1e-6)
+
+
+class Trap:
+    """What a pickle may run when it is read."""
+
+    def __reduce__(self):
+        return print, ("executed",)
+
+
+def test_weights_are_read_without_executing_anything(tmp_path, capsys):
+    torch.save({"a": Trap()}, tmp_path / "trap.pth")
+    np.savez(tmp_path / "trap.npz", a=np.array([Trap()], dtype=object))
+    (tmp_path / "trap.bin").write_bytes(b"")
+    for name in ("trap.pth", "trap.npz", "trap.bin"):
+        with pytest.raises(DataError, match=name):
+            models.load_released("egnn", {}, tmp_path / name)
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_schnet_equals_torch_geometric_s():
+    from torch_geometric.nn.models import SchNet
+
+    torch.manual_seed(0)
+    theirs = SchNet(16, 12, 2, 8, cutoff=5.0, interaction_graph=lambda pos, batch: (pairs.flip(0), distance))
+    z, pos, molecule = molecules()
+    batch = Batch.from_arrays(z, torch.tensor(pos, dtype=torch.float32), molecule)
+    pairs = batch.pairs
+    distance = (batch.pos[pairs[0]] - batch.pos[pairs[1]]).norm(dim=1)
+    config = {"hidden_channels": 16, "num_filters": 12, "num_interactions": 2, "num_gaussians": 8, "cutoff": 5.0,
+              "readout": "add"}  # fmt: skip
+    ours = models.load_released("schnet", config, theirs.state_dict())
+    torch.testing.assert_close(ours(batch).energy, theirs(batch.z, batch.pos, batch.molecule).squeeze(1))
+
+
+@pytest.mark.parametrize("influence", ["keys", "values", "both", "none"])
+@pytest.mark.parametrize(("lower", "rbf"), [(0.0, "expnorm"), (1.0, "gauss")])
+def test_torchmd_net_equals_torchmd_net_s(influence, lower, rbf):
+    """torchmd-net's own layers on the same pairs, with each atom's pair with itself."""
+    from torchmdnet.models.torchmd_et import TorchMD_ET
+
+    torch.manual_seed(0)
+    common = {"hidden_channels": 16, "num_layers": 2, "num_rbf": 8, "rbf_type": rbf, "num_heads": 4,
+              "distance_influence": influence, "cutoff_lower": lower, "activation": "tanh"}  # fmt: skip
+    theirs = TorchMD_ET(**common, cutoff_upper=5.0, max_z=28, dtype=torch.float64).double()
+    ours = models.build("torchmd_net", common).double()
+    state = {k.replace("embedding.weight", "type_embedding.weight") if k == "embedding.weight" else k: v
+             for k, v in theirs.state_dict().items() if k != "distance.box"}  # fmt: skip
+    missing, unexpected = ours.load_state_dict(state, strict=False)
+    assert not unexpected
+    assert all(key.startswith(("energy_head.", "force_head.")) for key in missing)
+    z, pos, molecule = molecules()
+    batch = Batch.from_arrays(z, torch.tensor(pos), molecule)
+    itself = torch.arange(len(z))
+
+    class Search(torch.nn.Module):
+        def forward(self, x, *_):
+            index = torch.cat([batch.pairs, torch.stack([itself, itself])], 1)
+            vector = x[index[1]] - x[index[0]]
+            length = torch.cat([vector[: batch.pairs.shape[1]].norm(dim=1), x.new_zeros(len(x))])
+            kept = (length >= lower) | (index[0] == index[1])
+            return index[:, kept].flip(0), length[kept], vector[kept]
+
+    theirs.distance = Search()
+    scalars = []
+    ours.out_norm.register_forward_hook(lambda *args: scalars.append(args[2]))
+    ours(batch)
+    torch.testing.assert_close(scalars[0], theirs(batch.z, batch.pos, batch.molecule)[0])
+
+
+def test_se3_transformer_has_the_released_number_of_parameters():
+    """239,057, less 9,344 that four edge features feed which are always zero."""
+    assert sum(p.numel() for p in models.build("se3_transformer", {}).parameters()) == 239_057 - 9_344
+
+
+def test_gaussians_of_distances_keep_egnns_symmetry():
+    """And take the place of the squared distance, which the same weights then do not see."""
+    model, (z, pos, molecule) = build("egnn", torch.float64, num_rbf=6), molecules()
+    turn = -Rotation.random(random_state=1).as_matrix()
+    moved, still = (answer(model, torch.float64, z, x, molecule) for x in (pos @ turn.T + 3.0, pos))
+    torch.testing.assert_close(moved.energy, still.energy, **TOLERANCE[torch.float64])
+    torch.testing.assert_close(moved.noise, still.noise @ torch.tensor(turn.T), **TOLERANCE[torch.float64])
+    assert model.gcl_0.edge_mlp[0].in_features == 2 * 12 + 6
+    with pytest.raises(ValueError, match="num_rbf = 1"):
+        models.build("egnn", {"num_rbf": 1})
+
+
+def test_paper_settings_are_the_defaults():
+    egnn, schnet, et = (models.build(name, {}).settings for name in ("egnn", "schnet", "torchmd_net"))
+    assert (egnn.hidden_channels, egnn.n_layers, egnn.cutoff) == (256, 5, 5.0)
+    assert (schnet.hidden_channels, schnet.num_filters, schnet.num_interactions, schnet.num_gaussians) == (
+        256,
+        256,
+        5,
+        32,
+    )
+    assert (et.hidden_channels, et.num_layers, et.num_rbf, et.num_heads, et.rbf_type) == (256, 6, 32, 8, "expnorm")
+    assert models.build("egnn", {}).type_embedding.num_embeddings == len(ATOM_TYPES) == 28
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "word"),
+    [("egn", {}, "choose from"), ("egnn", {"hidden": 3}, "hidden_channels"), ("egnn", 3, "EGNNSettings")],
+)
+def test_unknown_model_or_setting(name, settings, word):
+    with pytest.raises(ValueError, match=word):
+        models.build(name, settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "small"), [("se3_transformer", {"n_layers": 1, "degrees": 1}), ("torchmd_net", {"num_layers": 1})]
+)
+def test_compiled_layers_give_the_same_energies(name, small):
+    """torch.compile needs a C++ compiler: left out where there is none."""
+    if shutil.which("g++") is None and shutil.which("clang++") is None:
+        pytest.skip("no C++ compiler")
+    model = build(name, torch.float32, **small)
+    z, pos, molecule = molecules()
+    before = answer(model, torch.float32, z, pos, molecule)
+    models.compile_layers(name, model, noise=False)
+    batch = Batch.from_arrays(z, pos, molecule).to("cpu", torch.float32)
+    torch.testing.assert_close(model(batch, noise=False).energy, before.energy, rtol=1e-4, atol=1e-4)
+    torch._dynamo.reset()
+
+
+def test_nothing_is_compiled_where_the_noise_is_a_gradient():
+    model = build("schnet", torch.float32)
+    models.compile_layers("schnet", model, noise=True)
+    assert all(layer._compiled_call_impl is None for layer in model.interactions)

@@ -1,0 +1,148 @@
+"""Runs that are killed: started again, they end as if nobody had killed them. Runs asked for twice are trained once."""
+
+import multiprocessing
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import MOLECULES, make_molecule, write_ani1
+
+from lib.data.datasets import DataSet
+from lib.models import make_settings
+from lib.runs import runner
+from lib.runs.config import RunConfig
+from lib.runs.jobs import JOBS
+from lib.training.fit import LAST, Execution
+from lib.training.settings import TrainingSettings
+
+KILLS, WHILE_WRITING = 20, 6
+EXECUTION = Execution(progress=False, accelerator="cpu")
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["lib.runs.runner"])
+
+
+@pytest.fixture
+def config(tmp_path):
+    molecules = [make_molecule(name, z, 40, k) for k, (name, z) in enumerate(MOLECULES.items())]
+    data = DataSet("test/ani1", "ani1", str(write_ani1(tmp_path / "ani1.h5", molecules)))
+    settings = make_settings("egnn", {"hidden_channels": 8, "n_layers": 2})
+    training = TrainingSettings(epochs=8, batch_size=16, learning_rate=3e-3)
+    return RunConfig("denoising", (data,), "egnn", settings, training, seed=0, sigma=0.2)
+
+
+def train(config, folder, slow):
+    """In a process of its own: with ``slow``, a checkpoint is written in two halves with a pause between them."""
+    torch.set_num_threads(1)
+    runner.RUNS = folder
+    if slow:
+        save = torch.save
+
+        def in_halves(content, file):
+            save(content, folder / "whole")
+            content = (folder / "whole").read_bytes()
+            file.write(content[: len(content) // 2])
+            file.flush()
+            (folder / "writing").touch()
+            time.sleep(0.1)
+            file.write(content[len(content) // 2 :])
+            (folder / "writing").unlink()
+
+        torch.save = in_halves
+    runner.run(config, EXECUTION)
+
+
+def start(config, folder, slow=False):
+    process = PROCESSES.Process(target=train, args=(config, folder, slow))
+    process.start()
+    return process
+
+
+def left(config, folder):
+    """All that a run leaves, but for times."""
+    found = folder / config.key()
+    return [(found / name).read_bytes() for name in ("weights.safetensors", "history.json")]
+
+
+def test_killed_runs_end_as_if_nobody_had_killed_them(config, tmp_path, capsys):
+    """`KILLS` times SIGKILL, at random moments or in the middle of writing a checkpoint."""
+    seed = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(10**6)))
+    rng, folder = random.Random(seed), tmp_path / "killed"
+    folder.mkdir()
+    started = time.perf_counter()
+    undisturbed = start(config, tmp_path / "whole")
+    undisturbed.join()
+    duration = time.perf_counter() - started
+    expected = left(config, tmp_path / "whole")
+    kills, in_writing, went_on, finished = 0, 0, 0, 0
+    while kills < KILLS or not finished:
+        slow = kills < KILLS and (rng.random() < 0.5 or KILLS - kills <= WHILE_WRITING - in_writing)
+        went_on += (folder / f".{config.key()}" / LAST).exists()
+        (folder / "writing").unlink(missing_ok=True)
+        process = start(config, folder, slow)
+        if slow:
+            for nth in range(rng.randrange(1, 5)):  # from the first to the fourth checkpoint of this process
+                while nth and process.is_alive() and (folder / "writing").exists():
+                    time.sleep(0.005)
+                while process.is_alive() and not (folder / "writing").exists():
+                    time.sleep(0.005)
+        else:
+            process.join(rng.uniform(0, duration) if kills < KILLS else None)
+        if process.is_alive():
+            process.kill()
+            kills += 1
+            in_writing += slow and (folder / "writing").exists()
+        process.join()
+        if (folder / config.key() / "result.json").exists():
+            assert left(config, folder) == expected, f"KILL_SEED={seed}"
+            finished += 1
+            (folder / config.key()).rename(folder / f"finished-{finished}")
+    with capsys.disabled():
+        print(f"\nKILL_SEED={seed}: {kills} kills, {in_writing} of them while a checkpoint was written; "  # noqa: T201
+              f"{went_on} starts went on from a checkpoint; {finished} runs ended with the same weights")  # fmt: skip
+    assert in_writing >= 5
+    assert went_on > 0
+
+
+def counted(config, folder, count):
+    """Run ``config``, and leave a line in ``count`` for each training."""
+    torch.set_num_threads(1)
+    runner.RUNS = folder
+    job = JOBS["denoising"]
+
+    def counting(*arguments):
+        with open(count, "a") as file:
+            file.write("trained\n")
+        return job(*arguments)
+
+    JOBS["denoising"] = counting
+    runner.run(config, EXECUTION)
+
+
+def test_a_run_asked_for_by_several_processes_is_trained_once(config, tmp_path):
+    count = Path(tmp_path / "count")
+    processes = [PROCESSES.Process(target=counted, args=(config, tmp_path / "runs", count)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert count.read_text() == "trained\n"
+
+
+def test_a_half_written_checkpoint_is_never_in_its_place(tmp_path, monkeypatch):
+    from lib.training.fit import WholeCheckpoints
+
+    path = tmp_path / "last.ckpt"
+    WholeCheckpoints().save_checkpoint({"epoch": 1}, path)
+
+    def fail(_, file):
+        file.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match="no space"):
+        WholeCheckpoints().save_checkpoint({"epoch": 2}, path)
+    assert torch.load(path, weights_only=True) == {"epoch": 1}
