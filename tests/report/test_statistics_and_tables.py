@@ -358,7 +358,8 @@ def test_learning_rate_is_chosen_on_validation_data(monkeypatch):
         return [done[c.key()] for c in configs]
 
     monkeypatch.setattr(study_arms, "run_all", fake)
-    monkeypatch.setattr(study_rates, "stored", lambda config: done.get(config.key()))
+    for module in (study_rates, descriptions):
+        monkeypatch.setattr(module, "stored", lambda config: done.get(config.key()))
     found = study_arms.compare_arms(scale, pairs(["egnn"], ["ani1"]))
     assert [arm.learning_rate for arm in found] == [3e-3, 1e-3]
     assert [arm.at_edge for arm in found] == [False, True]

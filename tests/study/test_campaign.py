@@ -95,4 +95,4 @@ def test_arms_come_with_the_seeds_that_are_there(monkeypatch):
 def test_divisible_notebooks_have_the_parameter(book):
     source = (ROOT / "notebooks" / f"{book}.ipynb").read_text(encoding="utf-8")
     assert 'missing = \\"train\\"' in source
-    assert "comparison.wanted(settings, every, seeds, missing)" in source
+    assert "study.wanted(settings, every, seeds, missing)" in source
