@@ -29,7 +29,7 @@ from lib.paths import RUNS
 from lib.progress import bars_shown
 from lib.provenance import available_cores, commit, provenance
 from lib.results import Result, find_record, load_result
-from lib.threads import one_thread
+from lib.threads import flush_denormals, one_thread
 from lib.training import LAST, SHOWN, Execution, is_first_process
 from lib.weights import Weights
 
@@ -91,7 +91,7 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     if execution.resolve() == "cpu":
         keep_freed_memory()
     started = time.perf_counter()
-    with one_thread():
+    with one_thread(), flush_denormals():
         metrics, about = JOBS[config.task](config, part, execution, weights)
     if not is_first_process():
         return

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from conftest import MOLECULES, make_molecule, sample, write_ani1, write_ani1x
 
 from lib import datasets, jobs, levels, provenance, runs
@@ -22,6 +23,7 @@ from lib.paths import RUNS
 from lib.runs import all_stored, run, run_all, stored
 from lib.scales import SCALES, get_scale
 from lib.settings import TrainingSettings
+from lib.threads import denormals_flushed
 from lib.training import QUIET
 
 TRAINING = TrainingSettings(epochs=2, batch_size=16, learning_rate=3e-3)
@@ -54,6 +56,15 @@ def test_second_call_loads(finetuning, monkeypatch):
     assert again.path == first.path
     assert set(first.about["units"]) == set(first.metrics)
     assert first.about["provenance"]["torch"]
+
+
+def test_training_flushes_denormal_floats(pretraining, monkeypatch):
+    seen = []
+    monkeypatch.setitem(runs.JOBS, "denoising", lambda *_: seen.append(denormals_flushed()) or ({}, {}))
+    runs.run_here(replace(pretraining, seed=7), QUIET)  # nothing else ran it
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor cannot take denormal floats as zero")
+    assert seen == [True]
 
 
 def test_key_follows_content(finetuning, pretraining, data, tmp_path):
