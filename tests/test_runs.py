@@ -5,6 +5,7 @@ import signal
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import product
+from math import ceil
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,7 @@ from lib.loading import ConformationBatches
 from lib.models import MODELS, make_settings
 from lib.paths import RUNS
 from lib.runs import all_stored, run, run_all, stored
-from lib.scales import SCALES, get_scale
+from lib.scales import SAME_STEPS, SCALES, get_scale, with_labels
 from lib.settings import TrainingSettings
 from lib.threads import denormals_flushed
 from lib.training import QUIET
@@ -334,6 +335,35 @@ def test_paper_scale_is_the_papers():
     assert paper.pretraining == TrainingSettings(5, 256, 2e-4, 1e-7, 0.7, 0.3)
     assert paper.finetuning["ani1"] == TrainingSettings(10, 256, 2e-4, 1e-7, 0.3, 0.7)
     assert paper.baseline == "mean"
+
+
+def test_all_labels_differ_from_the_laptops_in_their_number_and_epochs_alone():
+    """So the runs share pre-training, validation and test conformations, and 1,000 labels are the same 1,000."""
+    few, all_ = SCALES["laptop"], SCALES["all_labels"]
+    for model, seed in product(MODELS, few.seeds):
+        assert all_.pretrain(model, seed).key() == few.pretrain(model, seed).key()
+    one, other = (scale.finetune("egnn", "ani1x", True, 1e-3, 1) for scale in (few, all_))
+    assert replace(one, training=other.training, limits=other.limits) == other
+    thousand = with_labels(1000, same_steps=True).finetune("egnn", "ani1x", True, 1e-3, 1)
+    parts = [select(config, splits(config)) for config in (one, other, thousand)]
+    for part in ("validation", "test"):
+        assert len({tuple(found[part][0].index) for found in parts}) == 1
+    assert [len(found["train"][0].index) for found in parts] == [1000, 13061, 1000]
+    assert set(parts[2]["train"][0].index) == set(parts[0]["train"][0].index) < set(parts[1]["train"][0].index)
+
+
+def test_fewer_labels_take_as_many_steps_or_as_many_epochs():
+    whole = SCALES["all_labels"].training_of("ani1x")
+    steps = {13061: whole.epochs * ceil(13061 / whole.batch_size)}
+    for labels in SAME_STEPS:
+        same = with_labels(labels, same_steps=True).training_of("ani1x")
+        steps[labels] = same.epochs * ceil(labels / same.batch_size)
+        for share in (0.01, 0.05, 0.5, 0.9):
+            assert same.rate(share * same.epochs) == pytest.approx(whole.rate(share * whole.epochs))
+        assert with_labels(labels, same_steps=False).training_of("ani1x") == whole
+    assert max(steps.values()) < 1.02 * min(steps.values())
+    with pytest.raises(ValueError, match="no number of labels 500"):
+        with_labels(500, same_steps=True)
 
 
 def test_whole_path_on_real_dft_data():
