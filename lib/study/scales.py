@@ -2,6 +2,8 @@
 
 ``smoke`` proves the machinery and claims no science; ``laptop`` shows the science on the mini suite; ``wide`` is
 ``laptop`` with the paper's sizes of networks, for a GPU; ``paper`` is the paper's own settings on the published data.
+``all_labels`` is ``laptop`` with as many labels of ANI-1 and ANI-1x as in the paper, 80 %, for the paper's 10 epochs;
+`with_labels` makes of it those with fewer labels of ANI-1x.
 """
 
 from dataclasses import replace
@@ -111,6 +113,47 @@ SCALES["wide"] = replace(
     longer_systems={},
     seconds={},  # what a GPU needs for a conformation hangs on how many runs share it
 )
+
+
+SCALES["all_labels"] = replace(
+    SCALES["laptop"],  # its pre-training, validation and test conformations
+    finetuning=SCALES["laptop"].finetuning
+    | dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=10, batch_size=32, normalise=True)),
+    finetuning_limits=SCALES["laptop"].finetuning_limits
+    | dict.fromkeys(PRE_TRAINING_DATA, Limits(validation=500, test=1000)),
+    control_models=(),
+    longer_systems={},
+)
+
+# by number of labels, epochs and epochs between validations: 4,080, 4,160 and 4,125 steps of 32, where all 13,061
+# labels of mini ANI-1x make 4,090
+SAME_STEPS = {250: (510, 51), 1000: (130, 13), 4000: (33, 3)}
+
+
+def with_labels(labels: int, same_steps: bool) -> Scale:
+    """``all_labels`` with ``labels`` training conformations of ANI-1x, for the gain by number of labels.
+
+    Smaller sets of one seed are nested, and the 1,000 are those of ``laptop``.
+
+    Args:
+        labels: a key of `SAME_STEPS`.
+        same_steps: about as many steps as all labels take, with warm-up and plateau in proportion; else as many epochs.
+
+    Raises:
+        ValueError: a number that is not in `SAME_STEPS`.
+    """
+    epochs, validate_every = look_up(SAME_STEPS, labels, "number of labels")
+    scale = SCALES["all_labels"]
+    training, limits = scale.finetuning["ani1x"], scale.finetuning_limits["ani1x"]
+    if same_steps:
+        times = epochs / training.epochs
+        training = replace(training, epochs=epochs, warmup=times * training.warmup, plateau=times * training.plateau,
+                           validate_every=validate_every)  # fmt: skip
+    return replace(
+        scale,
+        finetuning=scale.finetuning | {"ani1x": training},
+        finetuning_limits=scale.finetuning_limits | {"ani1x": replace(limits, train=labels)},
+    )
 
 
 def get_scale(name: str) -> Scale:
