@@ -19,7 +19,9 @@ from lib.models.gradient import GradientModel
 from lib.models.released import fill, read_state, settings_of
 from lib.models.schnet import SchNet, SchNetSettings
 from lib.models.se3_transformer import SE3Transformer, SE3TransformerSettings
+from lib.models.tensornet import TensorNet, TensorNetSettings
 from lib.models.torchmd_net import TorchMDNet, TorchMDNetSettings
+from lib.models.visnet import ViSNet, ViSNetSettings
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ MODELS: dict[str, Entry] = {
                              layers=("attention", "convolution")),
     "egnn": Entry(EGNN, EGNNSettings, "EGNN"),
     "torchmd_net": Entry(TorchMDNet, TorchMDNetSettings, "TorchMD-Net", layers=("attention_layers",)),
+    "tensornet": Entry(TensorNet, TensorNetSettings, "TensorNet", continuous=True),
+    "visnet": Entry(ViSNet, ViSNetSettings, "ViSNet"),
 }  # fmt: skip
 PAPER_MODELS = ("schnet", "se3_transformer", "egnn", "torchmd_net")  # what the paper's matrix and claims are about
 
