@@ -11,7 +11,7 @@ from typing import Any
 from lib.config import Limits, RunConfig, check_share
 from lib.datasets import MD22_SYSTEMS, SUITES, DataSet, find, label
 from lib.errors import look_up
-from lib.models import MODELS, make_settings
+from lib.models import MODELS, PAPER_MODELS, make_settings
 from lib.settings import TrainingSettings
 from lib.splits import PUBLISHED
 
@@ -67,11 +67,11 @@ class Scale:
     seeds: tuple[int, ...]
     pretraining_rates: Mapping[str, float] = field(default_factory=dict)
     constant_steps: bool = True
-    models: tuple[str, ...] = tuple(MODELS)
+    models: tuple[str, ...] = PAPER_MODELS
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
     other_learning_rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
-    control_models: tuple[str, ...] = tuple(MODELS)
+    control_models: tuple[str, ...] = PAPER_MODELS
     longer_systems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     smallest_shares: Mapping[str, float] = field(default_factory=dict)
     pretraining_limits: Limits = field(default_factory=Limits)
@@ -211,7 +211,7 @@ SCALES: dict[str, Scale] = {
         baseline="composition",
         learning_rates=(3e-3,),
         seeds=(0, 1),
-        md22_seeds=dict.fromkeys(MODELS, 1),
+        md22_seeds=dict.fromkeys(PAPER_MODELS, 1),
         pretraining_limits=Limits(300, 60),
         finetuning_limits=dict.fromkeys(SMALL, Limits(100, 40, 60))
         | {"md22": Limits(40, 10, 20)}

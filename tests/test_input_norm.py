@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import MOLECULES, make_molecule, write_ani1
+from test_models import SMALL
 
 from lib import models
 from lib.config import Limits, RunConfig
@@ -16,10 +17,6 @@ from lib.loading import ConformationBatches, make_loader
 from lib.runs import run
 from lib.settings import TrainingSettings
 from lib.training import QUIET, Execution
-
-SMALL = {"egnn": {"hidden_channels": 8, "n_layers": 2}, "schnet": {"hidden_channels": 8, "num_filters": 8},
-         "torchmd_net": {"hidden_channels": 8, "num_layers": 2, "num_heads": 2, "num_rbf": 8},
-         "se3_transformer": {"n_layers": 1, "degrees": 2, "radial_channels": 8, "out_channels": 8}}  # fmt: skip
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from lib.models.activations import ShiftedSoftplus, shifted_softplus
 from lib.models.gradient import GradientModel
 from lib.models.kernels.schnet import Convolution
 from lib.models.radial import GaussianBasis, cosine_cutoff, envelope, half_pairs
-from lib.models.scatter import pool
+from lib.models.scatter import pool, scatter
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def messages(
     """
     w = linear(shifted_softplus(linear(e, A1, a1)), A2, a2) * cut
     to, of = w * x.index_select(0, sender), w * x.index_select(0, receiver)
-    return x.new_zeros(x.shape).index_add(0, receiver, to).index_add(0, sender, of)
+    return scatter(to, receiver, len(x)).index_add(0, sender, of)
 
 
 class Interaction(nn.Module):
