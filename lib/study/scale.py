@@ -6,7 +6,7 @@ from typing import Any
 
 from lib.data.datasets import MD22_SYSTEMS, SUITES, DataSet, find, label
 from lib.data.splits import PUBLISHED
-from lib.models import MODELS, make_settings
+from lib.models import MODELS, PAPER_MODELS, make_settings
 from lib.runs.config import Limits, RunConfig, check_share
 from lib.training.settings import TrainingSettings
 
@@ -61,11 +61,11 @@ class Scale:
     seeds: tuple[int, ...]
     pretraining_rates: Mapping[str, float] = field(default_factory=dict)
     constant_steps: bool = True
-    models: tuple[str, ...] = tuple(MODELS)
+    models: tuple[str, ...] = PAPER_MODELS
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
     other_learning_rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
-    control_models: tuple[str, ...] = tuple(MODELS)
+    control_models: tuple[str, ...] = PAPER_MODELS
     longer_systems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     smallest_shares: Mapping[str, float] = field(default_factory=dict)
     pretraining_limits: Limits = field(default_factory=Limits)

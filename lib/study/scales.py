@@ -9,7 +9,7 @@
 from dataclasses import replace
 
 from lib.errors import look_up
-from lib.models import MODELS
+from lib.models import PAPER_MODELS
 from lib.runs.config import Limits
 from lib.study.scale import PRE_TRAINING_DATA, Scale
 from lib.training.settings import TrainingSettings
@@ -42,7 +42,7 @@ SCALES: dict[str, Scale] = {
         baseline="composition",
         learning_rates=(3e-3,),
         seeds=(0, 1),
-        md22_seeds=dict.fromkeys(MODELS, 1),
+        md22_seeds=dict.fromkeys(PAPER_MODELS, 1),
         pretraining_limits=Limits(300, 60),
         finetuning_limits=dict.fromkeys(SMALL, Limits(100, 40, 60))
         | {"md22": Limits(40, 10, 20)}
