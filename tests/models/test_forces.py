@@ -100,7 +100,6 @@ def test_loss_and_metrics_are_those_of_the_formula():
 @pytest.mark.parametrize(
     ("values", "word"),
     [
-        ({"energy_weight": 0.0}, "nothing to learn"),
         ({"force_weight": -1.0}, "force_weight = -1.0"),
         ({"force_weight": 1.0, "normalise": True}, "one molecule's forces"),
     ],
@@ -108,10 +107,6 @@ def test_loss_and_metrics_are_those_of_the_formula():
 def test_weights_that_teach_nothing(values, word):
     with pytest.raises(ValueError, match=word):
         TrainingSettings(epochs=1, **values)
-
-
-def test_energy_weight_may_be_zero_beside_forces():
-    assert TrainingSettings(epochs=1, energy_weight=0.0, force_weight=1.0).learns_forces
 
 
 def test_data_without_forces(tmp_path):
