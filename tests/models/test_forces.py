@@ -17,6 +17,8 @@ from lib.models.forces import energy_and_forces
 from lib.report.statistics import Errors, errors_of
 from lib.runs.results import FORCES, load_result, record
 from lib.runs.runner import run
+from lib.study.cells import Cell
+from lib.study.scale import ByData
 from lib.study.scales import get_scale
 from lib.training.fit import QUIET
 from lib.training.scaling import Scaling
@@ -127,8 +129,10 @@ def test_batches_carry_the_store_s_forces(tmp_path):
 def results():
     """Energies alone with forces measured, and energies with forces, of mini ANI-1x at smoke scale."""
     scale = get_scale("smoke")
-    scale = replace(scale, finetuning={**scale.finetuning, "ani1x": replace(scale.finetuning["ani1x"], epochs=24)})
-    return {w: run(scale.finetune("schnet", "ani1x", False, 1e-2, 0, force_weight=w), QUIET) for w in (None, 0.0, 30.0)}
+    training = ByData(replace(scale.finetuning.training.of("ani1x"), epochs=24))
+    scale = replace(scale, finetuning=replace(scale.finetuning, training=training))
+    cells = {weight: Cell("schnet", "ani1x", False, force_weight=weight) for weight in (None, 0.0, 30.0)}
+    return {weight: run(scale.finetune(cell, 1e-2, 0), QUIET) for weight, cell in cells.items()}
 
 
 def test_forces_are_measured_and_learnt(results):
