@@ -86,7 +86,7 @@ class Exceptions:
 
 @dataclass(frozen=True)
 class OwnPlan:
-    """What a scale does with a user's own molecules.
+    """How a scale treats a user's own molecules.
 
     Attributes:
         n_train: numbers of labelled training conformations of the learning curve.
@@ -124,7 +124,7 @@ class Scale:
         models: the default models.
         systems: the default systems of MD22.
         exceptions: where the scale departs from the full matrix.
-        own: what it does with a user's own molecules.
+        own: how it treats a user's own molecules.
         cost: how fast its models train.
         picoseconds: of dynamics.
     """
