@@ -14,6 +14,7 @@ from lib.training.settings import TrainingSettings
 
 FORMAT = 3  # part of every hash: raise it when the same settings, or a default, come to mean something else
 TASKS = ("denoising", "energy")
+SIGMAS = (1e-4, 10.0)  # Å: less moves no float32 coordinate as it should, more leaves no molecule
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,10 @@ class RunConfig:
             raise ValueError(f"seed = {self.seed!r} must be a whole number from 0 on; several are a list, [0, 1]")
         if self.sigma is not None and not self.sigma > 0:
             raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
+        if self.sigma is not None and not SIGMAS[0] <= self.sigma <= SIGMAS[1]:
+            raise ValueError(
+                f"sigma = {self.sigma!r} Å must be from {SIGMAS[0]:g} to {SIGMAS[1]:g}, as the paper's 0.2"
+            )
         if self.split_order not in (*ORDERS, PUBLISHED):
             raise ValueError(f"split_order = {self.split_order!r}: choose from {(*ORDERS, PUBLISHED)}")
         check_share(self.share)

@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 from lib.machine import available_cores, keep_freed_memory, one_thread
 from lib.models.weights import Weights
 from lib.paths import RUNS
+from lib.runs.checksums import seal
 from lib.runs.config import RunConfig
 from lib.runs.jobs import JOBS
 from lib.runs.metrics import UNITS
@@ -97,6 +98,7 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": goes_on}
     about["provenance"] = provenance(execution.device())
     (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
+    seal(part)
 
 
 def run_all(
