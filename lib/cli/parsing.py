@@ -51,8 +51,8 @@ def spread(arguments: Sequence[str], names: set[str], bare: Mapping[str, str]) -
     """``arguments`` with each of ``names`` repeated before every value that follows it, or its value of ``bare``."""
     out: list[str] = []
     name, count = "", 0
-    for argument in [*arguments, ""]:
-        ends = argument == "" or not VALUE.match(argument)
+    for argument in [*arguments, "--"]:  # the last ends what came before
+        ends = not VALUE.match(argument)
         if ends and name in bare and not count:
             out.append(bare[name])
         if ends:
