@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import typer
-from typer._click.exceptions import UsageError
+from typer._click.exceptions import NoArgsIsHelpError, UsageError
 
 from lib.cli import bench, data, export, mini_suite, own, run, runs
 from lib.cli.parsing import NAME, SeveralValues, new_group
@@ -56,11 +56,12 @@ def _program() -> str:
 
 def _usage_error(error: UsageError) -> int:
     """One line that says where to read more; the help itself where no command was given."""
-    if error.ctx is None or type(error).__name__ == "NoArgsIsHelpError":
+    if isinstance(error, NoArgsIsHelpError):
         error.show()
     else:
         text = error.format_message().rstrip(".")
-        sys.stderr.write(f"error: {' '.join(text.split())}; see {error.ctx.command_path} --help\n")
+        command = NAME if error.ctx is None else error.ctx.command_path
+        sys.stderr.write(f"error: {' '.join(text.split())}; see {command} --help\n")
     return error.exit_code
 
 

@@ -23,7 +23,7 @@ def accept(problem_of: Callable[[Any], str | None]) -> Check:
     """
 
     def check(param: typer.CallbackParam, value: Any) -> Any:
-        name = param.opts[0] if param.opts[0].startswith("-") else str(param.human_readable_name)
+        name = param.opts[0]
         if isinstance(value, Sequence) and not isinstance(value, str):
             _refuse_repeated(name, value)
         for item in value if isinstance(value, (list, tuple)) else [value]:
