@@ -17,7 +17,7 @@ help:
 	@echo "make test-browser [CHROMIUM=...]                 run a notebook in JupyterLab in a headless Chromium"
 	@echo "make lab                                         open JupyterLab"
 	@echo "make mini-suite                                  make data/mini again from its seed"
-	@echo "make clean                                       remove converted stores and runs (cache/), keep figures"
+	@echo "make clean                                       remove converted stores and runs (in cache/), keep figures"
 
 .venv: .venv/installed
 
@@ -28,13 +28,13 @@ help:
 	touch $@
 
 reproduce: .venv
-	@$(BIN)/python -m lib runs plan --scale $(SCALE)
-	$(SNAKEMAKE) --quiet host reason --keep-going --rerun-incomplete --resources gpu=1 --config scale=$(SCALE) fresh=$(FRESH) train=$(TRAIN)
+	@$(BIN)/python -m lib runs plan --scale '$(SCALE)'
+	$(SNAKEMAKE) --quiet host reason --keep-going --rerun-incomplete --resources gpu=1 --config 'scale=$(SCALE)' 'fresh=$(FRESH)' 'train=$(TRAIN)'
 	@echo "tables, figures and executed notebooks are in figures/$(SCALE)/"
 
 plan: .venv
-	@$(BIN)/python -m lib runs plan --scale $(SCALE)
-	$(SNAKEMAKE) --dry-run --quiet host reason --config scale=$(SCALE)
+	@$(BIN)/python -m lib runs plan --scale '$(SCALE)'
+	$(SNAKEMAKE) --dry-run --quiet host reason --config 'scale=$(SCALE)'
 
 check: .venv lint types
 	$(BIN)/pytest -m "not slow" --quiet
@@ -73,5 +73,7 @@ lab: .venv
 mini-suite: .venv
 	$(BIN)/python -m lib mini-suite
 
+# only what commands put there: anything else in cache/ stays
 clean:
-	rm -rf cache .snakemake
+	rm -rf cache/stores cache/runs cache/batch .snakemake
+	@if [ -d cache ]; then rmdir --ignore-fail-on-non-empty cache; fi
