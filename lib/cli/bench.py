@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import typer
 
-from lib.cli.options import Force, JsonFile, at_least, number_from
+from lib.cli.options import Force, JsonFile, at_least, different, number_from
 from lib.cli.parsing import SeveralValues, examples, new_group
 from lib.cli.targets import check_file
 
@@ -55,10 +55,12 @@ def bench_data(
 
 
 Scales = Annotated[
-    list[str], typer.Option("--scales", metavar="NAME ...", help="Whose widths: smoke, laptop, wide, paper.")
+    list[str],
+    typer.Option("--scales", callback=different, metavar="NAME ...", help="Whose widths: smoke, laptop, wide, paper."),
 ]
 Models = Annotated[
-    list[str] | None, typer.Option("--models", metavar="NAME ...", help="Names of models.", show_default="all")
+    list[str] | None,
+    typer.Option("--models", callback=different, metavar="NAME ...", help="Names of models.", show_default="all"),
 ]
 BatchSize = Annotated[
     int, typer.Option("--batch-size", metavar="N", help="Molecules in a batch.", callback=at_least(1))

@@ -17,7 +17,7 @@ def mini_suite(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...",
+            metavar="NAME",
             help="Of ani1, ani1x, iso17, spice, md22, example.",
             show_default="all of them, and the reference energies",
         ),

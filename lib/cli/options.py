@@ -63,6 +63,7 @@ def _rate_problem(value: float) -> str | None:
 
 
 rate = accept(_rate_problem)
+different = accept(lambda _: None)  # no value twice; what they may be is looked up later
 an_input = accept(lambda value: None if Path(value).exists() else "it is not there; check the path")
 
 Scale = Annotated[str, typer.Option("--scale", metavar="NAME", help="Size of the study: smoke, laptop, wide or paper.")]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import typer
+from typer._click import HelpFormatter
 from typer.core import TyperCommand
 
 NAME = "python -m lib"
@@ -31,6 +32,17 @@ def new_group(text: str, completion: bool = False) -> typer.Typer:
 def examples(*lines: str) -> str:
     """The text under a command's help: ``lines`` are what follows the program's name."""
     return "\b\n" + "\n".join(["Examples:" if len(lines) > 1 else "Example:", *(f"  {NAME} {line}" for line in lines)])
+
+
+class Command(TyperCommand):
+    """A command whose help names its arguments without the types of Python, which say nothing to a chemist."""
+
+    def format_options(self, ctx: typer.Context, formatter: HelpFormatter) -> None:
+        """Write the help of arguments and options."""
+        for param in self.params:
+            if param.param_type_name == "argument":
+                param.display_type_rich = lambda ctx: ""  # it follows the argument's name
+        super().format_options(ctx, formatter)
 
 
 class SeveralValues(TyperCommand):

@@ -11,23 +11,28 @@ from pathlib import Path
 FORCE = "name another place, or add --force to replace it"
 
 
-def check_folder(option: str, folder: Path) -> None:
+def check_folder(option: str, folder: Path, given: Path | None = None) -> None:
     """Refuse a folder in which no file can be written; it need not exist yet, and is not made here.
+
+    Args:
+        option: for the message.
+        folder: to be written to.
+        given: what the user named, where that is a file or folder inside.
 
     Raises:
         ValueError: ``folder`` or the nearest existing folder above it is a file or cannot be written.
     """
-    above = folder.absolute()
+    above, given = folder.absolute(), given or folder
     while not os.path.lexists(above):
         above = above.parent
     if not above.is_dir():
-        raise ValueError(f"{option} {folder}: {above} is not a folder; name a folder that can be written")
+        raise ValueError(f"{option} {given}: {above} is not a folder; name a folder that can be written")
     try:
         with tempfile.NamedTemporaryFile(dir=above, prefix=".denoising-"):
             pass
     except OSError as error:
         reason = error.strerror or error
-        raise ValueError(f"{option} {folder}: {above} cannot be written ({reason}); name another folder") from error
+        raise ValueError(f"{option} {given}: {above} cannot be written ({reason}); name another folder") from error
 
 
 def check_file(option: str, path: Path, force: bool = False) -> None:
@@ -46,7 +51,7 @@ def check_file(option: str, path: Path, force: bool = False) -> None:
             raise ValueError(f"{option} {path}: it exists and is no plain file; name another file")
         if not force:
             raise ValueError(f"{option} {path}: it exists already; {FORCE}")
-    check_folder(option, path.parent)
+    check_folder(option, path.parent, path)
 
 
 def check_store(path: Path, force: bool = False) -> None:
@@ -63,7 +68,7 @@ def check_store(path: Path, force: bool = False) -> None:
             )
         if not force:
             raise ValueError(f"STORE {path}: a conformation store is there already; {FORCE}")
-    check_folder("STORE", path.parent)
+    check_folder("STORE", path.parent, path)
 
 
 def is_store(path: Path) -> bool:
