@@ -7,7 +7,7 @@ from lib.cli.main import main
 from lib.data.store import ConformationStore
 from lib.machine import available_cores
 from lib.paths import DATA
-from lib.runs import runner
+from lib.runs import jobs, runner
 from lib.runs.config import RunConfig
 from lib.study.scales import get_scale
 from lib.training import fit
