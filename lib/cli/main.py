@@ -232,9 +232,9 @@ def _bench_models(options: argparse.Namespace) -> None:
     import torch
 
     from lib.bench.models import SIZES, bench_models, tables, without_nan
-    from lib.models import MODELS, entry
+    from lib.models import PAPER_MODELS, entry
 
-    names = options.models or list(MODELS)
+    names = options.models or list(PAPER_MODELS)
     for name in names:
         entry(name)
     sizes = SIZES if options.sizes is None else options.sizes

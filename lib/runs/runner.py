@@ -22,7 +22,7 @@ import torch.distributed as dist
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from lib.machine import available_cores, keep_freed_memory, one_thread
+from lib.machine import available_cores, flush_denormals, keep_freed_memory, one_thread
 from lib.models.weights import Weights
 from lib.paths import RUNS
 from lib.runs.config import RunConfig
@@ -89,7 +89,7 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     if execution.resolve() == "cpu":
         keep_freed_memory()
     started = time.perf_counter()
-    with one_thread():
+    with one_thread(), flush_denormals():
         metrics, about = job(config, part, execution, weights)
     if not is_first_process():
         return
