@@ -21,7 +21,9 @@ REFUSE, FIRST = MISSING = ("refuse", "first")
 
 
 def choose_rate(results: Mapping[float, Result | None], missing: str = REFUSE) -> float:
-    """The learning rate with the lowest validation metric (`Result.validation`), the first of equal ones; diverged runs are left out.
+    """The learning rate with the lowest validation metric (`Result.validation`), the first of equal ones.
+
+    Diverged runs are left out.
 
     Args:
         results: by candidate, None where its run is neither recorded nor stored.
