@@ -1,8 +1,8 @@
 """The models, by name. ``model(batch)`` returns a `Prediction`.
 
-One file a model, in the order of its paper's formulas: `schnet`, `egnn`, `torchmd_net`, `se3_transformer`, the paper's
-four. The formulas are written plainly; `kernels` has hand-written forms of some, which run instead on a CPU. `registry`
-lists the models and says what a new one takes.
+One file a model, in the order of its paper's formulas: `schnet`, `egnn`, `torchmd_net` and `se3_transformer` are the
+paper's four, `tensornet` and `visnet` wrap those of two libraries. The formulas are written plainly; `kernels` has
+hand-written forms of some, which run instead on a CPU. `registry` lists the models and says what a new one takes.
 """
 
 from lib.models.prediction import Prediction

@@ -41,6 +41,9 @@ class TensorNet(GradientModel):
     def __init__(self, settings: TensorNetSettings) -> None:
         """Draw initial weights from torch's global generator: seed it first."""
         super().__init__()
+        import warp  # whose kernels torchmd-net's layers are made of, on a CPU too
+
+        warp.config.log_level = warp.LOG_WARNING  # it would print a line for each kernel
         from torchmdnet.models.tensornet import TensorNet as Network
 
         self.settings = s = settings

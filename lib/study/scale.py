@@ -1,6 +1,6 @@
 """Scale: which data, how wide, how long, which seeds; and the run configurations that follow."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -28,9 +28,9 @@ class ByData(Generic[Value]):
         """The value of the data set ``data``, a name without its suite."""
         return self.exceptions.get(data, self.exceptions.get(family_of(data), self.default))
 
-    def but(self, exceptions: Mapping[str, Value]) -> "ByData[Value]":
-        """The same with further ``exceptions``."""
-        return replace(self, exceptions={**self.exceptions, **exceptions})
+    def but(self, names: Iterable[str], value: Value) -> "ByData[Value]":
+        """The same with another ``value`` for the data sets or families ``names``."""
+        return replace(self, exceptions={**self.exceptions, **dict.fromkeys(names, value)})
 
 
 @dataclass(frozen=True)

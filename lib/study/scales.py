@@ -3,7 +3,7 @@
 ``smoke`` proves the machinery and claims no science; ``laptop`` shows the science on the mini suite; ``wide`` is
 ``laptop`` with the paper's sizes of networks, for a GPU; ``paper`` is the paper's own settings on the published data.
 ``all_labels`` is ``laptop`` with as many labels of ANI-1 and ANI-1x as in the paper, 80 %, for the paper's 10 epochs;
-`with_labels` is the same with fewer labels of ANI-1x.
+`with_labels` makes of it those with fewer labels of ANI-1x.
 """
 
 from dataclasses import replace
@@ -153,9 +153,9 @@ ALL_LABELS = replace(
     finetuning=replace(
         LAPTOP.finetuning,
         training=LAPTOP.finetuning.training.but(
-            dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=10, batch_size=32, normalise=True))
+            PRE_TRAINING_DATA, TrainingSettings(epochs=10, batch_size=32, normalise=True)
         ),
-        limits=LAPTOP.finetuning.limits.but(dict.fromkeys(PRE_TRAINING_DATA, Limits(validation=500, test=1000))),
+        limits=LAPTOP.finetuning.limits.but(PRE_TRAINING_DATA, Limits(validation=500, test=1000)),
     ),
     exceptions=replace(LAPTOP.exceptions, control_models=(), longer_systems={}),
 )
@@ -172,27 +172,34 @@ SCALES: dict[str, Scale] = {
 SAME_STEPS = {250: (510, 51), 1000: (130, 13), 4000: (33, 3)}
 
 
-def with_labels(n_train: int, same_steps: bool) -> Scale:
-    """``all_labels`` with ``n_train`` training conformations of ANI-1x, for the gain by number of labels.
+def with_labels(labels: int, same_steps: bool) -> Scale:
+    """``all_labels`` with ``labels`` training conformations of ANI-1x, for the gain by number of labels.
 
     Smaller sets of one seed are nested, and the 1,000 are those of ``laptop``.
 
     Args:
-        n_train: a key of `SAME_STEPS`.
+        labels: a key of `SAME_STEPS`.
         same_steps: about as many steps as all labels take, with warm-up and plateau in proportion; else as many epochs.
 
     Raises:
         ValueError: a number that is not in `SAME_STEPS`.
     """
-    epochs, validate_every = look_up(SAME_STEPS, n_train, "number of labels")
+    epochs, validate_every = look_up(SAME_STEPS, labels, "number of labels")
     plan = ALL_LABELS.finetuning
-    training, limits = plan.training.of("ani1x"), replace(plan.limits.of("ani1x"), train=n_train)
+    training = plan.training.of("ani1x")
     if same_steps:
         times = epochs / training.epochs
-        training = replace(training, epochs=epochs, warmup=times * training.warmup, plateau=times * training.plateau,
-                           validate_every=validate_every)  # fmt: skip
-    plan = replace(plan, training=plan.training.but({"ani1x": training}), limits=plan.limits.but({"ani1x": limits}))
-    return replace(ALL_LABELS, finetuning=plan)
+        training = replace(
+            training,
+            epochs=epochs,
+            warmup=times * training.warmup,
+            plateau=times * training.plateau,
+            validate_every=validate_every,
+        )
+    limits = plan.limits.but(("ani1x",), replace(plan.limits.of("ani1x"), train=labels))
+    return replace(
+        ALL_LABELS, finetuning=replace(plan, training=plan.training.but(("ani1x",), training), limits=limits)
+    )
 
 
 def get_scale(name: str) -> Scale:
