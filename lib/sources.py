@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from lib.errors import DataError, look_up
 from lib.paths import DATA
-from lib.readers.checks import unpack
+from lib.readers.archives import unpack
 from lib.store import ConformationStore
 
 SOURCES = DATA / "sources.yml"
