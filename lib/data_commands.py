@@ -29,6 +29,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     convert.add_argument("--level", help="level of theory, where the file does not state it")
     convert.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                          help="of the reader, e.g. energy_unit=eV for own, systems=DHA,AT-AT for md22")  # fmt: skip
+    convert.add_argument("--force", action="store_true", help="replace a store that is there; nothing else is replaced")
     convert.set_defaults(function=_convert)
 
 
@@ -72,7 +73,7 @@ def _convert(options: argparse.Namespace) -> None:
     elif options.store is None:
         raise ValueError(f"--set {options.set[0]} makes a store of its own: name the folder to write after the path")
     else:
-        store = ConformationStore.write(read(path, **given), options.store)
+        store = ConformationStore.write(read(path, **given), options.store, replace=options.force)
     sys.stdout.write(f"{store.path}: {len(store.names)} molecules, {len(store)} conformations, {store.level}\n")
     if options.path is None:
         sys.stdout.writelines(line + "\n" for line in beside_table1(store, load_sources()[options.name]))

@@ -16,7 +16,7 @@ from lib.errors import DataError
 from lib.levels import LEVELS
 from lib.paths import DATA
 from lib.readers import PUBLISHED_PARTS, READERS
-from lib.readers.checks import unpack
+from lib.readers.archives import unpack
 from lib.sources import SOURCES, SourceFile, beside_table1, fetch, find_source, load_sources, verify
 from lib.store import ConformationStore
 

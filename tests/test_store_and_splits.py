@@ -76,7 +76,7 @@ def test_cut_store_is_refused(store):
 
 def test_failed_write_leaves_the_old_store(store, molecules):
     with pytest.raises(DataError, match="two molecules have this name"):
-        ConformationStore.write([*molecules, molecules[0]], store.path)
+        ConformationStore.write([*molecules, molecules[0]], store.path, replace=True)
     assert len(ConformationStore.open(store.path)) == len(store)
     assert sorted(p.name for p in store.path.parent.iterdir()) == [store.path.name]
 

@@ -17,7 +17,7 @@ from lib.settings import TrainingSettings
 from lib.store import ConformationStore
 from lib.tasks import DenoisingTask, EnergyTask
 from lib.training import Execution, fit
-from lib.weights import load_weights, save_weights, transfer
+from lib.weights import checksum, load_weights, save_weights, transfer
 
 SMALL = {"hidden_channels": 8, "n_layers": 2}
 SETTINGS = TrainingSettings(epochs=3, batch_size=16, learning_rate=5e-3)
@@ -216,7 +216,8 @@ def test_mismatched_weights_never_train_from_scratch(tmp_path):
     save_file(state, path, metadata={"about": json.dumps(about)})
     with pytest.raises(DataError, match="checksum"):
         load_weights(path)
-    about.pop("checksum")
+    about.pop("checksum_of_header")
+    about["checksum"] = checksum(state)
     save_file(state, path, metadata={"about": json.dumps(about)})
     with pytest.raises(
         DataError, match=r"missing \['type_embedding.weight'\], unknown \['extra'\], misshapen \['gcl_0"

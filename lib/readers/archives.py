@@ -36,7 +36,7 @@ def unpack(archive: Path, folder: Path) -> None:
                         raise DataError(archive, "", "it cannot be unpacked: a member has a broken header", COPY_AGAIN)
         except DataError:
             raise
-        except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, OverflowError) as error:
+        except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, OverflowError, RecursionError) as error:
             raise DataError(archive, "", f"it cannot be unpacked ({error})", COPY_AGAIN) from error
         _move(Path(part), folder)
 

@@ -51,6 +51,9 @@ def read(path: Path | str, level: str | None = None, parts: Sequence[str] = PART
         DataError: a database is missing, broken, empty or of another layout.
     """
     with unpacked(Path(path)) as place:
+        absent = [f"{part}.db" for part in parts if place.is_dir() and not (place / f"{part}.db").is_file()]
+        if absent:
+            raise DataError(path, absent[0], "there is no such file", "check the path, or choose other parts=")
         files = find_files([place / f"{part}.db" for part in parts] if place.is_dir() else place, "*.db")
         of_all: str | None = None
         for file in files:

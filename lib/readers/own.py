@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.io.trajectory import TrajectoryReader
 from ase.io.ulm import read_header
 from numpy.typing import NDArray
@@ -122,12 +123,15 @@ def arrays_like_forces(path: Path | str) -> list[str]:
 
 
 def _refuse_crystal(atoms: Atoms, file: Path, entry: str) -> None:
-    """Refuse what is periodic, and what has no atoms."""
+    """Refuse what is periodic, what has no atoms, and atoms of no element."""
     if atoms.pbc.any():
         raise DataError(file, entry, "the cell is periodic", "only molecules in vacuum are supported: if it is one in "
                         "a box, write it with pbc=\"F F F\" (atoms.pbc = False)")  # fmt: skip
     if not len(atoms):
         raise DataError(file, entry, "it has no atoms", "remove that frame")
+    unknown = atoms.numbers[(atoms.numbers < 1) | (atoms.numbers >= len(chemical_symbols))]
+    if len(unknown):
+        raise DataError(file, entry, f"atomic number {unknown[0]} is no element", COPY_AGAIN)
 
 
 def _level(atoms: Atoms, said: str | None, file: Path, entry: str) -> str | None:
@@ -153,7 +157,7 @@ def _energy(atoms: Atoms, key: str, file: Path, entry: str) -> float:
     value = _value(atoms, key)
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         if not abs(value) < LARGEST:
-            raise DataError(file, entry, f"its energy is {value:.40g}", "remove that frame")
+            raise DataError(file, entry, f"its energy is {float(value):g}", "remove that frame")
         return float(value)
     keys = sorted({*atoms.info, *_results(atoms)})
     if value is None:

@@ -17,6 +17,7 @@ from lib.readers.checks import COPY_AGAIN, refuse_empty
 
 PLAIN = "species:S:1:pos:R:3"  # the columns of a file that does not name them
 QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'|\{[^}]*\}')
+NUMBERS = ("pos", "forces", "force")
 SHORTEST_LINE = 8  # bytes of an atom's line, ``H 0 0 0`` and its end
 
 
@@ -90,7 +91,15 @@ def _columns(path: Path, entry: str, comment: str) -> int:
     if not counts or not all(re.fullmatch(r"\d{1,9}", count, re.ASCII) for count in counts):
         raise DataError(path, entry, f"Properties={named[1]:.80} does not say how many columns there are",
                         "write name:type:count for each")  # fmt: skip
+    _refuse_words(path, entry, (named[1] if named else PLAIN).split(":"))
     return sum(map(int, counts))
+
+
+def _refuse_words(path: Path, entry: str, columns: list[str]) -> None:
+    """Refuse positions and forces that are announced as texts or as true and false, which ASE would make 1 and 0."""
+    for name, kind in zip(columns[::3], columns[1::3], strict=False):
+        if name.lower() in NUMBERS and kind not in ("R", "I"):
+            raise DataError(path, entry, f"Properties= has {name} of type {kind}", "give them as numbers, of type R")
 
 
 def _refuse_cut(path: Path, entry: str, atoms: list[str]) -> None:
