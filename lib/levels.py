@@ -37,6 +37,7 @@ LARGEST_RESIDUAL = 1000.0  # kcal/mol per heavy atom; a larger one means another
 IN_MOLECULES, KNOWN_MOLECULES = DATA / "levels" / "in_molecules.csv", DATA / "levels" / "known_molecules.csv"
 
 
+@cache
 def level_named(text: str) -> str:
     """The name in `LEVELS` of what a file calls its level, such as ``wb97x/6-31g*``; other texts are returned as is."""
     return next((level for level in LEVELS if _plain(level) == _plain(text)), text)

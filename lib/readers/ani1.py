@@ -13,16 +13,18 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.errors import DataError
 from lib.readers.checks import checked, find_files, near_origin, one_level, recognised, symbols_to_numbers
 from lib.readers.forces import sign_of
-from lib.readers.hdf5 import dataset, groups, open_hdf5, stated, texts
+from lib.readers.hdf5 import Entry, groups, open_hdf5, stated
 from lib.readers.molecule import Molecule
 from lib.units import HARTREE
 
 PUBLISHED_LEVEL = "wB97X/6-31G(d)"
 STATES_LEVEL = ("level_of_theory", "lot")
+LOOKED_AT = 200  # groups, to tell the level and the sign of forces
 
 
 def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> Iterator[Molecule]:
@@ -43,48 +45,43 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
             of_file = _level(file_path, file, found, level)
             sign = _sign(file_path, found)
             for group in found:
-                of_all = one_level(file_path, stated(file_path, group, STATES_LEVEL) or of_file, level, of_all)
-                yield _molecule(file_path, group, of_all, sign)
+                entry = Entry.of(file_path, group)
+                of_all = one_level(file_path, entry.stated(STATES_LEVEL) or of_file, level, of_all)
+                yield _molecule(entry, of_all, sign)
 
 
 def _level(path: Path, file: h5py.File, found: list[h5py.Group], expected: str | None) -> str | None:
     """What the file says, or the published level where its energies are of that level; None where each group says."""
     says = stated(path, file, STATES_LEVEL)
-    if says is not None or expected is not None:
+    if says is not None or expected is not None or Entry.of(path, found[0]).stated(STATES_LEVEL) is not None:
         return says
-    silent = [group for group in found if stated(path, group, STATES_LEVEL) is None]
-    if not silent:
-        return None
-    return recognised(path, PUBLISHED_LEVEL, (
-        (_numbers(path, group), float(np.min(dataset(path, group, "energies", "f", 1), initial=np.inf)) * HARTREE)
-        for group in silent
-    ))  # fmt: skip
+    some = [Entry.of(path, group) for group in found[:: -(-len(found) // LOOKED_AT)]]
+    lowest = ((_numbers(entry), entry.dataset("energies", "f", 1).min(initial=np.inf) * HARTREE) for entry in some)
+    return recognised(path, PUBLISHED_LEVEL, lowest)
 
 
 def _sign(path: Path, found: list[h5py.Group]) -> float | None:
     """1 where ``forces`` are forces, -1 where they are gradients, None where there are none."""
-    having = [group for group in found if "forces" in group]
-    if not having:
+    if "forces" not in found[0]:
         return None
-    if len(having) < len(found):
-        lacking = next(group.name for group in found if "forces" not in group)
-        raise DataError(path, lacking, "no forces, but other groups have them", "give them in all, or leave them out")
-    keys = ("coordinates", "energies", "forces")
-    return sign_of(path, ([dataset(path, group, key) for key in keys] for group in having))
+    some = (Entry.of(path, group) for group in found[:: -(-len(found) // LOOKED_AT)])
+    return sign_of(path, ([entry.dataset(key) for key in ("coordinates", "energies", "forces")] for entry in some))
 
 
-def _numbers(path: Path, group: h5py.Group) -> np.ndarray:
-    return symbols_to_numbers(path, group.name, texts(path, group, "species"))
+def _numbers(entry: Entry) -> NDArray[np.int64]:
+    return symbols_to_numbers(entry.path, entry.name, entry.texts("species"))
 
 
-def _molecule(path: Path, group: h5py.Group, level: str, sign: float | None) -> Molecule:
-    z = _numbers(path, group)
-    return checked(path, group.name, Molecule(
-        name=group.name.rsplit("/", 1)[-1],
+def _molecule(entry: Entry, level: str, sign: float | None) -> Molecule:
+    if ("forces" in entry.members) != (sign is not None):
+        raise DataError(entry.path, entry.name, "forces in some groups only", "give them in all, or leave them out")
+    z = _numbers(entry)
+    return checked(entry.path, entry.name, Molecule(
+        name=entry.name.rsplit("/", 1)[-1],
         z=z,
         charges=np.zeros_like(z),
-        positions=near_origin(dataset(path, group, "coordinates")),
-        energy=dataset(path, group, "energies", "f", 1).astype(np.float64) * HARTREE,
-        forces=None if sign is None else (dataset(path, group, "forces") * (sign * HARTREE)).astype(np.float32),
+        positions=near_origin(entry.dataset("coordinates")),
+        energy=entry.dataset("energies", "f", 1).astype(np.float64) * HARTREE,
+        forces=None if sign is None else (entry.dataset("forces") * (sign * HARTREE)).astype(np.float32),
         level=level,
     ))  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 from lib.errors import DataError
 from lib.levels import level_named
 from lib.readers.checks import COPY_AGAIN, STATE_LEVEL, checked, find_files, near_origin, one_level
-from lib.readers.hdf5 import dataset, groups, open_hdf5, stated
+from lib.readers.hdf5 import Entry, groups, open_hdf5, stated
 from lib.readers.molecule import Molecule
 from lib.units import HARTREE
 
@@ -36,11 +36,11 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
     for file_path in find_files(path, "*.h5"):
         with open_hdf5(file_path) as file:
             found = groups(file_path, file, "group of a formula")
-            dataset(file_path, found[0], "atomic_numbers", "iu", 1)  # is it this layout?
+            first = Entry.of(file_path, found[0])
+            first.dataset("atomic_numbers", "iu", 1)  # is it this layout?
             of_all = one_level(file_path, _level(file_path, file, found, level), level, of_all)
-            has_forces = _has_forces(file_path, found, f"{KEYS[of_all]}.forces")
             for group in found:
-                yield _molecule(file_path, group, of_all, has_forces)
+                yield _molecule(Entry.of(file_path, group), of_all, f"{KEYS[of_all]}.forces" in first.members)
 
 
 def _level(path: Path, file: h5py.File, found: list[h5py.Group], expected: str | None) -> str | None:
@@ -54,29 +54,19 @@ def _level(path: Path, file: h5py.File, found: list[h5py.Group], expected: str |
     return expected if expected in held else held[0]
 
 
-def _has_forces(path: Path, found: list[h5py.Group], key: str) -> bool:
-    """Whether all groups have forces.
-
-    Raises:
-        DataError: some have, and others not.
-    """
-    lacking = [group.name for group in found if key not in group]
-    if lacking and len(lacking) < len(found):
-        raise DataError(path, lacking[0], f"no data set {key!r}, but other groups have it", COPY_AGAIN)
-    return not lacking
-
-
-def _molecule(path: Path, group: h5py.Group, level: str, has_forces: bool) -> Molecule:
+def _molecule(entry: Entry, level: str, has_forces: bool) -> Molecule:
     key = KEYS[level]
-    energy = dataset(path, group, f"{key}.energy", "f", 1).astype(np.float64) * HARTREE
-    z = dataset(path, group, "atomic_numbers", "iu", 1).astype(np.int64)
+    if (f"{key}.forces" in entry.members) != has_forces:
+        raise DataError(entry.path, entry.name, f"data sets {key}.forces in some groups only", COPY_AGAIN)
+    energy = entry.dataset(f"{key}.energy", "f", 1).astype(np.float64) * HARTREE
+    z = entry.dataset("atomic_numbers", "iu", 1).astype(np.int64)
     whole = Molecule(
-        name=group.name.rsplit("/", 1)[-1],
+        name=entry.name.rsplit("/", 1)[-1],
         z=z,
         charges=np.zeros_like(z),
-        positions=near_origin(dataset(path, group, "coordinates")),
+        positions=near_origin(entry.dataset("coordinates")),
         energy=energy,
-        forces=(dataset(path, group, f"{key}.forces") * HARTREE).astype(np.float32) if has_forces else None,
+        forces=(entry.dataset(f"{key}.forces") * HARTREE).astype(np.float32) if has_forces else None,
         level=level,
     )
-    return checked(path, group.name, whole, np.isfinite(energy))
+    return checked(entry.path, entry.name, whole, np.isfinite(energy))

@@ -77,6 +77,8 @@ def text(path: Path, entry: str, value: Any) -> str:
     Raises:
         DataError: it is no text, several, or not UTF-8.
     """
+    if type(value) is bytes and value.isascii():
+        return value.decode()
     single = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
     try:
         single = single.decode() if isinstance(single, bytes) else single
@@ -150,7 +152,7 @@ def near_origin(positions: NDArray[np.floating]) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
             positions[far] -= positions[far].mean(1, keepdims=True)
     with np.errstate(over="ignore"):
-        return positions.astype(np.float32)
+        return positions.astype(np.float32, copy=False)
 
 
 def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] | None = None) -> Molecule:
@@ -179,7 +181,7 @@ def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] 
         molecule = replace(molecule, positions=molecule.positions[keep], energy=molecule.energy[keep], forces=forces)
     arrays = {"coordinates": molecule.positions, "forces": molecule.forces, "energy": molecule.energy}
     for what, array in arrays.items():
-        if array is not None and not np.isfinite(array).all():
+        if array is not None and not (np.isfinite(array.max()) and np.isfinite(array.min())):
             frame = numbers[np.argwhere(~np.isfinite(array))[0][0]]
             raise DataError(path, entry, f"{what} of conformation {frame} are not finite", "remove that conformation")
     _check_energies(path, entry, molecule)
@@ -194,9 +196,11 @@ def _check_positions(path: Path, entry: str, positions: NDArray[np.float32], num
         raise DataError(path, entry, f"coordinates of conformation {numbers[frame]} reach "
                         f"{np.abs(positions[frame]).max():.3g} Å from its centre",
                         "remove that conformation")  # fmt: skip
-    same = (positions[:, 1:] == positions[:, :-1]).all(-1)
-    if same.any():
-        frame, atom = np.argwhere(same)[0]
+    same = positions[:, 1:, 0] == positions[:, :-1, 0]
+    frames, atoms = np.nonzero(same)
+    beside = (positions[frames, atoms + 1] == positions[frames, atoms]).all(-1)
+    if beside.any():
+        frame, atom = frames[beside][0], atoms[beside][0]
         raise DataError(path, entry, f"atoms {atom} and {atom + 1} of conformation {numbers[frame]} are in one place",
                         "remove that conformation")  # fmt: skip
 

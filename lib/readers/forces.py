@@ -1,7 +1,6 @@
 """Whether a file holds forces or gradients: its energies say which of the two goes downhill."""
 
 from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 from lib.errors import DataError
 from lib.readers.checks import COPY_AGAIN
 
-ENOUGH = 200  # molecules that are looked at
-SURE = 0.8  # of them must agree
+SURE = 0.8  # of the molecules must agree
 STEEP = 0.2  # the least slope of energies on work; frames far apart flatten it
 
 
@@ -28,7 +26,7 @@ def sign_of(path: Path, molecules: Iterable[tuple[NDArray, NDArray, NDArray]]) -
         DataError: shapes that do not fit, or energies that do not tell.
     """
     slopes = []
-    for positions, energies, vectors in islice(molecules, ENOUGH):
+    for positions, energies, vectors in molecules:
         if positions.shape != vectors.shape or energies.shape != positions.shape[:1]:
             raise DataError(path, "", f"coordinates {positions.shape}, energies {energies.shape} and forces "
                             f"{vectors.shape} of a molecule have shapes that do not fit", COPY_AGAIN)  # fmt: skip

@@ -18,7 +18,7 @@ from lib.elements import atom_types
 from lib.errors import DataError
 from lib.levels import FORMATION, level_named, reference_energies
 from lib.readers.checks import STATE_LEVEL, checked, find_files, near_origin, one_level
-from lib.readers.hdf5 import dataset, groups, open_hdf5, stated, texts
+from lib.readers.hdf5 import Entry, groups, open_hdf5, stated
 from lib.readers.molecule import Molecule
 from lib.units import BOHR, HARTREE
 
@@ -47,18 +47,19 @@ def read(
         with open_hdf5(file_path) as file:
             found = groups(file_path, file, "group of a molecule")
             says = stated(file_path, file, ("level_of_theory",))
-            names = {group.name: _subset(file_path, group) for group in found}
             if says is None and level is None:
                 says = _recognised(file_path, found)
             expected = None if says is None else level_named(says).removesuffix(FORMATION) + FORMATION
             of_all = one_level(file_path, expected, level, of_all)
-            chosen = [g for g in found if subsets is None or any(word in names[g.name] for word in subsets)]
+            chosen, names = found, set()
+            if subsets is not None:
+                subset = {group: Entry.of(file_path, group).one_text("subset") for group in found}
+                names = set(subset.values())
+                chosen = [group for group in found if any(word in subset[group] for word in subsets)]
             if not chosen:
-                raise DataError(
-                    file_path, "", f"no group of {list(subsets)}", f"choose from {sorted(set(names.values()))}"
-                )
+                raise DataError(file_path, "", f"no group of {list(subsets)}", f"choose from {sorted(names)}")
             for group in chosen:
-                yield _molecule(file_path, group, of_all)
+                yield _molecule(Entry.of(file_path, group), of_all)
 
 
 def subsets_of(path: Path | str | Sequence[Path | str]) -> dict[str, str]:
@@ -71,7 +72,7 @@ def subsets_of(path: Path | str | Sequence[Path | str]) -> dict[str, str]:
     for file_path in find_files(path, "*.hdf5"):
         with open_hdf5(file_path) as file:
             found = groups(file_path, file, "group of a molecule")
-            out |= {_name(group): _subset(file_path, group) for group in found}
+            out |= {_name(group.name): Entry.of(file_path, group).one_text("subset") for group in found}
     return out
 
 
@@ -84,49 +85,33 @@ def _recognised(path: Path, found: list[h5py.Group]) -> str:
     Raises:
         DataError: it is far.
     """
-    elements = {group: dataset(path, group, "atomic_numbers", "iu", 1).astype(np.int64) for group in found}
-    group = next((group for group, z in elements.items() if set(z.tolist()) <= COMPARABLE), None)
-    if group is None:
+    entries = (Entry.of(path, group) for group in found)
+    elements = ((entry, entry.dataset("atomic_numbers", "iu", 1).astype(np.int64)) for entry in entries)
+    entry, z = next(((entry, z) for entry, z in elements if set(z.tolist()) <= COMPARABLE), (None, None))
+    if entry is None:
         return PUBLISHED_LEVEL
-    z = elements[group]
-    taken = dataset(path, group, "dft_total_energy", "f", 1) - dataset(path, group, "formation_energy", "f", 1)
+    taken = entry.dataset("dft_total_energy", "f", 1) - entry.dataset("formation_energy", "f", 1)
     free = reference_energies(COMPARED_WITH, atom_types(z, np.zeros_like(z))).sum() / HARTREE
     away = np.abs(taken - free).max(initial=0.0) / max(len(z), 1)
     if not away <= ALIKE:
-        raise DataError(path, group.name, f"it states no level of theory, and its free atoms are {away:.3g} Hartree an "
+        raise DataError(path, entry.name, f"it states no level of theory, and its free atoms are {away:.3g} Hartree an "
                         f"atom from those of {COMPARED_WITH}: it is not the published level", STATE_LEVEL)  # fmt: skip
     return PUBLISHED_LEVEL
 
 
-def _one_text(path: Path, group: h5py.Group, key: str) -> str:
-    """The first text of a data set.
-
-    Raises:
-        DataError: it has none.
-    """
-    found = texts(path, group, key)
-    if not found:
-        raise DataError(path, f"{group.name}/{key}", "it has no text", "correct the file")
-    return found[0]
+def _name(entry: str) -> str:
+    return entry.rsplit("/", 1)[-1]
 
 
-def _name(group: h5py.Group) -> str:
-    return group.name.rsplit("/", 1)[-1]
-
-
-def _subset(path: Path, group: h5py.Group) -> str:
-    return _one_text(path, group, "subset")
-
-
-def _molecule(path: Path, group: h5py.Group, level: str) -> Molecule:
-    z = dataset(path, group, "atomic_numbers", "iu", 1).astype(np.int64)
-    return checked(path, group.name, Molecule(
-        name=_name(group),
+def _molecule(entry: Entry, level: str) -> Molecule:
+    z = entry.dataset("atomic_numbers", "iu", 1).astype(np.int64)
+    return checked(entry.path, entry.name, Molecule(
+        name=_name(entry.name),
         z=z,
-        charges=charges_in_map_order(path, group.name, _one_text(path, group, "smiles"), z),
-        positions=near_origin(dataset(path, group, "conformations") * BOHR),
-        energy=dataset(path, group, "formation_energy", "f", 1).astype(np.float64) * HARTREE,
-        forces=(dataset(path, group, "dft_total_gradient") * (-HARTREE / BOHR)).astype(np.float32),
+        charges=charges_in_map_order(entry.path, entry.name, entry.one_text("smiles"), z),
+        positions=near_origin(entry.dataset("conformations") * BOHR),
+        energy=entry.dataset("formation_energy", "f", 1).astype(np.float64) * HARTREE,
+        forces=(entry.dataset("dft_total_gradient") * (-HARTREE / BOHR)).astype(np.float32),
         level=level,
     ))  # fmt: skip
 
