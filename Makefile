@@ -6,13 +6,14 @@ CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
-.PHONY: help reproduce plan test test-browser chromium lint lab mini-suite clean .venv
+.PHONY: help reproduce plan test fuzz test-browser chromium lint lab mini-suite clean .venv
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
 	@echo "               [TRAIN=1]                         and train what is not recorded; FRESH=1: train everything"
 	@echo "make plan [SCALE=...]                            what reproduce would do, and what it costs"
 	@echo "make test                                        lint, unit tests, notebooks on an empty run store"
+	@echo "make fuzz [SECONDS=3600]                         break files of every reader, byte by byte, and read them"
 	@echo "make test-browser [CHROMIUM=...]                 run a notebook in JupyterLab in a headless Chromium"
 	@echo "make lab                                         open JupyterLab"
 	@echo "make mini-suite                                  make data/mini again from its seed"
@@ -38,6 +39,10 @@ plan: .venv
 test: .venv lint
 	$(BIN)/pytest
 	cache=$$(mktemp -d) && trap "rm -rf $$cache" EXIT && DENOISING_CACHE=$$cache DENOISING_FIGURES=$$cache/figures $(BIN)/pytest --nbval-lax --nbval-current-env notebooks
+
+SECONDS ?= 3600
+fuzz: .venv
+	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
 
 .venv/installed-browser: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
