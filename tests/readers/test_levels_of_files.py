@@ -122,7 +122,8 @@ def test_published_files(reader, folder, molecules, conformations, level, forces
 
 
 XYZ = {"acac/train_300K.xyz": 500, "acac/train_600K.xyz": 500, "acac/test_MD_300K.xyz": 650,
-       "acac/test_MD_600K.xyz": 650, "acac/test_dihedral.xyz": 45, "acac/test_H_transfer.xyz": 15, "acac/isolated_atoms.xyz": 3,
+       "acac/test_MD_600K.xyz": 650, "acac/test_dihedral.xyz": 45, "acac/test_H_transfer.xyz": 15,
+       "acac/isolated_atoms.xyz": 3,
        "3bpa/train_300K.xyz": 500, "3bpa/train_mixedT.xyz": 500, "3bpa/iso_atoms.xyz": 4}  # fmt: skip
 
 
