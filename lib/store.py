@@ -174,8 +174,7 @@ class ConformationStore:
         """Open a store without reading its conformations.
 
         Raises:
-            DataError: no store, another format or other units, an array of the wrong size, or a small file that does
-                not have its checksum.
+            DataError: no store of this format and units, or a file of another size or, where it is small, checksum.
         """
         path, arrays = Path(path), {}
         header = _header(path)
@@ -224,8 +223,7 @@ def _is_store(path: Path) -> bool:
     """Whether ``path`` is a folder with the files of a store and nothing else."""
     if path.is_symlink() or not path.is_dir():
         return False
-    ours = {HEADER, NAMES, *(f"{name}.bin" for name in ARRAYS)}
-    if not {file.name for file in path.iterdir()} <= ours:
+    if not {file.name for file in path.iterdir()} <= {HEADER, NAMES, *(f"{name}.bin" for name in ARRAYS)}:
         return False
     try:
         return str(json.loads((path / HEADER).read_text(encoding="utf-8"))["format"]).startswith("conformation store")

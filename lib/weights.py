@@ -183,11 +183,11 @@ def transfer(model: nn.Module, name: str, weights: Weights) -> list[str]:
         DataError: the file holds another model, other settings, another task than denoising, or parameters that do not
             fit.
     """
-    wanted = {"model": name, "settings": json.loads(json.dumps(asdict(model.settings))), "task": "denoising"}
-    for key, value in wanted.items():
+    expected = {"model": name, "settings": json.loads(json.dumps(asdict(model.settings))), "task": "denoising"}
+    for key, value in expected.items():
         if weights.about.get(key) != value:
-            found = weights.about.get(key)
-            raise DataError(weights.path, key, f"it holds {found!r}, not {value!r}", "choose matching weights")
+            held = weights.about.get(key)
+            raise DataError(weights.path, key, f"it holds {held!r}, not {value!r}", "choose matching weights")
     state = dict(model.state_dict())
     _check(weights, state, "choose matching weights")
     moved = [key for key in state if not key.startswith(model.not_pretrained)]

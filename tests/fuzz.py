@@ -66,9 +66,9 @@ def verdict(name: str, path: Path, whole: list[Molecule]) -> tuple[str, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = read(name, path)
+            molecules = read(name, path)
     except DataError as error:
-        found, told = None, str(error)
+        molecules, told = None, str(error)
     except _TooLongError:
         return HANG, ""
     except Exception as error:
@@ -77,11 +77,11 @@ def verdict(name: str, path: Path, whole: list[Molecule]) -> tuple[str, str]:
         signal.alarm(0)
     if path.read_bytes() != content:
         return CHANGED, ""
-    if found is None:
+    if molecules is None:
         return (RAW, f"several lines: {told!r}") if "\n" in told else (REFUSED, told)
-    if counted(found) != counted(whole):
-        return LOST, f"{counted(found)} of {counted(whole)}"
-    return (RIGHT if told_by(found) == told_by(whole) else OTHER), ""
+    if counted(molecules) != counted(whole):
+        return LOST, f"{counted(molecules)} of {counted(whole)}"
+    return (RIGHT if told_by(molecules) == told_by(whole) else OTHER), ""
 
 
 def told_by(molecules: list[Molecule]) -> list[tuple]:
@@ -116,9 +116,9 @@ def fuzz(
             said, words = verdict(name, path, whole)
             counts[said] += 1
             if said in WRONG:
-                kept = folder / f"{said}-{len(complaints)}-{name}"
-                kept.write_bytes(path.read_bytes())
-                complaints.append(f"{said} {kept}: {words}")
+                saved = folder / f"{said}-{len(complaints)}-{name}"
+                saved.write_bytes(path.read_bytes())
+                complaints.append(f"{said} {saved}: {words}")
     return counts, complaints
 
 

@@ -31,10 +31,10 @@ def parts(path) -> tuple[dict, dict]:
 
 def old(path, state: dict | None = None, **changes: object) -> None:
     """Write the file as before there was a checksum of the header, with ``changes`` of it."""
-    kept, about = parts(path)
+    written, about = parts(path)
     about = {key: value for key, value in (about | changes).items() if value is not None}
     about.pop("checksum_of_header")
-    state = kept if state is None else state
+    state = written if state is None else state
     save_file(state, path, {"about": json.dumps({"checksum": checksum(state)} | about | {"checksum": checksum(state)})})
 
 

@@ -40,32 +40,32 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
     of_all: str | None = None
     for file_path in find_files(path, "**/*.h5"):
         with open_hdf5(file_path) as file:
-            found = [group for root in groups(file_path, file, "group /gdb11_sNN")
+            molecules = [group for root in groups(file_path, file, "group /gdb11_sNN")
                      for group in groups(file_path, root, "group /gdb11_sNN/gdb11_sNN-k")]  # fmt: skip
-            of_file = _level(file_path, file, found, level)
-            sign = _sign(file_path, found)
-            for group in found:
+            of_file = _level(file_path, file, molecules, level)
+            sign = _sign(file_path, molecules)
+            for group in molecules:
                 entry = Entry.of(file_path, group)
                 of_all = one_level(file_path, entry.stated(STATES_LEVEL) or of_file, level, of_all)
                 yield _molecule(entry, of_all, sign)
 
 
-def _level(path: Path, file: h5py.File, found: list[h5py.Group], expected: str | None) -> str | None:
+def _level(path: Path, file: h5py.File, molecules: list[h5py.Group], expected: str | None) -> str | None:
     """What the file says, or the published level where its energies are of that level; None where each group says."""
     says = stated(path, file, STATES_LEVEL)
-    if says is not None or expected is not None or Entry.of(path, found[0]).stated(STATES_LEVEL) is not None:
+    if says is not None or expected is not None or Entry.of(path, molecules[0]).stated(STATES_LEVEL) is not None:
         return says
-    some = [Entry.of(path, group) for group in found[:: -(-len(found) // LOOKED_AT)]]
-    lowest = ((_numbers(entry), entry.dataset("energies", "f", 1).min(initial=np.inf) * HARTREE) for entry in some)
+    sample = [Entry.of(path, group) for group in molecules[:: -(-len(molecules) // LOOKED_AT)]]
+    lowest = ((_numbers(entry), entry.dataset("energies", "f", 1).min(initial=np.inf) * HARTREE) for entry in sample)
     return recognised(path, PUBLISHED_LEVEL, lowest)
 
 
-def _sign(path: Path, found: list[h5py.Group]) -> float | None:
+def _sign(path: Path, molecules: list[h5py.Group]) -> float | None:
     """1 where ``forces`` are forces, -1 where they are gradients, None where there are none."""
-    if "forces" not in found[0]:
+    if "forces" not in molecules[0]:
         return None
-    some = (Entry.of(path, group) for group in found[:: -(-len(found) // LOOKED_AT)])
-    return sign_of(path, ([entry.dataset(key) for key in ("coordinates", "energies", "forces")] for entry in some))
+    sample = (Entry.of(path, group) for group in molecules[:: -(-len(molecules) // LOOKED_AT)])
+    return sign_of(path, ([entry.dataset(key) for key in ("coordinates", "energies", "forces")] for entry in sample))
 
 
 def _numbers(entry: Entry) -> NDArray[np.int64]:

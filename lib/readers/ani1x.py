@@ -35,17 +35,17 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
     of_all: str | None = None
     for file_path in find_files(path, "*.h5"):
         with open_hdf5(file_path) as file:
-            found = groups(file_path, file, "group of a formula")
-            first = Entry.of(file_path, found[0])
+            molecules = groups(file_path, file, "group of a formula")
+            first = Entry.of(file_path, molecules[0])
             first.dataset("atomic_numbers", "iu", 1)  # is it this layout?
-            of_all = one_level(file_path, _level(file_path, file, found, level), level, of_all)
-            for group in found:
+            of_all = one_level(file_path, _level(file_path, file, molecules, level), level, of_all)
+            for group in molecules:
                 yield _molecule(Entry.of(file_path, group), of_all, f"{KEYS[of_all]}.forces" in first.members)
 
 
-def _level(path: Path, file: h5py.File, found: list[h5py.Group], expected: str | None) -> str | None:
+def _level(path: Path, file: h5py.File, molecules: list[h5py.Group], expected: str | None) -> str | None:
     """The level whose energies the groups hold; where several, the one that the caller expects."""
-    held = [name for name, key in KEYS.items() if any(f"{key}.energy" in group for group in found)]
+    held = [name for name, key in KEYS.items() if any(f"{key}.energy" in group for group in molecules)]
     if len(held) > 1 and expected is None:
         raise DataError(path, "", f"it mixes levels of theory {held}", STATE_LEVEL)
     says = stated(path, file, ("level_of_theory",))

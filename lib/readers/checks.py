@@ -95,9 +95,9 @@ def one_level(path: Path, stated: str | None, expected: str | None, others: str 
     Raises:
         DataError: neither file nor caller says one, any two differ, or it has no reference energies.
     """
-    level = level_named(stated) if stated is not None else expected
-    if level is None:
+    if stated is None and expected is None:
         raise DataError(path, "", "it states no level of theory", STATE_LEVEL)
+    level = level_named(stated or expected)
     for other in (expected, others):
         if other is not None and level_named(other) != level:
             raise DataError(path, "", f"its level of theory is {level!r}, not {other!r}", "do not mix levels")

@@ -110,9 +110,9 @@ def unpacked(path: Path) -> Iterator[Path]:
     For an archive (or a folder that holds only one) a temporary folder with its contents.
     """
     archives = sorted(path.glob("*.tar.gz")) if path.is_dir() else [path] if path.name.endswith(".tar.gz") else []
-    found = _with_databases(path)
-    if found or not archives:
-        yield found or path
+    folder_of_databases = _with_databases(path)
+    if folder_of_databases or not archives:
+        yield folder_of_databases or path
         return
     with tempfile.TemporaryDirectory(prefix="iso17-") as folder:
         unpack(archives[0], Path(folder))
@@ -124,7 +124,7 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 def _with_databases(path: Path) -> Path | None:
     """The first folder at or below ``path`` that has databases."""
-    return next((found.parent for found in sorted(path.rglob("*.db"))), None)
+    return next((database.parent for database in sorted(path.rglob("*.db"))), None)
 
 
 def _groups(file: Path) -> dict[tuple[int, ...], list[_Frame]]:

@@ -78,17 +78,14 @@ def read(
         DataError: an unknown unit or ending, a missing energy, a periodic cell, charges that are none, or a broken or
             empty file.
     """
-    per_length = length_unit if forces_length_unit is None else forces_length_unit
-    for what, unit, known in (("energy", energy_unit, ENERGY_UNITS), ("length", length_unit, LENGTH_UNITS),
-                              ("length", per_length, LENGTH_UNITS)):  # fmt: skip
-        if unit not in known:
-            raise DataError(str(path), "", f"unknown {what} unit {unit!r}", f"choose from {sorted(known)}")
     if not isinstance(labelled, bool):
         raise DataError(str(path), "", f"labelled = {labelled!r}", "it is True or False, and not for the command line")
-    energy, length = ENERGY_UNITS[energy_unit], LENGTH_UNITS[length_unit]
-    unit = energy / LENGTH_UNITS[per_length]
+    energy = _factor(path, "energy", energy_unit, ENERGY_UNITS)
+    length = _factor(path, "length", length_unit, LENGTH_UNITS)
+    per_length = _factor(path, "length", forces_length_unit or length_unit, LENGTH_UNITS)
     groups: dict[tuple, list[Frame]] = {}
-    said: str | None = None if level == OWN else level_named(level)
+    level = level_named(level)
+    said: str | None = None if level == OWN else level
     for file in _files(path):
         k = -1
         for k, atoms in enumerate(_frames(file)):
@@ -103,8 +100,8 @@ def read(
             except ValueError as error:
                 raise DataError(file, entry, str(error), "or leave the frame out") from error
             key = (_name(atoms, file, entry), tuple(atoms.numbers.tolist()), tuple(charges.tolist()))
-            frame = Frame(file, k, atoms.positions * length, value, None if forces is None else forces * unit)
-            groups.setdefault(key, []).append(frame)
+            forces = None if forces is None else forces * (energy / per_length)
+            groups.setdefault(key, []).append(Frame(file, k, atoms.positions * length, value, forces))
         if k < 0:
             raise DataError(file, "", "it has no frames", COPY_AGAIN)
     names, alike = {}, Counter()
@@ -120,6 +117,13 @@ def arrays_like_forces(path: Path | str) -> list[str]:
     atoms = next(_frames(_files(path)[0]))
     arrays = atoms.arrays | _results(atoms)
     return sorted(k for k, v in arrays.items() if np.shape(v) == (len(atoms), 3) and k != "positions")
+
+
+def _factor(path: Path | str | Sequence[Path | str], what: str, unit: str, factors: dict[str, float]) -> float:
+    """What turns ``unit`` into the project's."""
+    if unit not in factors:
+        raise DataError(str(path), "", f"unknown {what} unit {unit!r}", f"choose from {sorted(factors)}")
+    return factors[unit]
 
 
 def _refuse_crystal(atoms: Atoms, file: Path, entry: str) -> None:

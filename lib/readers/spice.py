@@ -45,17 +45,17 @@ def read(
     of_all: str | None = None
     for file_path in find_files(path, "*.hdf5"):
         with open_hdf5(file_path) as file:
-            found = groups(file_path, file, "group of a molecule")
+            molecules = groups(file_path, file, "group of a molecule")
             says = stated(file_path, file, ("level_of_theory",))
             if says is None and level is None:
-                says = _recognised(file_path, found)
+                says = _recognised(file_path, molecules)
             expected = None if says is None else level_named(says).removesuffix(FORMATION) + FORMATION
             of_all = one_level(file_path, expected, level, of_all)
-            chosen, names = found, set()
+            chosen, names = molecules, set()
             if subsets is not None:
-                subset = {group: Entry.of(file_path, group).one_text("subset") for group in found}
+                subset = {group: Entry.of(file_path, group).one_text("subset") for group in molecules}
                 names = set(subset.values())
-                chosen = [group for group in found if any(word in subset[group] for word in subsets)]
+                chosen = [group for group in molecules if any(word in subset[group] for word in subsets)]
             if not chosen:
                 raise DataError(file_path, "", f"no group of {list(subsets)}", f"choose from {sorted(names)}")
             for group in chosen:
@@ -71,12 +71,12 @@ def subsets_of(path: Path | str | Sequence[Path | str]) -> dict[str, str]:
     out = {}
     for file_path in find_files(path, "*.hdf5"):
         with open_hdf5(file_path) as file:
-            found = groups(file_path, file, "group of a molecule")
-            out |= {_name(group.name): Entry.of(file_path, group).one_text("subset") for group in found}
+            molecules = groups(file_path, file, "group of a molecule")
+            out |= {_name(group.name): Entry.of(file_path, group).one_text("subset") for group in molecules}
     return out
 
 
-def _recognised(path: Path, found: list[h5py.Group]) -> str:
+def _recognised(path: Path, molecules: list[h5py.Group]) -> str:
     """`PUBLISHED_LEVEL`, unless what was taken off the energies is far from the free atoms of density functionals.
 
     That is looked at in the first molecule of C, H, N and O alone. It tells density functionals from semi-empirical
@@ -85,7 +85,7 @@ def _recognised(path: Path, found: list[h5py.Group]) -> str:
     Raises:
         DataError: it is far.
     """
-    entries = (Entry.of(path, group) for group in found)
+    entries = (Entry.of(path, group) for group in molecules)
     elements = ((entry, entry.dataset("atomic_numbers", "iu", 1).astype(np.int64)) for entry in entries)
     entry, z = next(((entry, z) for entry, z in elements if set(z.tolist()) <= COMPARABLE), (None, None))
     if entry is None:
