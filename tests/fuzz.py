@@ -7,6 +7,7 @@ longer than `LONGEST`, a file that reading changed.
 """
 
 import argparse
+import faulthandler
 import math
 import signal
 import sys
@@ -63,6 +64,7 @@ def verdict(name: str, path: Path, whole: list[Molecule]) -> tuple[str, str]:
     content = path.read_bytes()
     signal.signal(signal.SIGALRM, _stop)
     signal.alarm(LONGEST)
+    faulthandler.dump_traceback_later(3 * LONGEST, exit=True)  # a library that never comes back ends all
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -75,6 +77,7 @@ def verdict(name: str, path: Path, whole: list[Molecule]) -> tuple[str, str]:
         return RAW, repr(error)
     finally:
         signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()
     if path.read_bytes() != content:
         return CHANGED, ""
     if molecules is None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lib.errors import DataError
 from lib.readers.checks import ANOTHER_LAYOUT, COPY_AGAIN, refuse_empty, refuse_kind, text
+from lib.readers.guard import refuse_endless
 
 BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError, OverflowError)  # what h5py raises
 DENSEST = 1100  # bytes that one stored byte can stand for: gzip packs zeros 1032 to 1
@@ -89,15 +90,16 @@ class Entry:
     group: h5py.Group
     members: dict[str, Any]
     size: int  # bytes of the file
+    looked_at: bool  # whether all texts of variable length can be read
 
     @staticmethod
-    def of(path: Path, group: h5py.Group) -> "Entry":
-        """The entry of ``group`` in the file at ``path``.
+    def of(path: Path, group: h5py.Group, looked_at: bool = False) -> "Entry":
+        """The entry of ``group`` in the file at ``path``; ``looked_at`` after `refuse_endless_texts`.
 
         Raises:
             DataError: as `members`.
         """
-        return Entry(path, group.name, group, members(path, group), path.stat().st_size)
+        return Entry(path, group.name, group, members(path, group), path.stat().st_size, looked_at)
 
     def dataset(self, key: str, kinds: str = "f", dimensions: int | None = None) -> NDArray:
         """The array called ``key``.
@@ -120,6 +122,8 @@ class Entry:
                 raise DataError(self.path, f"{self.name}/{key}", "it is empty, without a shape", COPY_AGAIN)
             refuse_kind(self.path, f"{self.name}/{key}", member.dtype, member.shape, kinds, dimensions)
             self._refuse_unstored(key, member)
+            if not self.looked_at and member.dtype.kind == "O":
+                refuse_endless(self.path, f"{self.name}/{key}", [lambda: data[()]])
             return data[()]
         except DataError:
             raise
@@ -176,6 +180,15 @@ class Entry:
         return self.one_text(key) if said is None and key is not None else said
 
 
+def refuse_endless_texts(path: Path, molecules: list[h5py.Group], keys: tuple[str, ...]) -> None:
+    """Read the texts ``keys`` of all groups in a child process, all at once, since a process for each takes long.
+
+    Raises:
+        DataError: reading one does not end.
+    """
+    refuse_endless(path, "", (lambda key=key, group=group: group[key][()] for group in molecules for key in keys))
+
+
 def stated(path: Path, item: h5py.Group, keys: tuple[str, ...]) -> str | None:
     """What a file or group says in the first of ``keys`` that it has as an attribute; None for nothing.
 
@@ -186,6 +199,8 @@ def stated(path: Path, item: h5py.Group, keys: tuple[str, ...]) -> str | None:
         if not h5py.h5a.get_num_attrs(item.id):
             return None
         key = next((key for key in keys if key in item.attrs), None)
+        if key is not None and item.attrs.get_id(key).dtype.kind == "O":
+            refuse_endless(path, f"{item.name}, attribute {key}", [lambda: item.attrs[key]])
         value = None if key is None else item.attrs[key]
     except BROKEN as error:
         raise DataError(path, item.name, f"its attributes cannot be read ({error})", COPY_AGAIN) from error

@@ -18,7 +18,7 @@ from lib.elements import atom_types
 from lib.errors import DataError
 from lib.levels import FORMATION, level_named, reference_energies
 from lib.readers.checks import STATE_LEVEL, checked, find_files, near_origin, one_level
-from lib.readers.hdf5 import Entry, groups, open_hdf5, stated
+from lib.readers.hdf5 import Entry, groups, open_hdf5, refuse_endless_texts, stated
 from lib.readers.molecule import Molecule
 from lib.units import BOHR, HARTREE
 
@@ -46,6 +46,7 @@ def read(
     for file_path in find_files(path, "*.hdf5"):
         with open_hdf5(file_path) as file:
             molecules = groups(file_path, file, "group of a molecule")
+            refuse_endless_texts(file_path, molecules, ("subset", "smiles"))
             says = stated(file_path, file, ("level_of_theory",))
             if says is None and level is None:
                 says = _recognised(file_path, molecules)
@@ -53,13 +54,13 @@ def read(
             of_all = one_level(file_path, expected, level, of_all)
             chosen, names = molecules, set()
             if subsets is not None:
-                subset = {group: Entry.of(file_path, group).one_text("subset") for group in molecules}
+                subset = {group: Entry.of(file_path, group, True).one_text("subset") for group in molecules}
                 names = set(subset.values())
                 chosen = [group for group in molecules if any(word in subset[group] for word in subsets)]
             if not chosen:
                 raise DataError(file_path, "", f"no group of {list(subsets)}", f"choose from {sorted(names)}")
             for group in chosen:
-                yield _molecule(Entry.of(file_path, group), of_all)
+                yield _molecule(Entry.of(file_path, group, True), of_all)
 
 
 def subsets_of(path: Path | str | Sequence[Path | str]) -> dict[str, str]:
@@ -72,7 +73,8 @@ def subsets_of(path: Path | str | Sequence[Path | str]) -> dict[str, str]:
     for file_path in find_files(path, "*.hdf5"):
         with open_hdf5(file_path) as file:
             molecules = groups(file_path, file, "group of a molecule")
-            out |= {_name(group.name): Entry.of(file_path, group).one_text("subset") for group in molecules}
+            refuse_endless_texts(file_path, molecules, ("subset",))
+            out |= {_name(group.name): Entry.of(file_path, group, True).one_text("subset") for group in molecules}
     return out
 
 

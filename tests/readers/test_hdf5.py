@@ -3,9 +3,10 @@
 import h5py
 import numpy as np
 import pytest
-from readers.samples import ani1, ani1x, read
+from readers.samples import ani1, ani1x, read, spice
 
 from lib.errors import DataError
+from lib.readers import guard
 
 FIRST = "gdb11_s01/gdb11_s01-0"
 
@@ -148,3 +149,28 @@ def test_a_formula_without_any_energy(tmp_path):
     with h5py.File(path, "a") as file:
         file["H2O1/gfn2_xtb.energy"][...] = np.nan
     refused(path, "/H2O1", "none with an energy", name="ani1x.h5")
+
+
+@pytest.mark.parametrize("text", [b"waters\0\0", b"GFN2-xTB"])
+def test_a_heap_in_which_hdf5_goes_round_for_ever(tmp_path, monkeypatch, text):
+    """The length of each text of variable length in turn is changed; HDF5 refuses some lengths, and loops at others."""
+    monkeypatch.setattr(guard, "LONGEST", 1)
+    path = spice(tmp_path / "spice.hdf5")
+    content = path.read_bytes()
+    place = content.index(text) + len(text) + 8  # of the length of the next object in the heap
+    ends = 0
+    for length in (102, 17, 255):
+        path.write_bytes(content[:place] + bytes([length]) + content[place + 1 :])
+        try:
+            assert sum(len(m.energy) for m in read("spice.hdf5", path)) == 26
+        except DataError as error:
+            ends += "neither reads nor refuses" in str(error) or "HDF5" in str(error)
+    assert ends
+
+
+def test_looking_in_a_child_changes_nothing(tmp_path):
+    said = []
+    guard.refuse_endless(tmp_path, "x", [lambda: said.append(1), lambda: 1 / 0])
+    assert not said
+    with pytest.raises(DataError, match="neither reads nor refuses"):
+        guard.refuse_endless(tmp_path, "x", [lambda: __import__("os").kill(__import__("os").getpid(), 9)])
