@@ -36,7 +36,9 @@ def frames(path: Path) -> Iterator[Atoms]:
                     yield _frame(path, f"frame {number}", [line, *_rest(path, number, place, line, lines)])
                     number += 1
         except UnicodeDecodeError as error:
-            raise DataError(path, f"frame {number}", f"it is no UTF-8 text ({error})", COPY_AGAIN) from error
+            raise DataError(
+                path, f"frame {number}", f"ASE cannot read it: it is no UTF-8 text ({error})", COPY_AGAIN
+            ) from error
 
 
 def _rest(path: Path, number: int, place: int, line: str, lines: Iterator[tuple[int, str]]) -> list[str]:
