@@ -6,7 +6,7 @@ CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
-.PHONY: help reproduce plan check test test-browser chromium lint types lock lab mini-suite clean .venv
+.PHONY: help reproduce plan check test fuzz test-browser chromium lint types lock lab mini-suite clean .venv
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
@@ -14,6 +14,7 @@ help:
 	@echo "make plan [SCALE=...]                            what reproduce would do, and what it costs"
 	@echo "make check                                       lint, types and the fast tests: under two minutes"
 	@echo "make test                                        lint, unit tests, notebooks on an empty run store"
+	@echo "make fuzz [SECONDS=3600]                         break files of every reader, byte by byte, and read them"
 	@echo "make test-browser [CHROMIUM=...]                 run a notebook in JupyterLab in a headless Chromium"
 	@echo "make lab                                         open JupyterLab"
 	@echo "make mini-suite                                  make data/mini again from its seed"
@@ -42,6 +43,10 @@ check: .venv lint types
 test: .venv lint types
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 	cache=$$(mktemp -d) && trap "rm -rf $$cache" EXIT && DENOISING_CACHE=$$cache DENOISING_FIGURES=$$cache/figures $(BIN)/pytest --nbval-lax --nbval-current-env notebooks
+
+SECONDS ?= 3600
+fuzz: .venv
+	$(BIN)/python tests/data/readers/fuzz.py --seconds $(SECONDS)
 
 .venv/installed-browser: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[browser]'

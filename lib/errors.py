@@ -12,7 +12,7 @@ class DataError(ValueError):
 
     def __init__(self, path: Path | str, entry: str, problem: str, remedy: str) -> None:
         """``entry`` is the place inside the file, empty where the whole file is meant."""
-        where = f"{path}, {entry}" if entry else f"{path}"
+        where = " ".join((f"{path}, {entry}" if entry else f"{path}").split())
         super().__init__(f"{where}: {' '.join(str(problem).split())}; {remedy}")
         self.path, self.entry, self.problem, self.remedy = path, entry, problem, remedy
 

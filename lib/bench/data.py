@@ -13,6 +13,7 @@ from torch_geometric.loader import DataLoader
 
 from lib.data.loading import ConformationBatches, Request, Selection
 from lib.data.readers import READERS
+from lib.data.readers.ani1 import PUBLISHED_LEVEL
 from lib.data.store import ConformationStore
 from lib.machine import one_thread
 
@@ -32,7 +33,7 @@ def bench_data(conformations: int = 5_000_000, seconds: float = 10.0) -> dict[st
         source = Path(folder) / "gdb.h5"
         _generate(source, conformations)
         started = time.perf_counter()
-        ConformationStore.write(READERS["ani1"](source), Path(folder) / "store")
+        ConformationStore.write(READERS["ani1"](source, level=PUBLISHED_LEVEL), Path(folder) / "store")
         convert = time.perf_counter() - started
         started = time.perf_counter()
         store = ConformationStore.open(Path(folder) / "store")

@@ -5,6 +5,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 KEY = "formal_charges"
+HIGHEST = 8  # e
 TOTALS = ("charge", "total_charge")  # in atoms.info
 CLOSED_SHELL = {"multiplicity": (1,), "spin": (0, 1)}  # 2 S or 2 S + 1: `inspection` sees an odd 2 S
 
@@ -13,11 +14,17 @@ def formal_charges(atoms: Atoms) -> NDArray[np.int64]:
     """Formal charges (N,) in e: the per-atom array `KEY`, else the initial charges, else zeros.
 
     Raises:
-        ValueError: they are no whole numbers, or do not add up to ``info["charge"]``, where that is given; or the atoms
-            say that their shell is open.
+        ValueError: they are no small whole numbers, or do not add up to ``info["charge"]``, where that is given; or the
+            atoms say that their shell is open.
     """
     _refuse_spin(atoms)
-    charges = atoms.arrays.get(KEY, atoms.get_initial_charges())
+    charges = np.asarray(atoms.arrays.get(KEY, atoms.get_initial_charges()))
+    if charges.shape != (len(atoms),) or charges.dtype.kind not in "fiu":
+        raise ValueError(f"the array {KEY!r} has {charges.dtype} of shape {charges.shape}: give a whole number an atom")
+    if not (np.abs(charges) <= HIGHEST).all():
+        k = int(np.argmin(np.abs(charges) <= HIGHEST))
+        raise ValueError(f"atom {k}: charge {charges[k]} is no formal charge: give whole numbers from -{HIGHEST} to "
+                         f"{HIGHEST} in the array {KEY!r}")  # fmt: skip
     whole = np.rint(charges)
     if not np.allclose(charges, whole, atol=1e-6):
         k = int(np.argmax(np.abs(charges - whole)))
@@ -40,5 +47,5 @@ def _refuse_spin(atoms: Atoms) -> None:
 def _number(atoms: Atoms, key: str) -> float:
     try:
         return float(atoms.info[key])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"info[{key!r}] is no number but {atoms.info[key]!r:.40}") from error

@@ -108,7 +108,7 @@ def convert(
         raise ValueError(f"--set {settings[0]} makes a store of its own: name the folder to write after the path")
     else:
         check_store(store, force)
-        opened = ConformationStore.write(read(source, **given), store)
+        opened = ConformationStore.write(read(source, **given), store, replace=force)
     counts = f"{len(opened.names)} molecules, {len(opened)} conformations, {opened.level}"
     sys.stdout.write(f"{opened.path}: {counts}\n")
     if path is None and name in load_sources():

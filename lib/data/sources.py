@@ -16,7 +16,7 @@ import requests
 import yaml
 from tqdm import tqdm
 
-from lib.data.readers.checks import unpack
+from lib.data.readers.archives import unpack
 from lib.data.store import ConformationStore
 from lib.errors import DataError, look_up
 from lib.paths import DATA
@@ -148,11 +148,11 @@ def counted(store: ConformationStore) -> dict[str, Any]:
 
 def beside_table1(store: ConformationStore, source: Source) -> list[str]:
     """One line a number of Table 1: what the store holds, what the paper prints, and whether they differ."""
-    found = counted(store)
+    held = counted(store)
     lines = []
     for key, printed in source.table1.items():
-        verdict = "as in Table 1" if found[key] == printed else f"Table 1 prints {printed}"
-        lines.append(f"{key}: {found[key]} ({verdict})")
+        verdict = "as in Table 1" if held[key] == printed else f"Table 1 prints {printed}"
+        lines.append(f"{key}: {held[key]} ({verdict})")
     return [*lines, f"note: {source.note}"]
 
 

@@ -1,12 +1,14 @@
 """ConformationStore: all conformations of a data set, ragged and memory-mapped.
 
-A store is a folder of flat binary arrays and a ``header.json`` with units, level of theory, counts and a fingerprint.
+A store is a folder of flat binary arrays and a ``header.json`` with units, level of theory, counts, a fingerprint and a
+checksum of every file. Opening checks the small files, `ConformationStore.verify` all of them.
 Species are kept once per molecule; the rows of ``positions`` are the atoms of conformation 0, then 1, and so on.
 Opening reads per-molecule arrays only; conformations are mapped and gathered by vectorised indexing.
 """
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -36,7 +38,12 @@ ARRAYS: dict[str, tuple[str, str, int]] = {  # name: (type, counted by, columns)
     "forces": ("<f4", "rows", 3),
     "rows": ("<i8", "conformations", 1),
 }
+COUNTS = ("molecules", "conformations", "atoms", "rows")
 OPTIONAL = ("forces", "rows")  # in all molecules of a store, or in none
+READ_ON_OPENING = ("z", "charges", "n_atoms", "n_conformations")  # by molecule, so small
+CHECKSUM_OF_HEADER = "checksum_of_header"
+HEADER, NAMES = "header.json", "names.json"
+CONVERT_AGAIN = "convert the data set again"
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class ConformationStore:
     def __init__(self, path: Path, header: dict[str, Any], arrays: dict[str, NDArray]) -> None:
         """Use `open`."""
         self.path, self.header, self.arrays = path, header, arrays
-        self.names: list[str] = json.loads((path / "names.json").read_text(encoding="utf-8"))
+        self.names: list[str] = json.loads((path / NAMES).read_text(encoding="utf-8"))
         self.level: str = header["level"]
         self.fingerprint: str = header["fingerprint"]
         self.n_atoms = np.asarray(arrays["n_atoms"], dtype=np.int64)
@@ -137,19 +144,27 @@ class ConformationStore:
         return self.energy(index) - self.references[self.molecule_of(index)]
 
     @staticmethod
-    def write(molecules: Iterable[Molecule], path: Path | str) -> "ConformationStore":
+    def write(molecules: Iterable[Molecule], path: Path | str, replace: bool = False) -> "ConformationStore":
         """Write the molecules, one at a time, and open the result; ``path`` appears whole or not at all.
 
+        Args:
+            molecules: to write.
+            path: of the folder to make.
+            replace: whether a store that is there may be replaced; anything else is never touched.
+
         Raises:
-            DataError: no molecule, a name twice, two levels of theory, or forces for some molecules only.
+            DataError: something is at ``path``; or no molecule, a name twice, two levels of theory, or forces for some
+                molecules only.
         """
         path = Path(path)
+        refuse_to_overwrite(path, replace)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
             header = _write_arrays(molecules, part, path)
-            (part / "header.json").write_text(json.dumps(header, indent=1), encoding="utf-8")
-            _replace(part, path)
+            header[CHECKSUM_OF_HEADER] = _checksum_of(header)
+            (part / HEADER).write_text(json.dumps(header, indent=1), encoding="utf-8")
+            _replace(part, path, replace)
         finally:
             shutil.rmtree(part, ignore_errors=True)
         return ConformationStore.open(path)
@@ -159,37 +174,118 @@ class ConformationStore:
         """Open a store without reading its conformations.
 
         Raises:
-            DataError: no store, another format or other units, or an array of the wrong size.
+            DataError: no store of this format and units, or a file of another size or, where it is small, checksum.
         """
-        path = Path(path)
-        remedy = "convert the data set again"
-        try:
-            header = json.loads((path / "header.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(path, "header.json", f"not a conformation store ({error})", remedy) from error
-        if header.get("format") != FORMAT or header.get("units") != UNITS:
-            found = {key: header.get(key) for key in ("format", "units")}
-            raise DataError(path, "header.json", f"{found} is not {FORMAT!r} in {UNITS}", remedy)
-        arrays = {}
+        path, arrays = Path(path), {}
+        header = _header(path)
         for name in header["arrays"]:
             kind, counted, columns = ARRAYS[name]
             shape = (header["counts"][counted],) + ((columns,) if columns > 1 else ())
-            expected = int(np.prod(shape)) * np.dtype(kind).itemsize
+            expected = math.prod(shape) * np.dtype(kind).itemsize
             file = path / f"{name}.bin"
-            size = file.stat().st_size if file.exists() else 0
-            if size != expected:
-                raise DataError(path, file.name, f"{size} bytes, not {expected}", remedy)
+            size = file.stat().st_size if file.is_file() else 0
+            if size != expected or not expected:
+                raise DataError(path, file.name, f"{size} bytes, not {expected}", CONVERT_AGAIN)
             arrays[name] = np.memmap(file, dtype=kind, mode="r", shape=shape)
-        return ConformationStore(path, header, arrays)
+        _check_files(path, header, [NAMES, *(f"{name}.bin" for name in READ_ON_OPENING)])
+        try:
+            return ConformationStore(path, header, arrays)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DataError(path, "", f"its files do not fit together ({error})", CONVERT_AGAIN) from error
+
+    def verify(self) -> None:
+        """Read every file and hold it against its checksum.
+
+        Raises:
+            DataError: a file was changed since it was written, or the store has no checksums.
+        """
+        if "checksums" not in self.header:
+            raise DataError(self.path, HEADER, "it has no checksums, being of an older version", CONVERT_AGAIN)
+        _check_files(self.path, _header(self.path), sorted(self.header["checksums"]))
+
+
+def refuse_to_overwrite(path: Path, replace: bool) -> None:
+    """Refuse to write a store over anything but a store, and over a store unless it is to be ``replace``d.
+
+    Raises:
+        DataError: saying what is there.
+    """
+    if not path.exists() and not path.is_symlink():
+        return
+    if not _is_store(path):
+        raise DataError(path, "", "something that is no conformation store is there already, and is left as it is",
+                        "name a folder that does not exist")  # fmt: skip
+    if not replace:
+        raise DataError(path, "", "a store is there already", "name another folder, or replace it (--force)")
+
+
+def _is_store(path: Path) -> bool:
+    """Whether ``path`` is a folder with the files of a store and nothing else."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    if not {file.name for file in path.iterdir()} <= {HEADER, NAMES, *(f"{name}.bin" for name in ARRAYS)}:
+        return False
+    try:
+        return str(json.loads((path / HEADER).read_text(encoding="utf-8"))["format"]).startswith("conformation store")
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The header of the store at ``path``.
+
+    Raises:
+        DataError: it is none of this version, or not as it was written.
+    """
+    try:
+        header = json.loads((path / HEADER).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(path, HEADER, f"not a conformation store ({error})", CONVERT_AGAIN) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT or header.get("units") != UNITS:
+        said = {key: header.get(key) for key in ("format", "units")} if isinstance(header, dict) else header
+        raise DataError(path, HEADER, f"{said!r:.200} is not {FORMAT!r} in {UNITS}", CONVERT_AGAIN)
+    checksum = _checksum_of(header)
+    if header.get(CHECKSUM_OF_HEADER, checksum) != checksum:
+        raise DataError(path, HEADER, "it was changed since it was written", CONVERT_AGAIN)
+    counts, arrays = header.get("counts"), header.get("arrays")
+    whole = isinstance(counts, dict) and all(type(counts.get(key)) is int and counts[key] >= 0 for key in COUNTS)
+    known = isinstance(arrays, list) and set(ARRAYS) - set(OPTIONAL) <= set(map(str, arrays)) <= set(ARRAYS)
+    texts = all(isinstance(header.get(key), str) for key in ("level", "fingerprint"))
+    if not (whole and known and texts and isinstance(header.get("checksums", {}), dict)):
+        raise DataError(path, HEADER, "its counts, arrays, level, fingerprint or checksums are of another kind",
+                        CONVERT_AGAIN)  # fmt: skip
+    return header
+
+
+def _checksum_of(header: dict[str, Any]) -> str:
+    """SHA-256 of a header but for this checksum."""
+    told = {key: value for key, value in header.items() if key != CHECKSUM_OF_HEADER}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _check_files(path: Path, header: dict[str, Any], names: Iterable[str]) -> None:
+    """Hold files against their checksums, where the header has any.
+
+    Raises:
+        DataError: naming the first that differs.
+    """
+    for name in names if "checksums" in header else ():
+        try:
+            with (path / name).open("rb") as file:
+                checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise DataError(path, name, f"it cannot be read ({error})", CONVERT_AGAIN) from error
+        if checksum != header["checksums"].get(name):
+            raise DataError(path, name, "it was changed since it was written: its checksum is another", CONVERT_AGAIN)
 
 
 def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict[str, Any]:
     """Stream the molecules into ``part``; returns the header."""
     files = {name: open(part / f"{name}.bin", "wb") for name in ARRAYS}  # noqa: SIM115 (closed below)
-    digest = hashlib.sha256()
+    digest, of_files = hashlib.sha256(), {name: hashlib.sha256() for name in ARRAYS}
     names: dict[str, None] = {}
     first: Molecule | None = None
-    counts = dict.fromkeys(("molecules", "conformations", "atoms", "rows"), 0)
+    counts = dict.fromkeys(COUNTS, 0)
     try:
         for m in molecules:
             first = first or m
@@ -200,6 +296,7 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
                 data = np.ascontiguousarray(() if value is None else value, dtype=ARRAYS[name][0]).tobytes()
                 files[name].write(data)
                 digest.update(data)
+                of_files[name].update(data)
             digest.update(m.name.encode())
             for key, more in zip(counts, (1, len(m.energy), len(m.z), len(m.energy) * len(m.z)), strict=True):
                 counts[key] += more
@@ -209,10 +306,13 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
     if first is None or not counts["conformations"]:
         raise DataError(path, "", "no conformation to write", "check the source file")
     digest.update(first.level.encode())
-    (part / "names.json").write_text(json.dumps(list(names)), encoding="utf-8")
+    listed = json.dumps(list(names)).encode()
+    (part / NAMES).write_bytes(listed)
     arrays = [name for name in ARRAYS if name not in OPTIONAL or getattr(first, name) is not None]
+    checksums = {f"{name}.bin": of_files[name].hexdigest() for name in ARRAYS}
+    checksums[NAMES] = hashlib.sha256(listed).hexdigest()
     return {"format": FORMAT, "units": UNITS, "level": first.level, "counts": counts, "arrays": arrays,
-            "fingerprint": digest.hexdigest()}  # fmt: skip
+            "fingerprint": digest.hexdigest(), "checksums": checksums}  # fmt: skip
 
 
 def _check_member(molecule: Molecule, first: Molecule, names: dict[str, None], path: Path) -> None:
@@ -227,15 +327,24 @@ def _check_member(molecule: Molecule, first: Molecule, names: dict[str, None], p
             raise DataError(path, molecule.name, f"{name} for some molecules only", "leave them out or give all")
 
 
-def _replace(part: Path, path: Path) -> None:
-    """Move the finished folder ``part`` to ``path``; an older store there is moved aside first and then removed."""
+def _replace(part: Path, path: Path, replace: bool) -> None:
+    """Move the finished folder ``part`` to ``path``, where it may take the place of an older store.
+
+    That one is moved aside first and removed last. Where another process has just put the same store there, it stays.
+    """
+    same = path.exists() and _is_store(path) and _header(path)["fingerprint"] == _header(part)["fingerprint"]
+    if same and not replace:
+        return
+    refuse_to_overwrite(path, replace)
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
     try:
         if path.exists():
             os.replace(path, old / "store")
         os.replace(part, path)
     except OSError:
-        if not (path / "header.json").exists():  # else another process has just put the same store there
+        if (old / "store").exists() and not path.exists():
+            os.replace(old / "store", path)
+        if not _is_store(path):  # else another process has put one there meanwhile
             raise
     finally:
         shutil.rmtree(old, ignore_errors=True)

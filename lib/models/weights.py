@@ -1,11 +1,14 @@
 """Weights on disk as safetensors (nothing is executed on reading), with what is needed to build the model again.
 
 The header holds the model's name and settings, the task, the level of theory and the mean and standard deviation of
-the energy target, so that a file alone is a usable potential; and a checksum of the parameters, which reading checks.
+the energy target, so that a file alone is a usable potential; and checksums of the parameters and of the header itself,
+which reading checks. Older files have no checksum of the header; what it says must make sense all the same.
 """
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lib import models
+from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
 
 LICENCE = "MIT"
+CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
+REMEDY = "train that model first, or name another file"
+CHANGED = "the file was changed: copy it again, or train again"
+TOTALS = [level for level, file in LEVELS.items() if file is None and level != "own" and not level.endswith(FORMATION)]
 UNITS = {"positions": "angstrom", "energy": "kcal/mol, relative to free atoms", "noise": "angstrom"}
 
 
@@ -34,9 +43,12 @@ class Weights:
         """The model with these weights.
 
         Raises:
-            DataError: the parameters do not fit the model that the header names.
+            DataError: settings or parameters do not fit the model that the header names.
         """
-        model = models.build(self.about["model"], self.about["settings"])
+        try:
+            model = models.build(self.about["model"], self.about["settings"])
+        except (ValueError, TypeError, RuntimeError, ArithmeticError, MemoryError) as error:
+            raise DataError(self.path, "settings", f"{error}", CHANGED) from error
         _check(self, dict(model.state_dict()), "file and model differ: train again")
         model.load_state_dict(self.state)
         return model
@@ -49,7 +61,13 @@ def save_weights(path: Path, name: str, model: nn.Module, **about: Any) -> None:
 
 def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor]) -> None:
     state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    save_file(state, path, metadata={"about": json.dumps(about | {"checksum": checksum(state)})})
+    about = about | {CHECKSUM: checksum(state)}
+    save_file(state, path, metadata={"about": json.dumps(about | {CHECKSUM_OF_HEADER: _checksum_of(about)})})
+
+
+def _checksum_of(about: Mapping[str, Any]) -> str:
+    """SHA-256 of a header."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def checksum(state: dict[str, Tensor]) -> str:
@@ -70,7 +88,7 @@ def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) 
         key: of the run.
         path: ``.safetensors`` file to write.
     """
-    about = {k: v for k, v in weights.about.items() if k != "checksum"}
+    about = {k: v for k, v in weights.about.items() if k not in (CHECKSUM, CHECKSUM_OF_HEADER)}
     about |= {"units": UNITS, "licence": LICENCE, "run": key, "config": run["config"], "splits": run["splits"],
               "provenance": run["provenance"]}  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,22 +99,76 @@ def load_weights(path: Path) -> Weights:
     """Read a weights file.
 
     Raises:
-        DataError: it is missing, broken, or not written by `save_weights`.
+        DataError: it is missing, broken, changed, or not written by `save_weights`; or a parameter or a number of its
+            header is NaN or infinite.
     """
-    remedy = "train that model first, or name another file"
     if not path.is_file():
-        raise DataError(path, "", "there is no such weights file", remedy)
+        raise DataError(path, "", "there is no such weights file", REMEDY)
     try:
         with safe_open(path, framework="pt") as file:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
             about = json.loads((file.metadata() or {}).get("about", "null"))
-    except (SafetensorError, ValueError) as error:
-        raise DataError(path, "", f"not a whole safetensors file ({error})", remedy) from error
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise DataError(path, "", f"not a whole safetensors file ({error})", REMEDY) from error
     if not isinstance(about, dict) or not {"model", "settings"} <= set(about):
-        raise DataError(path, "metadata", "it does not say which model it holds", remedy)
-    if about.get("checksum", found := checksum(state)) != found:
-        raise DataError(path, "checksum", f"its parameters give {found}, not {about['checksum']}", remedy)
+        raise DataError(path, "metadata", "it does not say which model it holds", REMEDY)
+    parameters = checksum(state)
+    if about.get(CHECKSUM) != parameters:
+        raise DataError(path, CHECKSUM, f"its parameters give {parameters}, not {about.get(CHECKSUM)!r:.70}", REMEDY)
+    header = _checksum_of({key: value for key, value in about.items() if key != CHECKSUM_OF_HEADER})
+    if about.get(CHECKSUM_OF_HEADER, header) != header:
+        stated = f"{about[CHECKSUM_OF_HEADER]!r:.70}"
+        raise DataError(path, CHECKSUM_OF_HEADER, f"its header gives {header}, not {stated}", CHANGED)
+    not_finite = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    if not_finite:
+        raise DataError(path, not_finite[0], "parameters are NaN or infinite", "train again with a lower learning rate")
+    _check_header(path, about)
     return Weights(path, state, about)
+
+
+def _check_header(path: Path, about: Mapping[str, Any]) -> None:
+    """A header whose values can be those of a model and of a target.
+
+    Raises:
+        DataError: naming the key.
+    """
+    if not isinstance(about["model"], str) or about["model"] not in models.MODELS:
+        raise DataError(path, "model", f"{about['model']!r:.40} is none of {sorted(models.MODELS)}", CHANGED)
+    if not isinstance(about["settings"], dict):
+        raise DataError(path, "settings", f"{about['settings']!r:.40} is no table of settings", CHANGED)
+    for key, value in about["settings"].items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise DataError(path, f"settings, {key}", f"it is {value}", CHANGED)
+    cutoff = about["settings"].get("cutoff", 1.0)
+    if isinstance(cutoff, bool) or not isinstance(cutoff, (int, float)) or not cutoff > 0:
+        raise DataError(path, "settings, cutoff", f"{cutoff!r:.40} is no distance above 0 Å", CHANGED)
+    if not isinstance(about.get("task", ""), str):
+        raise DataError(path, "task", f"{about['task']!r:.40} is no name of a task", CHANGED)
+    if about.get("task") == "energy":
+        _check_target(path, about.get("target"))
+
+
+def _check_target(path: Path, target: Any) -> None:
+    """The scaling of energies: finite numbers, a level with the right references, atom types that exist."""
+    if not isinstance(target, dict) or not {"mean", "std", "per_type", "level"} <= set(target):
+        raise DataError(path, "target", "it lacks mean, std, per_type or level of the energies", CHANGED)
+    per_type, level = target["per_type"], target["level"]
+    if not isinstance(per_type, list) or len(per_type) != len(ATOM_TYPES):
+        raise DataError(path, "target, per_type", f"no list of {len(ATOM_TYPES)} numbers", CHANGED)
+    for key, value in (("mean", target["mean"]), ("std", target["std"]), *(("per_type", v) for v in per_type)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise DataError(path, f"target, {key}", f"{value!r:.40} is no finite number", CHANGED)
+    if not target["std"] > 0:
+        raise DataError(path, "target, std", f"{target['std']} is not above 0", CHANGED)
+    if not isinstance(level, str) or level not in LEVELS:
+        raise DataError(path, "target, level", f"{level!r:.40} is none of {sorted(LEVELS)}", CHANGED)
+    types = target.get("types", [])
+    if not isinstance(types, list) or not all(type(t) is int and 0 <= t < len(ATOM_TYPES) for t in types):
+        raise DataError(path, "target, types", f"{types!r:.40} are no atom types 0 to {len(ATOM_TYPES) - 1}", CHANGED)
+    largest = max(map(abs, (target["mean"], *per_type)))
+    if level in TOTALS and largest < LARGEST_RESIDUAL:
+        raise DataError(path, "target, level", f"energies of {level!r} are totals, but those of the target are within "
+                        f"{largest:.0f} kcal/mol", CHANGED)  # fmt: skip
 
 
 def transfer(model: nn.Module, name: str, weights: Weights) -> list[str]:
@@ -111,11 +183,11 @@ def transfer(model: nn.Module, name: str, weights: Weights) -> list[str]:
         DataError: the file holds another model, other settings, another task than denoising, or parameters that do not
             fit.
     """
-    wanted = {"model": name, "settings": json.loads(json.dumps(asdict(model.settings))), "task": "denoising"}
-    for key, value in wanted.items():
+    expected = {"model": name, "settings": json.loads(json.dumps(asdict(model.settings))), "task": "denoising"}
+    for key, value in expected.items():
         if weights.about.get(key) != value:
-            found = weights.about.get(key)
-            raise DataError(weights.path, key, f"it holds {found!r}, not {value!r}", "choose matching weights")
+            held = weights.about.get(key)
+            raise DataError(weights.path, key, f"it holds {held!r}, not {value!r}", "choose matching weights")
     state = dict(model.state_dict())
     _check(weights, state, "choose matching weights")
     moved = [key for key in state if not key.startswith(model.not_pretrained)]

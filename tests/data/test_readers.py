@@ -181,9 +181,9 @@ def test_ani1_missing_and_mixed_levels(tmp_path):
 
 
 def test_mini_file_without_its_level_is_refused(tmp_path):
-    """The published group names alone stand for ωB97X; the energies then show that this was wrong."""
+    """The published group names say nothing: the energies show that they are not of the published level."""
     bare = write_ani1(tmp_path / "bare.h5", [make_molecule("water", [8, 1, 1], 5, 0)], level=None)
-    raises("ani1", bare, "kcal/mol per heavy atom")
+    raises("ani1", bare, "states no level of theory", "kcal/mol from those of wB97X/6-31G(d)", "level_of_theory")
 
 
 def test_ani1x_two_levels_need_a_choice(tmp_path):

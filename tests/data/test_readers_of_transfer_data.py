@@ -102,8 +102,8 @@ def test_md22_npz(tmp_path):
     arrays = {"R": rng.normal(size=(4, 3, 3)), "E": rng.normal(size=(4, 1)), "F": rng.normal(size=(4, 3, 3))}
     np.savez(tmp_path / "md22_DHA.npz", z=np.array([8, 1, 1]), **arrays)
     np.savez(tmp_path / "md22_AT-AT.npz", z=np.array([8, 1, 1]), **arrays)
-    assert [m.name for m in read("md22", tmp_path)] == ["AT-AT", "DHA"]
-    (chosen,) = read("md22", tmp_path, systems=["DHA"])
+    assert [m.name for m in read("md22", tmp_path, level="PBE+MBD")] == ["AT-AT", "DHA"]
+    (chosen,) = read("md22", tmp_path, systems=["DHA"], level="PBE+MBD")
     np.testing.assert_array_equal(chosen.energy, arrays["E"].ravel())
     raises("md22", tmp_path, "['DNA']", "'AT-AT', 'DHA'", systems=["DNA"])
 
@@ -138,6 +138,7 @@ def iso17(tmp_path):
     rng = np.random.default_rng(0)
     for part in ("reference", "test_within", "test_other"):
         with connect(folder / f"{part}.db") as database:
+            database.metadata = {"level_of_theory": "PBE+vdW-TS"}
             for k in range(6):
                 atoms = Atoms("CO" if k % 2 else "OC", positions=rng.normal(size=(2, 3)))
                 database.write(atoms, total_energy=-10.0 - k, data={"atomic_forces": rng.normal(size=(2, 3))})
@@ -167,7 +168,7 @@ def test_iso17_bad_files(iso17, tmp_path):
     (iso17 / "test_other.db").unlink()
     raises("iso17", iso17, "test_other.db", "no such file")
     (iso17 / "test_other.db").write_bytes(b"no database at all" * 100)
-    raises("iso17", iso17 / "test_other.db", "no ISO17 database")
+    raises("iso17", iso17 / "test_other.db", "no ASE database")
     with connect(tmp_path / "other.db") as database:
         database.write(Atoms("CO"), energy_elsewhere=1.0)
     raises("iso17", tmp_path / "other.db", "total_energy")
@@ -234,7 +235,9 @@ def test_own_bad_input(tmp_path):
     write(path, periodic, format="extxyz")
     raises("own", path, "periodic", "vacuum", energy_unit="eV")
     path.write_text("3\nnot a comment that helps\nO 0 0")
-    raises("own", path, "ASE cannot read it", energy_unit="eV")
+    raises("own", path, "frame 0", "announces 3 atoms", "ends after 1", energy_unit="eV")
+    path.write_text("1\nenergy=1\nO 0 0 zero\n")
+    raises("own", path, "frame 0", "ASE cannot read it", energy_unit="eV")
     path.write_text("")
     raises("own", path, "empty", energy_unit="eV")
     (tmp_path / "a.pdb").write_text("x")

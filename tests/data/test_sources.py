@@ -14,7 +14,7 @@ from conftest import make_molecule
 from lib.chemistry.reference_energies import LEVELS
 from lib.data.datasets import FAMILIES
 from lib.data.readers import PUBLISHED_PARTS, READERS
-from lib.data.readers.checks import unpack
+from lib.data.readers.archives import unpack
 from lib.data.sources import SOURCES, SourceFile, beside_table1, fetch, find_source, load_sources, verify
 from lib.data.store import ConformationStore
 from lib.errors import DataError

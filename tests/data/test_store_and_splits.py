@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import make_molecule
 
+from lib.cli.main import main
 from lib.data.datasets import find, open_store
 from lib.data.readers import iso17
 from lib.data.splits import FINE_TUNING, PRE_TRAINING, Split, make_split, split_by_rows, subsample
@@ -76,9 +77,133 @@ def test_cut_store_is_refused(store):
 
 def test_failed_write_leaves_the_old_store(store, molecules):
     with pytest.raises(DataError, match="two molecules have this name"):
-        ConformationStore.write([*molecules, molecules[0]], store.path)
+        ConformationStore.write([*molecules, molecules[0]], store.path, replace=True)
     assert len(ConformationStore.open(store.path)) == len(store)
     assert sorted(p.name for p in store.path.parent.iterdir()) == [store.path.name]
+
+
+def test_a_store_is_replaced_only_when_told_to(store, molecules):
+    with pytest.raises(DataError, match=r"a store is there already; .*--force"):
+        ConformationStore.write(molecules[:1], store.path)
+    assert len(ConformationStore.open(store.path)) == len(store)
+    assert len(ConformationStore.write(molecules[:1], store.path, replace=True).names) == 1
+    assert sorted(p.name for p in store.path.parent.iterdir()) == [store.path.name]
+
+
+def something(kind: str, place) -> None:
+    """Put a file, a folder or a link of a user's at ``place``."""
+    if kind == "file":
+        place.write_text("mine")
+    elif kind == "link":
+        place.with_name("elsewhere").mkdir()
+        place.symlink_to("elsewhere")
+    elif kind == "dangling link":
+        place.symlink_to("nowhere")
+    else:
+        place.mkdir()
+        if kind == "folder":
+            (place / "notes.txt").write_text("mine")
+        elif kind == "another header":
+            (place / "header.json").write_text('{"format": "another"}')
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("kind", ["file", "folder", "empty folder", "link", "dangling link", "another header"])
+def test_what_is_no_store_is_never_touched(molecules, tmp_path, kind, replace):
+    something(kind, tmp_path / "place")
+    before = {p: p.lstat().st_mtime_ns for p in tmp_path.rglob("*")}
+    with pytest.raises(DataError, match="no conformation store is there already, and is left as it is"):
+        ConformationStore.write(molecules, tmp_path / "place", replace=replace)
+    assert {p: p.lstat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+
+
+def test_a_store_with_a_file_of_the_users_in_it_is_not_replaced(store, molecules):
+    (store.path / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="left as it is"):
+        ConformationStore.write(molecules, store.path, replace=True)
+    assert (store.path / "notes.txt").read_text() == "mine"
+
+
+def test_a_file_that_appears_while_it_is_written_stays(molecules, tmp_path):
+    def slow():
+        yield molecules[0]
+        (tmp_path / "place").write_text("mine")
+
+    with pytest.raises(DataError, match="left as it is"):
+        ConformationStore.write(slow(), tmp_path / "place")
+    assert [p.name for p in tmp_path.iterdir()] == ["place"]
+
+
+def test_convert_does_not_take_the_input_for_the_store(tmp_path, capsys):
+    path = tmp_path / "m.xyz"
+    path.write_text("2\nenergy=1\nH 0 0 0\nH 0 0 0.74\n")
+    arguments = ["data", "convert", "own", str(path), str(path), "--set", "energy_unit=eV"]
+    for command in (arguments, [*arguments, "--force"]):
+        assert main(command) == 1
+        assert "left as it is" in capsys.readouterr().err
+    assert path.read_text().startswith("2\n")
+    arguments[4] = str(tmp_path / "store")
+    assert main(arguments) == 0
+    assert main(arguments) == 1
+    assert main([*arguments, "--force"]) == 0
+
+
+@pytest.mark.parametrize("name", ["energy.bin", "positions.bin", "z.bin", "names.json", "header.json"])
+def test_every_flipped_bit_is_seen_by_verify(store, name):
+    store.verify()
+    path = store.path / name
+    content = path.read_bytes()
+    for place in (0, len(content) // 2, len(content) - 2):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(DataError, match=name.replace(".", r"\.")):
+            ConformationStore.open(store.path).verify()
+    path.write_bytes(content)
+    ConformationStore.open(store.path).verify()
+
+
+def test_opening_reads_small_files_only(store):
+    """A flipped bit of the energies is not looked for on opening, one of the atoms is."""
+    for name, seen in (("energy.bin", False), ("z.bin", True)):
+        path = store.path / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        if seen:
+            with pytest.raises(DataError, match="changed since it was written"):
+                ConformationStore.open(store.path)
+        else:
+            ConformationStore.open(store.path)
+        path.write_bytes(content)
+
+
+def test_a_store_of_before_there_were_checksums(store):
+    header = json.loads((store.path / "header.json").read_text())
+    older = {key: value for key, value in header.items() if not key.startswith("checksum")}
+    (store.path / "header.json").write_text(json.dumps(older))
+    again = ConformationStore.open(store.path)
+    assert again.fingerprint == store.fingerprint
+    with pytest.raises(DataError, match=r"has no checksums.*convert"):
+        again.verify()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"counts": None}, {"counts": {"molecules": "4"}}, {"counts": {"molecules": -1}}, {"arrays": "z"},
+     {"arrays": ["z"]}, {"arrays": [["z"]]}, {"level": 3}, {"fingerprint": None}, {"checksums": []}],
+)  # fmt: skip
+def test_header_fields_of_another_kind(store, change):
+    path = store.path / "header.json"
+    header = json.loads(path.read_text())
+    header.pop("checksum_of_header")
+    path.write_text(json.dumps(header | change))
+    with pytest.raises(DataError, match=r"header\.json"):
+        ConformationStore.open(store.path)
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "3", "{", ""])
+def test_a_header_that_is_none(store, content):
+    (store.path / "header.json").write_text(content)
+    with pytest.raises(DataError, match=r"header\.json"):
+        ConformationStore.open(store.path)
 
 
 def test_empty_store_is_refused(tmp_path):

@@ -16,6 +16,8 @@ READERS: dict[str, Callable[..., Iterator[Molecule]]] = {
     "md22": md22.read,
     "own": own.read,
 }
+
 # split that comes with a data set, for `splits.split_by_rows`
 PUBLISHED_PARTS: dict[str, Callable] = {"iso17": iso17.published_parts}
+
 __all__ = ["PUBLISHED_PARTS", "READERS", "Molecule"]

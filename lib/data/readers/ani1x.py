@@ -2,7 +2,8 @@
 
 Layout: ``/C2H6O/{atomic_numbers (N,), coordinates (M,N,3) Å, wb97x_dz.energy (M,) Hartree, wb97x_dz.forces (M,N,3)
 Hartree/Å, …}`` (https://doi.org/10.6084/m9.figshare.c.4712477). The key says the level of theory; where a level was not
-computed for a conformation its energy is NaN, and the conformation is left out. Isomers share a group.
+computed for a conformation its energy is NaN, and the conformation is left out; a group must have one at least.
+Isomers share a group.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lib.data.readers.checks import STATE_LEVEL, checked, dataset, find_files, one_level, open_hdf5, some, text
+from lib.chemistry.reference_energies import level_named
+from lib.data.readers.checks import COPY_AGAIN, STATE_LEVEL, checked, find_files, near_origin, one_level
+from lib.data.readers.hdf5 import Entry, groups, open_hdf5, stated
 from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
 from lib.units import HARTREE
@@ -32,38 +35,38 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
     of_all: str | None = None
     for file_path in find_files(path, "*.h5"):
         with open_hdf5(file_path) as file:
-            groups = [g for g in file.values() if isinstance(g, h5py.Group) and "atomic_numbers" in g]
-            some(groups, file_path, file, "group with atomic_numbers")
-            of_all = one_level(file_path, _stated_level(file_path, file, groups, level), level, of_all)
-            for group in groups:
-                molecule = _molecule(file_path, group, of_all)
-                if len(molecule.energy):
-                    yield molecule
+            molecules = groups(file_path, file, "group of a formula")
+            first = Entry.of(file_path, molecules[0])
+            first.dataset("atomic_numbers", "iu", 1)  # is it this layout?
+            of_all = one_level(file_path, _level(file_path, file, molecules, level), level, of_all)
+            for group in molecules:
+                yield _molecule(Entry.of(file_path, group), of_all, f"{KEYS[of_all]}.forces" in first.members)
 
 
-def _stated_level(path: Path, file: h5py.File, groups: list[h5py.Group], wanted: str | None) -> str | None:
-    """The level whose energies the groups hold; where several, the one the caller wants."""
-    found = [name for name, key in KEYS.items() if any(f"{key}.energy" in g for g in groups)]
-    if len(found) > 1 and wanted is None:
-        raise DataError(path, "", f"it mixes levels of theory {found}", STATE_LEVEL)
-    stated = file.attrs.get("level_of_theory")
-    if stated is not None and text(stated) not in found:
-        raise DataError(path, "", f"it says {text(stated)!r} but holds energies of {found}", STATE_LEVEL)
-    return wanted if wanted in found else (found or [None])[0]
+def _level(path: Path, file: h5py.File, molecules: list[h5py.Group], expected: str | None) -> str | None:
+    """The level whose energies the groups hold; where several, the one that the caller expects."""
+    held = [name for name, key in KEYS.items() if any(f"{key}.energy" in group for group in molecules)]
+    if len(held) > 1 and expected is None:
+        raise DataError(path, "", f"it mixes levels of theory {held}", STATE_LEVEL)
+    says = stated(path, file, ("level_of_theory",))
+    if not held or (says is not None and level_named(says) not in held):
+        raise DataError(path, "", f"it says {says!r} but holds energies of {held}", STATE_LEVEL)
+    return expected if expected in held else held[0]
 
 
-def _molecule(path: Path, group: h5py.Group, level: str) -> Molecule:
+def _molecule(entry: Entry, level: str, has_forces: bool) -> Molecule:
     key = KEYS[level]
-    energy = dataset(path, group, f"{key}.energy").astype(np.float64) * HARTREE
-    z = dataset(path, group, "atomic_numbers").astype(np.int64)
-    has_forces = f"{key}.forces" in group
+    if (f"{key}.forces" in entry.members) != has_forces:
+        raise DataError(entry.path, entry.name, f"data sets {key}.forces in some groups only", COPY_AGAIN)
+    energy = entry.dataset(f"{key}.energy", "f", 1).astype(np.float64) * HARTREE
+    z = entry.dataset("atomic_numbers", "iu", 1).astype(np.int64)
     whole = Molecule(
-        name=group.name.rsplit("/", 1)[-1],
+        name=entry.name.rsplit("/", 1)[-1],
         z=z,
         charges=np.zeros_like(z),
-        positions=dataset(path, group, "coordinates").astype(np.float32),
+        positions=near_origin(entry.dataset("coordinates")),
         energy=energy,
-        forces=(dataset(path, group, f"{key}.forces") * HARTREE).astype(np.float32) if has_forces else None,
+        forces=(entry.dataset(f"{key}.forces") * HARTREE).astype(np.float32) if has_forces else None,
         level=level,
     )
-    return checked(path, group.name, whole, np.isfinite(energy))
+    return checked(entry.path, entry.name, whole, np.isfinite(energy))

@@ -1,23 +1,25 @@
-"""What the readers share: opening HDF5, finding files, the level of theory, and the checks of a molecule."""
+"""What the readers share: finding files, the level of theory, and the checks of a molecule."""
 
-import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from lib.chemistry.atom_types import atom_types
-from lib.chemistry.reference_energies import LARGEST_RESIDUAL, LEVELS, reference_energies
+from lib.chemistry.reference_energies import LARGEST_RESIDUAL, LEVELS, level_named, reference_energies, usual_energy
 from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
 
 COPY_AGAIN = "copy or download it again"
+ANOTHER_LAYOUT = "is it another layout? readers are listed in lib.data.readers.READERS"
 STATE_LEVEL = f"set the file's attribute level_of_theory or pass level=..., one of {sorted(LEVELS)}"
+KINDS = {"f": "floating-point numbers", "iu": "whole numbers", "SO": "texts"}
+FAR = 2048.0  # Å from the origin, where float32 begins to round by more than 1e-4 Å
+APART = 60.0  # kcal/mol: the median over a file's molecules beyond which its level is taken for another one
 
 
 def find_files(path: Path | str | Sequence[Path | str], pattern: str) -> list[Path]:
@@ -34,8 +36,8 @@ def find_files(path: Path | str | Sequence[Path | str], pattern: str) -> list[Pa
         if path.is_dir():
             files = [file for file in path.glob(pattern) if file.is_file() and not file.name.startswith(".")]
         if not files:
-            wanted = pattern.removeprefix("**/")
-            raise DataError(path, "", f"the folder has no file {wanted}", "name the file or another folder")
+            name = pattern.removeprefix("**/")
+            raise DataError(path, "", f"the folder has no file {name}", "name the file or another folder")
     else:
         files = [Path(p) for p in path]
     for file in files:
@@ -54,73 +56,76 @@ def refuse_empty(path: Path) -> None:
         raise DataError(path, "", "the file is empty", COPY_AGAIN)
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a ``.tar.gz`` into ``folder``.
+def refuse_kind(
+    path: Path, entry: str, kind: np.dtype, shape: tuple[int, ...], kinds: str, dimensions: int | None = None
+) -> None:
+    """Refuse an array of another type than one of ``kinds`` (keys of `KINDS`), or of other ``dimensions``.
 
     Raises:
-        DataError: it is broken, or a member would land outside ``folder``.
+        DataError: with the type or shape at fault; without ``dimensions``, a single value is at fault.
     """
+    if kind.kind not in kinds:
+        raise DataError(path, entry, f"its values are of type {kind}, not {KINDS[kinds]}", "correct the file")
+    if (not shape) if dimensions is None else len(shape) != dimensions:
+        number = "one or more" if dimensions is None else dimensions
+        raise DataError(path, entry, f"it has shape {shape}, not one of {number} dimensions", "correct the file")
+
+
+def text(path: Path, entry: str, value: Any) -> str:
+    """A text of a file, whichever way it was stored, also as an array of one.
+
+    Raises:
+        DataError: it is no text, several, or not UTF-8.
+    """
+    if type(value) is bytes and value.isascii():
+        return value.decode()
+    single = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
     try:
-        with tarfile.open(archive) as opened:
-            opened.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(archive, "", f"it cannot be unpacked ({error})", COPY_AGAIN) from error
+        single = single.decode() if isinstance(single, bytes) else single
+    except UnicodeDecodeError as error:
+        raise DataError(path, entry, f"{single!r:.40} is no UTF-8 text", "correct the file") from error
+    if not isinstance(single, str):
+        raise DataError(path, entry, f"{single!r:.40} is no text", "correct the file")
+    return str(single)
 
 
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open for reading; whatever HDF5 cannot read, then or later, becomes a `DataError` that names the file."""
-    refuse_empty(path)
-    try:
-        with h5py.File(path) as file:
-            yield file
-    except OSError as error:
-        raise DataError(path, "", f"HDF5 cannot read it ({error})", COPY_AGAIN) from error
-
-
-def text(value: bytes | str) -> str:
-    """A string of HDF5, whichever way it was stored."""
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def one_level(path: Path, found: str | None, wanted: str | None, others: str | None) -> str:
-    """The level of theory of a file that states ``found``, where the caller says ``wanted`` and other files ``others``.
+def one_level(path: Path, stated: str | None, expected: str | None, others: str | None) -> str:
+    """The level of theory of a file that states ``stated``, where the caller expects one and other files have one.
 
     Raises:
         DataError: neither file nor caller says one, any two differ, or it has no reference energies.
     """
-    level = found if found is not None else wanted
-    if level is None:
+    if stated is None and expected is None:
         raise DataError(path, "", "it states no level of theory", STATE_LEVEL)
-    for other in (wanted, others):
-        if other is not None and other != level:
+    level = level_named(stated or expected)
+    for other in (expected, others):
+        if other is not None and level_named(other) != level:
             raise DataError(path, "", f"its level of theory is {level!r}, not {other!r}", "do not mix levels")
     if level not in LEVELS:
         raise DataError(path, "", f"its level of theory {level!r} has no reference energies", STATE_LEVEL)
     return level
 
 
-def some(groups: Sequence[h5py.Group], path: Path, file: h5py.File, what: str) -> None:
-    """Refuse a file without any ``what``.
+def recognised(path: Path, level: str, lowest: Iterable[tuple[NDArray[np.integer], float]]) -> str:
+    """``level``, the published one of a layout, if a file that states none has the energies of that level.
+
+    Args:
+        path: of the file.
+        level: a name in `LEVELS`.
+        lowest: atomic numbers (N,) and lowest energy in kcal/mol of each of its molecules.
 
     Raises:
-        DataError: ``groups`` is empty.
+        DataError: the median molecule is more than `APART` from what `usual_energy` says, or it knows none of them.
     """
-    if not groups:
-        found = f"no {what} (found {sorted(file)[:3]})"
-        raise DataError(path, "", found, "is it another layout? readers are listed in lib.data.readers.READERS")
-
-
-def dataset(path: Path, group: h5py.Group, key: str) -> NDArray:
-    """The array ``group[key]``.
-
-    Raises:
-        DataError: it is not there.
-    """
-    found = group.get(key)
-    if not isinstance(found, h5py.Dataset):
-        raise DataError(path, group.name, f"no data set {key!r} among {sorted(group)}", "is it another layout?")
-    return found[()]
+    usual = [(energy, usual_energy(level, z)) for z, energy in lowest]
+    away = [energy - known for energy, known in usual if known is not None]
+    if not away:
+        raise DataError(path, "", f"it states no level of theory, and its energies cannot be told from those of others "
+                        f"than {level}", f"if it is that one, pass level={level!r}, else: {STATE_LEVEL}")  # fmt: skip
+    if not abs(np.median(away)) <= APART:
+        raise DataError(path, "", f"it states no level of theory, and its energies are {np.median(away):.0f} kcal/mol "
+                        f"from those of {level}", STATE_LEVEL)  # fmt: skip
+    return level
 
 
 def symbols_to_numbers(path: Path, entry: str, symbols: Sequence[str]) -> NDArray[np.int64]:
@@ -129,10 +134,25 @@ def symbols_to_numbers(path: Path, entry: str, symbols: Sequence[str]) -> NDArra
     Raises:
         DataError: a symbol is no element.
     """
-    unknown = sorted(set(symbols) - set(atomic_numbers))
+    unknown = sorted(set(symbols) - (set(atomic_numbers) - {"X"}))
     if unknown:
         raise DataError(path, entry, f"unknown element {unknown[0]!r}", "correct the file's species")
     return np.array([atomic_numbers[s] for s in symbols], dtype=np.int64)
+
+
+def near_origin(positions: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Positions (M, N, 3) in float32, Å; conformations that reach beyond `FAR` are first centred in float64.
+
+    Nearer ones stay where they are, to the bit: float32 moves them by less than 1e-4 Å, and what was computed from
+    them stays the same.
+    """
+    if positions.ndim == 3 and positions.size and max(positions.max(), -positions.min()) > FAR:
+        positions = positions.astype(np.float64)
+        far = np.isfinite(positions).all((1, 2)) & (np.abs(positions).max((1, 2)) > FAR)
+        with np.errstate(over="ignore", invalid="ignore"):
+            positions[far] -= positions[far].mean(1, keepdims=True)
+    with np.errstate(over="ignore"):
+        return positions.astype(np.float32, copy=False)
 
 
 def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] | None = None) -> Molecule:
@@ -148,6 +168,9 @@ def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] 
         DataError: with the file, the entry and the value at fault.
     """
     shape = (len(molecule.energy), len(molecule.z), 3)
+    if 0 in shape or (keep is not None and not keep.any()):
+        raise DataError(path, entry, f"{shape[0]} conformations of {shape[1]} atoms, none with an energy",
+                        "leave the entry out, or copy the file again")  # fmt: skip
     arrays = {"coordinates": molecule.positions, "forces": molecule.forces}
     for what, array in arrays.items():
         if array is not None and array.shape != shape:
@@ -158,11 +181,28 @@ def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] 
         molecule = replace(molecule, positions=molecule.positions[keep], energy=molecule.energy[keep], forces=forces)
     arrays = {"coordinates": molecule.positions, "forces": molecule.forces, "energy": molecule.energy}
     for what, array in arrays.items():
-        if array is not None and not np.isfinite(array).all():
+        if array is not None and not (np.isfinite(array.max()) and np.isfinite(array.min())):
             frame = numbers[np.argwhere(~np.isfinite(array))[0][0]]
             raise DataError(path, entry, f"{what} of conformation {frame} are not finite", "remove that conformation")
     _check_energies(path, entry, molecule)
+    _check_positions(path, entry, molecule.positions, numbers)
     return molecule
+
+
+def _check_positions(path: Path, entry: str, positions: NDArray[np.float32], numbers: NDArray[np.integer]) -> None:
+    """No atom far from its molecule's centre, and none on top of the next one, as in rows that were never written."""
+    if max(positions.max(), -positions.min()) > FAR:
+        frame = int(np.abs(positions).max((1, 2)).argmax())
+        raise DataError(path, entry, f"coordinates of conformation {numbers[frame]} reach "
+                        f"{np.abs(positions[frame]).max():.3g} Å from its centre",
+                        "remove that conformation")  # fmt: skip
+    same = positions[:, 1:, 0] == positions[:, :-1, 0]
+    frames, atoms = np.nonzero(same)
+    beside = (positions[frames, atoms + 1] == positions[frames, atoms]).all(-1)
+    if beside.any():
+        frame, atom = frames[beside][0], atoms[beside][0]
+        raise DataError(path, entry, f"atoms {atom} and {atom + 1} of conformation {numbers[frame]} are in one place",
+                        "remove that conformation")  # fmt: skip
 
 
 def _check_energies(path: Path, entry: str, molecule: Molecule) -> None:

@@ -3,27 +3,40 @@
 Layout (http://www.quantum-machine.org/datasets): rows with the key ``total_energy`` (eV) and the data ``atomic_forces``
 (N,3) eV/Å, in ``reference.db`` (known molecules), ``test_within.db`` (known, held out) and ``test_other.db`` (unknown);
 ``train_ids.txt``, ``validation_ids.txt``, ``test_ids.txt`` list rows of ``reference.db`` from 1. Rows do not say which
-isomer they are: those of one file whose elements stand in the same order share a `Molecule`. PBE+vdW-TS, totals.
+isomer they are: those of one file whose elements stand in the same order share a `Molecule`. Energies are totals. The
+metadata may state ``level_of_theory``; a file that states nothing is at the published PBE+vdW-TS if it has the energies
+of C7O2H10 at that level (`checks.recognised`).
 """
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from ase.data import chemical_symbols
-from ase.db import connect
 from numpy.typing import NDArray
 
-from lib.data.readers.checks import COPY_AGAIN, checked, find_files, one_level, refuse_empty, unpack
+from lib.data.readers.archives import unpack
+from lib.data.readers.ase_database import metadata, rows
+from lib.data.readers.checks import COPY_AGAIN, checked, find_files, near_origin, one_level, recognised, text
 from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
 from lib.units import EV
 
 PUBLISHED_LEVEL = "PBE+vdW-TS"
 PARTS = ("reference", "test_within", "test_other")
+NO_ISO17 = "is it another layout? read the database with the reader own"
+
+
+class _Frame(NamedTuple):
+    """A row: its number, positions (N, 3) Å, energy in kcal/mol, forces (N, 3) in eV/Å."""
+
+    row: int
+    positions: NDArray[np.float64]
+    energy: float
+    forces: NDArray[np.float64]
 
 
 def read(path: Path | str, level: str | None = None, parts: Sequence[str] = PARTS) -> Iterator[Molecule]:
@@ -31,22 +44,29 @@ def read(path: Path | str, level: str | None = None, parts: Sequence[str] = PART
 
     Args:
         path: folder, archive or file.
-        level: level of theory, where the metadata of the databases do not state it and it is not the published one.
+        level: level of theory that is expected; needed where the databases state none and it is not the published.
         parts: which databases of a folder or archive, e.g. ``["test_other"]`` for the unknown molecules.
 
     Raises:
         DataError: a database is missing, broken, empty or of another layout.
     """
     with unpacked(Path(path)) as place:
+        absent = [f"{part}.db" for part in parts if place.is_dir() and not (place / f"{part}.db").is_file()]
+        if absent:
+            raise DataError(path, absent[0], "there is no such file", "check the path, or choose other parts=")
         files = find_files([place / f"{part}.db" for part in parts] if place.is_dir() else place, "*.db")
         of_all: str | None = None
         for file in files:
-            refuse_empty(file)  # ASE would make a database of it
-            try:
-                of_all = one_level(file, _stated_level(file) or level or PUBLISHED_LEVEL, level, of_all)
-                yield from _molecules(file, of_all)
-            except (sqlite3.DatabaseError, KeyError, AttributeError) as error:
-                raise DataError(file, "", f"it is no ISO17 database ({error!r})", COPY_AGAIN) from error
+            groups = _groups(file)
+            says = metadata(file).get("level_of_theory")
+            if says is not None:
+                says = text(file, "metadata, level_of_theory", says)
+            elif level is None:
+                lowest = ((np.array(z), min(frame.energy for frame in frames)) for z, frames in groups.items())
+                says = recognised(file, PUBLISHED_LEVEL, lowest)
+            of_all = one_level(file, says, level, of_all)
+            for z, frames in groups.items():
+                yield _molecule(file, z, frames, of_all)
 
 
 def published_ids(path: Path | str) -> dict[str, NDArray[np.int64]]:
@@ -61,7 +81,7 @@ def published_ids(path: Path | str) -> dict[str, NDArray[np.int64]]:
             (file,) = find_files(place / f"{part}_ids.txt", "*.txt")
             try:
                 out[part] = np.array([int(line) for line in file.read_text(encoding="utf-8").split()], dtype=np.int64)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 raise DataError(file, "", str(error), COPY_AGAIN) from error
             if len(out[part]) and out[part].min() < 1:
                 raise DataError(file, "", f"row {out[part].min()}: rows count from 1", COPY_AGAIN)
@@ -90,9 +110,9 @@ def unpacked(path: Path) -> Iterator[Path]:
     For an archive (or a folder that holds only one) a temporary folder with its contents.
     """
     archives = sorted(path.glob("*.tar.gz")) if path.is_dir() else [path] if path.name.endswith(".tar.gz") else []
-    found = _with_databases(path)
-    if found or not archives:
-        yield found or path
+    folder_of_databases = _with_databases(path)
+    if folder_of_databases or not archives:
+        yield folder_of_databases or path
         return
     with tempfile.TemporaryDirectory(prefix="iso17-") as folder:
         unpack(archives[0], Path(folder))
@@ -104,30 +124,39 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 def _with_databases(path: Path) -> Path | None:
     """The first folder at or below ``path`` that has databases."""
-    return next((found.parent for found in sorted(path.rglob("*.db"))), None)
+    return next((database.parent for database in sorted(path.rglob("*.db"))), None)
 
 
-def _stated_level(file: Path) -> str | None:
-    return connect(file, type="db").metadata.get("level_of_theory")
-
-
-def _molecules(file: Path, level: str) -> Iterator[Molecule]:
-    """One molecule for each order of elements, in the order of first appearance; ``rows`` are the row numbers."""
-    groups: dict[tuple[int, ...], list[tuple[int, NDArray, float, NDArray]]] = {}
-    for row in connect(file, type="db").select():
-        entry = (row.id, row.positions, row.key_value_pairs["total_energy"], row.data["atomic_forces"])
-        groups.setdefault(tuple(int(z) for z in row.numbers), []).append(entry)
+def _groups(file: Path) -> dict[tuple[int, ...], list[_Frame]]:
+    """Frames by the order of their elements, orders as they first appear."""
+    groups: dict[tuple[int, ...], list[_Frame]] = {}
+    for row in rows(file):
+        entry = f"row {row.id}"
+        energy, forces = row.key_value_pairs.get("total_energy"), row.get("data", {}).get("atomic_forces")
+        if isinstance(energy, bool) or not isinstance(energy, (int, float)):
+            raise DataError(file, entry, f"its total_energy is {energy!r:.40}, no number", NO_ISO17)
+        forces = np.asarray(forces)
+        if forces.shape != row.positions.shape or forces.dtype.kind not in "fiu":
+            raise DataError(file, entry, f"its atomic_forces are {forces.dtype} of shape {forces.shape}, not numbers "
+                            f"of shape {row.positions.shape}", NO_ISO17)  # fmt: skip
+        frame = _Frame(row.id, row.positions, float(energy) * EV, forces)
+        groups.setdefault(tuple(int(z) for z in row.numbers), []).append(frame)
     if not groups:
         raise DataError(file, "", "the database has no rows", COPY_AGAIN)
-    for z, frames in groups.items():
-        name = f"{file.stem}/{''.join(chemical_symbols[k] for k in z)}"
-        yield checked(file, name, Molecule(
-            name=name,
-            z=np.array(z),
-            charges=np.zeros(len(z), dtype=np.int64),
-            positions=np.array([f[1] for f in frames], dtype=np.float32),
-            energy=np.array([f[2] for f in frames], dtype=np.float64) * EV,
-            forces=(np.array([f[3] for f in frames]) * EV).astype(np.float32),
-            level=level,
-            rows=np.array([f[0] for f in frames], dtype=np.int64),
-        ))  # fmt: skip
+    return groups
+
+
+def _molecule(file: Path, z: tuple[int, ...], frames: list[_Frame], level: str) -> Molecule:
+    """The molecule of one order of elements; its ``rows`` are the row numbers."""
+    symbols = "".join(chemical_symbols[k] if 0 < k < len(chemical_symbols) else f"({k})" for k in z)
+    name = f"{file.stem}/{symbols}"
+    return checked(file, name, Molecule(
+        name=name,
+        z=np.array(z),
+        charges=np.zeros(len(z), dtype=np.int64),
+        positions=near_origin(np.array([frame.positions for frame in frames])),
+        energy=np.array([frame.energy for frame in frames], dtype=np.float64),
+        forces=(np.array([frame.forces for frame in frames]) * EV).astype(np.float32),
+        level=level,
+        rows=np.array([frame.row for frame in frames], dtype=np.int64),
+    ))  # fmt: skip

@@ -1,24 +1,37 @@
 """MD22: one trajectory a system, as ``md22_NAME.npz`` or as extended xyz.
 
 Layout of the npz (http://www.sgdml.org): ``R (M,N,3) Å, E (M,) or (M,1) kcal/mol, F (M,N,3) kcal/mol/Å, z (N,)``; of
-the xyz: ``Energy=`` in kcal/mol in the comment, columns species, positions, forces (kcal/mol/Å). The published level of
-theory is PBE+MBD; a file may state another in the npz entry ``theory``. Energies are totals, as the paper fits them.
+the xyz: ``Energy=`` in kcal/mol in the comment, columns species, positions, forces (kcal/mol/Å). The npz entry
+``theory`` states the level of theory; a file that states none is at the published PBE+MBD if that can be told from its
+energies (`checks.recognised`). Energies are totals, as the paper fits them.
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from ase.io import iread
 
-from lib.chemistry.reference_energies import LEVELS
-from lib.data.readers.checks import COPY_AGAIN, checked, find_files, one_level, refuse_empty
+from lib.data.readers.checks import (  # fmt: skip
+    ANOTHER_LAYOUT,
+    COPY_AGAIN,
+    checked,
+    find_files,
+    near_origin,
+    one_level,
+    recognised,
+    refuse_empty,
+    refuse_kind,
+    text,
+)
 from lib.data.readers.molecule import Molecule
+from lib.data.readers.xyz import frames
 from lib.errors import DataError
 
 PUBLISHED_LEVEL = "PBE+MBD"
-KEYS = ("R", "E", "F", "z")
+KEYS = {"R": ("f", 3), "E": ("f", None), "F": ("f", 3), "z": ("iu", 1)}  # types and numbers of dimensions
+SILENT = ("", "unknown")  # what ``theory`` has where nobody filled it in
 
 
 def read(
@@ -28,13 +41,19 @@ def read(
 
     Args:
         path: file, folder or list of files; read in the order of the file names.
-        level: level of theory, where the files do not state it and it is not the published one.
+        level: level of theory that is expected; needed where the files do not state one and it cannot be told.
         systems: read only these, e.g. ``["AT-AT", "DHA"]``.
 
     Raises:
         DataError: a file is broken, empty, of another layout or level, or a system is not there.
     """
-    files = {_name(file): file for file in find_files(path, "md22_*")}
+    files = {}
+    for file in find_files(path, "md22_*"):
+        if _name(file) in files:
+            raise DataError(
+                file, "", f"{files[_name(file)].name} holds the system {_name(file)} too", "leave one of them"
+            )
+        files[_name(file)] = file
     unknown = sorted(set(systems or ()) - set(files))
     if unknown:
         raise DataError(str(path), "", f"no system {unknown}", f"choose from {sorted(files)}")
@@ -42,14 +61,17 @@ def read(
     for name, file in files.items():
         if systems is None or name in systems:
             refuse_empty(file)
-            arrays, stated = _READ.get(file.suffix, _no_format)(file)
-            of_all = one_level(file, level or PUBLISHED_LEVEL if stated is None else stated, level, of_all)
+            arrays, says = _READ.get(file.suffix, _no_format)(file)
+            energy = arrays["E"].reshape(-1).astype(np.float64)
+            if says is None and level is None:
+                says = recognised(file, PUBLISHED_LEVEL, [(arrays["z"], energy.min(initial=np.inf))])
+            of_all = one_level(file, says, level, of_all)
             yield checked(file, name, Molecule(
                 name=name,
                 z=arrays["z"].astype(np.int64),
                 charges=np.zeros(len(arrays["z"]), dtype=np.int64),
-                positions=arrays["R"].astype(np.float32),
-                energy=arrays["E"].reshape(-1).astype(np.float64),
+                positions=near_origin(arrays["R"]),
+                energy=energy,
                 forces=arrays["F"].astype(np.float32),
                 level=of_all,
             ))  # fmt: skip
@@ -62,35 +84,61 @@ def _name(file: Path) -> str:
 
 def _read_npz(file: Path) -> tuple[dict[str, np.ndarray], str | None]:
     try:
+        _refuse_cut(file)
         with np.load(file) as content:
             missing = sorted(set(KEYS) - set(content.files))
             if missing:
-                raise DataError(file, "", f"no entries {missing} among {content.files}", "is it another layout?")
-            theory = str(content["theory"]) if "theory" in content.files else ""
-            return {key: content[key] for key in KEYS}, theory if theory in LEVELS else None
+                raise DataError(file, "", f"no entries {missing} among {content.files}", ANOTHER_LAYOUT)
+            arrays = {key: content[key] for key in KEYS}
+            theory = text(file, "theory", content["theory"]).strip() if "theory" in content.files else ""
     except DataError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, LookupError, EOFError, MemoryError, OverflowError, RuntimeError, TypeError,
+            SyntaxError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         raise DataError(file, "", f"numpy cannot read it ({error})", COPY_AGAIN) from error
+    for key, (kinds, dimensions) in KEYS.items():
+        refuse_kind(file, key, arrays[key].dtype, arrays[key].shape, kinds, dimensions)
+    if arrays["E"].size != len(arrays["R"]):
+        raise DataError(file, "E", f"{arrays['E'].size} energies of {len(arrays['R'])} conformations", COPY_AGAIN)
+    return arrays, None if theory.lower() in SILENT else theory
+
+
+def _refuse_cut(file: Path) -> None:
+    """Refuse an archive with a wrong checksum, or an array that is not as long as its header says."""
+    with zipfile.ZipFile(file) as archive:
+        broken = archive.testzip()
+        if broken is not None:
+            raise DataError(file, broken, "its checksum is wrong", COPY_AGAIN)
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else (
+                    np.lib.format.read_array_header_2_0)  # fmt: skip
+                shape, _, kind = read_header(stream)
+                declared, held = int(np.prod(shape, dtype=object)) * kind.itemsize, member.file_size - stream.tell()
+            if declared != held:
+                raise DataError(file, member.filename, f"it declares {declared} bytes, but has {held}", COPY_AGAIN)
 
 
 def _read_xyz(file: Path) -> tuple[dict[str, np.ndarray], None]:
-    frames = []
-    try:
-        for k, atoms in enumerate(iread(file, format="extxyz")):
-            forces = atoms.arrays.get("forces", atoms.calc.results.get("forces") if atoms.calc else None)
-            if "Energy" not in atoms.info or forces is None:
-                raise DataError(file, f"frame {k}", "no Energy= in the comment, or no forces", "is it another layout?")
-            frames.append((atoms.positions, atoms.info["Energy"], forces, atoms.numbers))
-    except DataError:
-        raise
-    except (KeyError, IndexError, ValueError, OSError) as error:
-        raise DataError(file, f"frame {len(frames)}", f"ASE cannot read it ({error})", COPY_AGAIN) from error
-    first = frames[0][3]
-    for k, frame in enumerate(frames):
-        if not np.array_equal(frame[3], first):
-            raise DataError(file, f"frame {k}", "its atoms differ from those of frame 0", "one file holds one system")
-    return {key: np.array([frame[i] for frame in frames]) for i, key in enumerate("REF")} | {"z": first}, None
+    read = []
+    for k, atoms in enumerate(frames(file)):
+        entry = f"frame {k}"
+        forces = atoms.arrays.get("forces", atoms.calc.results.get("forces") if atoms.calc else None)
+        energy = atoms.info.get("Energy")
+        if forces is None or not isinstance(energy, (int, float, np.number)) or isinstance(energy, bool):
+            raise DataError(file, entry, "no Energy= that is a number in the comment, or no forces", ANOTHER_LAYOUT)
+        refuse_kind(file, entry, np.asarray(forces).dtype, np.shape(forces), "f", 2)
+        if not np.array_equal(atoms.numbers, read[0][3] if read else atoms.numbers):
+            raise DataError(file, entry, "its atoms differ from those of frame 0", "one file holds one system")
+        if forces.shape != atoms.positions.shape:
+            raise DataError(
+                file, entry, f"its forces have shape {forces.shape}, not {atoms.positions.shape}", COPY_AGAIN
+            )
+        read.append((atoms.positions, float(energy), forces, atoms.numbers))
+    if not read:
+        raise DataError(file, "", "it has no frames", COPY_AGAIN)
+    return {key: np.array([frame[i] for frame in read]) for i, key in enumerate("REF")} | {"z": read[0][3]}, None
 
 
 def _no_format(file: Path) -> tuple[dict[str, np.ndarray], None]:

@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.db import connect
-from ase.io import iread
+from ase.data import chemical_symbols
+from ase.io.trajectory import TrajectoryReader
+from ase.io.ulm import read_header
 from numpy.typing import NDArray
 
 from lib.chemistry.formal_charges import formal_charges
-from lib.data.readers.checks import COPY_AGAIN, checked, find_files, refuse_empty
+from lib.chemistry.reference_energies import level_named
+from lib.data.readers import xyz
+from lib.data.readers.ase_database import rows
+from lib.data.readers.checks import COPY_AGAIN, checked, find_files, near_origin, refuse_empty
 from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
 from lib.units import BOHR, EV, HARTREE, KILOJOULE
@@ -26,7 +30,9 @@ from lib.units import BOHR, EV, HARTREE, KILOJOULE
 ENERGY_UNITS = {"kcal/mol": 1.0, "eV": EV, "Hartree": HARTREE, "kJ/mol": KILOJOULE}
 LENGTH_UNITS = {"angstrom": 1.0, "bohr": BOHR}
 FORCES = "forces"  # where forces are looked for, unless another key is named
-FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db"}
+STATES_LEVEL = ("level_of_theory", "level", "theory", "lot")  # where a frame may say its level of theory
+LARGEST = 1e12  # an energy, in any unit
+OWN = "own"  # a level of which nothing is known
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def read(
     forces_key: str = FORCES,
     length_unit: str = "angstrom",
     forces_length_unit: str | None = None,
-    level: str = "own",
+    level: str = OWN,
     labelled: bool = True,
 ) -> Iterator[Molecule]:
     """Molecules of one file or of a list of files.
@@ -64,42 +70,39 @@ def read(
         forces_key: likewise its forces; under `FORCES` they may be missing in all frames.
         length_unit: one of `LENGTH_UNITS`.
         forces_length_unit: of the forces, where it is another one.
-        level: of theory; one of `reference_energies.LEVELS` where its reference energies are to be taken off.
+        level: of theory; one of `reference_energies.LEVELS` where its reference energies are to be taken off. A frame
+            that says another one in its ``level`` (or another of `STATES_LEVEL`) is refused.
         labelled: whether energies and forces are read; without, all energies are 0, for pre-training.
 
     Raises:
         DataError: an unknown unit or ending, a missing energy, a periodic cell, charges that are none, or a broken or
             empty file.
     """
-    per_length = length_unit if forces_length_unit is None else forces_length_unit
-    for what, unit, known in (("energy", energy_unit, ENERGY_UNITS), ("length", length_unit, LENGTH_UNITS),
-                              ("length", per_length, LENGTH_UNITS)):  # fmt: skip
-        if unit not in known:
-            raise DataError(str(path), "", f"unknown {what} unit {unit!r}", f"choose from {sorted(known)}")
     if not isinstance(labelled, bool):
         raise DataError(str(path), "", f"labelled = {labelled!r}", "it is True or False, and not for the command line")
-    energy, length = ENERGY_UNITS[energy_unit], LENGTH_UNITS[length_unit]
-    unit = energy / LENGTH_UNITS[per_length]
+    energy = _factor(path, "energy", energy_unit, ENERGY_UNITS)
+    length = _factor(path, "length", length_unit, LENGTH_UNITS)
+    per_length = _factor(path, "length", forces_length_unit or length_unit, LENGTH_UNITS)
     groups: dict[tuple, list[Frame]] = {}
+    level = level_named(level)
+    said: str | None = None if level == OWN else level
     for file in _files(path):
+        k = -1
         for k, atoms in enumerate(_frames(file)):
             entry = f"frame {k}"
-            if atoms.pbc.any():
-                raise DataError(file, entry, "the cell is periodic", "only molecules in vacuum are supported: if it is "
-                                "one in a box, write it with pbc=\"F F F\" (atoms.pbc = False)")  # fmt: skip
-            if not len(atoms):
-                raise DataError(file, entry, "it has no atoms", "remove that frame")
+            _refuse_crystal(atoms, file, entry)
+            if labelled:
+                said = _level(atoms, said, file, entry)
             value = _energy(atoms, energy_key, file, entry) * energy if labelled else 0.0
             forces = _forces(atoms, forces_key, file, entry) if labelled else None
             try:
                 charges = formal_charges(atoms)
             except ValueError as error:
                 raise DataError(file, entry, str(error), "or leave the frame out") from error
-            name = str(atoms.info.get("name", atoms.get_chemical_formula()))
-            key = (name, tuple(atoms.numbers.tolist()), tuple(charges.tolist()))
-            frame = Frame(file, k, atoms.positions * length, value, None if forces is None else forces * unit)
-            groups.setdefault(key, []).append(frame)
-        if not groups:
+            key = (_name(atoms, file, entry), tuple(atoms.numbers.tolist()), tuple(charges.tolist()))
+            forces = None if forces is None else forces * (energy / per_length)
+            groups.setdefault(key, []).append(Frame(file, k, atoms.positions * length, value, forces))
+        if k < 0:
             raise DataError(file, "", "it has no frames", COPY_AGAIN)
     names, alike = {}, Counter()
     for key in sorted(groups):  # not in the order of the file, on which names do not depend
@@ -112,16 +115,53 @@ def read(
 def arrays_like_forces(path: Path | str) -> list[str]:
     """Names of what could be forces in the first frame of ``path``: arrays (N, 3) that are not the positions."""
     atoms = next(_frames(_files(path)[0]))
-    found = atoms.arrays | _results(atoms)
-    return sorted(k for k, v in found.items() if np.shape(v) == (len(atoms), 3) and k != "positions")
+    arrays = atoms.arrays | _results(atoms)
+    return sorted(k for k, v in arrays.items() if np.shape(v) == (len(atoms), 3) and k != "positions")
+
+
+def _factor(path: Path | str | Sequence[Path | str], what: str, unit: str, factors: dict[str, float]) -> float:
+    """What turns ``unit`` into the project's."""
+    if unit not in factors:
+        raise DataError(str(path), "", f"unknown {what} unit {unit!r}", f"choose from {sorted(factors)}")
+    return factors[unit]
+
+
+def _refuse_crystal(atoms: Atoms, file: Path, entry: str) -> None:
+    """Refuse what is periodic, what has no atoms, and atoms of no element."""
+    if atoms.pbc.any():
+        raise DataError(file, entry, "the cell is periodic", "only molecules in vacuum are supported: if it is one in "
+                        "a box, write it with pbc=\"F F F\" (atoms.pbc = False)")  # fmt: skip
+    if not len(atoms):
+        raise DataError(file, entry, "it has no atoms", "remove that frame")
+    unknown = atoms.numbers[(atoms.numbers < 1) | (atoms.numbers >= len(chemical_symbols))]
+    if len(unknown):
+        raise DataError(file, entry, f"atomic number {unknown[0]} is no element", COPY_AGAIN)
+
+
+def _level(atoms: Atoms, said: str | None, file: Path, entry: str) -> str | None:
+    """The level of theory that a frame says, or else what was ``said`` before; refused where the two differ."""
+    stated = next((atoms.info[key] for key in STATES_LEVEL if isinstance(atoms.info.get(key), str)), None)
+    if stated is None:
+        return said
+    if said is not None and level_named(stated) != said:
+        raise DataError(file, entry, f"its level of theory is {stated!r}, not {said!r}", "do not mix levels")
+    return level_named(stated)
+
+
+def _name(atoms: Atoms, file: Path, entry: str) -> str:
+    """The name of a frame's molecule, or its formula."""
+    name = atoms.info.get("name", atoms.get_chemical_formula())
+    if not isinstance(name, (str, int, float, np.number)):
+        raise DataError(file, entry, f"its name is {name!r:.40}, no text", "give one word, or a quoted text")
+    return " ".join(str(name).split())
 
 
 def _energy(atoms: Atoms, key: str, file: Path, entry: str) -> float:
     """The energy of a frame, in the file's unit."""
     value = _value(atoms, key)
-    if value is not None and not np.ndim(value) and not isinstance(value, (str, bool, np.bool_)):
-        if not np.isfinite(value):
-            raise DataError(file, entry, f"its energy is {value}", "remove that frame")
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        if not abs(value) < LARGEST:
+            raise DataError(file, entry, f"its energy is {float(value):g}", "remove that frame")
         return float(value)
     keys = sorted({*atoms.info, *_results(atoms)})
     if value is None:
@@ -135,8 +175,10 @@ def _forces(atoms: Atoms, key: str, file: Path, entry: str) -> NDArray | None:
     if forces is not None and np.shape(forces) != (len(atoms), 3):
         raise DataError(file, entry, f"{key!r} has shape {np.shape(forces)}, not ({len(atoms)}, 3)", "name the forces")
     if forces is None and key != FORCES:
-        there = sorted({*atoms.arrays, *_results(atoms)})
-        raise DataError(file, entry, f"no forces {key!r} among {there}", "name them with forces_key=")
+        arrays = sorted({*atoms.arrays, *_results(atoms)})
+        raise DataError(file, entry, f"no forces {key!r} among {arrays}", "name them with forces_key=")
+    if forces is not None and np.asarray(forces).dtype.kind not in "fiu":
+        raise DataError(file, entry, f"{key!r} holds {np.asarray(forces).dtype}, no numbers", "name the forces")
     return forces
 
 
@@ -150,7 +192,7 @@ def _molecule(name: str, key: tuple, frames: list[Frame], level: str, numbered: 
         name=name,
         z=np.array(key[1], dtype=np.int64),
         charges=np.array(key[2], dtype=np.int64),
-        positions=np.array([frame.positions for frame in frames], dtype=np.float32),
+        positions=near_origin(np.array([frame.positions for frame in frames])),
         energy=np.array([frame.energy for frame in frames], dtype=np.float64),
         forces=np.array([frame.forces for frame in frames], dtype=np.float32) if all(with_forces) else None,
         level=level,
@@ -183,16 +225,36 @@ def _frames(file: Path) -> Iterator[Atoms]:
     if file.suffix not in FORMATS:
         raise DataError(file, "", f"the ending {file.suffix!r} is none of {sorted(FORMATS)}", "convert the file")
     refuse_empty(file)
+    place = "frame 0"
     try:
-        if FORMATS[file.suffix] == "db":
-            for row in connect(file, type="db").select():
-                atoms = row.toatoms()
-                atoms.info.update(row.key_value_pairs)
-                atoms.info.update(row.data)
-                yield atoms
-        else:
-            yield from iread(file, format=FORMATS[file.suffix])
+        for k, atoms in enumerate(FORMATS[file.suffix](file)):
+            yield atoms
+            place = f"frame {k + 1}"
     except DataError:
         raise
     except Exception as error:  # ASE raises many kinds on a broken file
-        raise DataError(file, "", f"ASE cannot read it ({error!r:.200})", COPY_AGAIN) from error
+        raise DataError(file, place, f"ASE cannot read it ({error!r:.200})", COPY_AGAIN) from error
+
+
+def _database(file: Path) -> Iterator[Atoms]:
+    for row in rows(file):
+        atoms = row.toatoms()
+        atoms.info.update(row.key_value_pairs)
+        atoms.info.update(row.get("data", {}))
+        yield atoms
+
+
+def _trajectory(file: Path) -> Iterator[Atoms]:
+    """The frames of an ASE trajectory, which are as many as its table of offsets has."""
+    with open(file, "rb") as opened:
+        _, _, count, start, offsets = read_header(opened)
+        opened.seek(start + 8 * int(count))
+        after = int.from_bytes(opened.read(8), "little")
+    ordered = len(offsets) == count and (np.diff(offsets) > 0).all()
+    if not ordered or (len(offsets) and offsets[-1] < after < file.stat().st_size):
+        raise DataError(file, "", f"it says {count} frames, but its table of frames does not", COPY_AGAIN)
+    with TrajectoryReader(str(file)) as trajectory:
+        yield from (trajectory[k] for k in range(len(trajectory)))
+
+
+FORMATS = {".xyz": xyz.frames, ".extxyz": xyz.frames, ".traj": _trajectory, ".db": _database}
