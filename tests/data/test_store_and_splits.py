@@ -140,7 +140,7 @@ def test_convert_does_not_take_the_input_for_the_store(tmp_path, capsys):
     arguments = ["data", "convert", "own", str(path), str(path), "--set", "energy_unit=eV"]
     for command in (arguments, [*arguments, "--force"]):
         assert main(command) == 1
-        assert "left as it is" in capsys.readouterr().err
+        assert "not replaced" in capsys.readouterr().err
     assert path.read_text().startswith("2\n")
     arguments[4] = str(tmp_path / "store")
     assert main(arguments) == 0
