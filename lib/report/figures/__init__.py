@@ -3,7 +3,8 @@
 from lib.report.figures.comparisons import arm_bars, error_by_share, error_by_sigma, error_details, gains
 from lib.report.figures.cost import cost_by_size
 from lib.report.figures.data import distributions
-from lib.report.figures.denoising import figure1, scatter
+from lib.report.figures.denoising import denoising_curve, figure1, noised_copies, scatter
+from lib.report.figures.interactive import slider
 from lib.report.figures.ledger import verdicts
 from lib.report.figures.molecules import gallery
 from lib.report.figures.potentials import (
@@ -21,6 +22,7 @@ __all__ = [
     "by_labels",
     "calibration",
     "cost_by_size",
+    "denoising_curve",
     "distributions",
     "energies_in_time",
     "error_by_share",
@@ -29,10 +31,12 @@ __all__ = [
     "figure1",
     "gains",
     "gallery",
+    "noised_copies",
     "parity",
     "save_figure",
     "scatter",
     "set_style",
+    "slider",
     "torsion",
     "verdicts",
     "vibrations",
