@@ -1,9 +1,10 @@
 """Figures: short functions of saved results, one module a subject; each returns a matplotlib figure."""
 
-from lib.report.figures.comparisons import arm_bars, error_by_share, error_by_sigma, error_details, gains
+from lib.report.figures.comparisons import arm_bars, gains
 from lib.report.figures.cost import cost_by_size
 from lib.report.figures.data import distributions
-from lib.report.figures.denoising import denoising_curve, figure1, noised_copies, scatter
+from lib.report.figures.denoising import bond_lengths, denoising_curve, figure1, noised_copies, scatter
+from lib.report.figures.details import error_details
 from lib.report.figures.interactive import slider
 from lib.report.figures.ledger import verdicts
 from lib.report.figures.molecules import gallery
@@ -15,10 +16,12 @@ from lib.report.figures.potentials import (
     torsion,
     vibrations,
 )
+from lib.report.figures.series import error_by_share, error_by_sigma, two_arms
 from lib.report.figures.style import save_figure, set_style
 
 __all__ = [
     "arm_bars",
+    "bond_lengths",
     "by_labels",
     "calibration",
     "cost_by_size",
@@ -38,6 +41,7 @@ __all__ = [
     "set_style",
     "slider",
     "torsion",
+    "two_arms",
     "verdicts",
     "vibrations",
 ]

@@ -1,6 +1,6 @@
 """Figures of pre-training: noised molecules, Figure 1, and forces beside the predicted noise."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -119,4 +119,23 @@ def scatter(found: pd.DataFrame, model: str) -> Figure:
     axes[0].set_yscale("symlog", linthresh=LINEAR)
     axes[0].set_yticks([-1000, -LINEAR, 0, LINEAR, 1000], ["-1000", f"-{LINEAR}", "0", f"{LINEAR}", "1000"])
     axes[0].set_ylabel(f"GFN2-xTB force (kcal/mol/Å),\nlogarithmic beyond ±{LINEAR}")
+    return figure
+
+
+def bond_lengths(clean: NDArray[np.floating], noised: Mapping[float, NDArray[np.floating]], title: str) -> Figure:
+    """How bond lengths (Å) are distributed before the noise and after it, a line a σ (Å).
+
+    Args:
+        clean: (K,) lengths.
+        noised: by σ, the lengths (K,) of the same bonds.
+        title: which bonds they are.
+    """
+    figure, ax = plt.subplots(figsize=(COLUMN, 1.9))
+    edges = np.linspace(0, 3, 91)
+    ax.hist(clean, edges, density=True, color=GREY, label="clean")
+    for (sigma, lengths), colour in zip(noised.items(), (BLUE, ORANGE, "black"), strict=False):
+        ax.hist(lengths, edges, density=True, histtype="step", color=colour, linewidth=1.2, label=f"σ = {sigma:g} Å")
+    ax.set(xlabel="length (Å)", yticks=[], title=title, xlim=(0, 3))
+    ax.spines["left"].set_visible(False)
+    ax.legend(loc="upper right")
     return figure
