@@ -1,5 +1,8 @@
 """Figures: what they show is what the tables hold, the paper stands beside it, and a column of a page is enough."""
 
+import json
+import re
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +13,7 @@ from matplotlib.text import Text
 from lib.paths import ROOT
 from lib.report import prose, tables
 from lib.report.examples import NoisedExample
-from lib.report.figures import comparisons, denoising, details, interactive, series, style
+from lib.report.figures import comparisons, denoising, details, interactive, molecule_3d, series, style
 
 mpl.use("Agg")
 
@@ -188,6 +191,19 @@ def test_a_slider_is_left_out_where_nobody_can_move_it(monkeypatch):
     monkeypatch.setenv(interactive.STATIC, "1")
     interactive.slider(lambda _: plt.figure(), "σ (Å)", (0.1, 0.2))
     assert drawn == [(0.1, 0.2)]
+
+
+def test_a_molecule_to_turn_needs_nothing_from_elsewhere_and_is_no_mirror_image():
+    one = example()
+    page = molecule_3d.shaken(one.numbers, one.clean, one.noise, 0.2).data
+    assert "http" not in page
+    data = json.loads(re.search(r"const m = (\{.*?\}), root", page).group(1))
+    clean = one.clean - one.clean.mean(0)
+    turn = np.linalg.lstsq(np.concatenate([clean, one.noise]), np.concatenate([data["clean"], data["directions"]]))[0]
+    assert np.allclose(turn @ turn.T, np.eye(3), atol=1e-2)
+    assert np.linalg.det(turn) > 0
+    with pytest.raises(ValueError, match=r"sigma = 2.0 Å.*from 0 to 1"):
+        molecule_3d.shaken(one.numbers, one.clean, one.noise, 2.0)
 
 
 def test_figures_are_written_twice(tmp_path, monkeypatch):
