@@ -392,7 +392,7 @@ def test_all_labels_take_as_many_steps_as_their_number(frames, tmp_path):
     dataset = datasets.own_dataset(tmp_path / "few.xyz", "eV", level="GFN2-xTB")
     named, all_there = (finetuning.fine_tune("egnn-laptop", dataset, None, 1e-3, labels=n).training for n in (40, None))
     assert named == all_there
-    assert all_there.epochs == 5 * get_scale("laptop").finetuning["own"].epochs
+    assert all_there.epochs == 5 * get_scale("laptop").finetuning.training.of("own").epochs
 
 
 def test_frames_and_molecules_are_those_of_the_file_in_any_order(frames, tmp_path):
@@ -481,7 +481,7 @@ def test_fine_tuning_that_diverged_chooses_nothing(monkeypatch):
     configs = [finetuning.fine_tune(WEIGHTS, dataset, None, rate) for rate in (1e-3, 3e-3, 1e-2)]
     for scores, chosen in (([np.nan, 2.0, 3.0], 3e-3), ([np.inf, 5.0, np.nan], 3e-3), ([np.nan, np.inf, np.nan], None)):
         ended = [SimpleNamespace(validation=score, key=f"run{k}") for k, score in enumerate(scores)]
-        monkeypatch.setattr("lib.runs.runner.run_all", lambda *_, ended=ended: ended)
+        monkeypatch.setattr("lib.own.finetuning.run_all", lambda *_, ended=ended: ended)
         if chosen is None:
             with pytest.raises(TrainingError, match=r"learning rates 0\.001, 0\.003, 0\.01: try lower"):
                 finetuning.choose_rate(configs)

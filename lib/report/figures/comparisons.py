@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from lib.data.datasets import MD22_SYSTEMS
 from lib.report.figures.style import ARMS, COLUMN, GREY, IMPROVEMENT, MODEL_STYLES
-from lib.report.tables import AVERAGE, metric_label
+from lib.report.tables import AVERAGE
+from lib.training.metrics import metric_label
 
 CUT = -100  # per cent, of the axis of improvements
 SINGLE_SEED = "* one seed: the interval is over test data only"
