@@ -54,14 +54,14 @@ def arm_bars(
 
     A panel without errors (an average over models) has improvements alone.
     """
-    counts = [table[by].nunique() for _, table in panels]
-    height = 0.75 + LINE * sum(counts) + 0.45 * len(panels)
+    counts = [max(2, table[by].nunique()) for _, table in panels]
+    labels = [_labels(table) for _, table in panels]
+    height = 0.75 + LINE * sum(counts) + 0.45 * len(panels) + 0.2 * len(set(labels))
     figure, axes = plt.subplots(len(panels), 2, figsize=(COLUMN, height), squeeze=False, height_ratios=counts,
                                 sharey="row")  # fmt: skip
     figure.suptitle(title)
     longest = max(_longest(table) for _, table in panels)
     limits = _limits(pd.concat([_improvements(table) for _, table in panels]))
-    labels = [_labels(table) for _, table in panels]
     for k, ((left, right), (name, table)) in enumerate(zip(axes, panels, strict=True)):
         names = list(table[by].unique())
         _bars(left, table, by, names)

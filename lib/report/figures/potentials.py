@@ -112,8 +112,8 @@ def calibration(bins: pd.DataFrame, titles: Sequence[str] = ("energy", "force"))
         ax.axis("off")
         return figure
     kinds = [kind for kind in titles if kind in set(bins["kind"])]
-    figure, axes = plt.subplots(1, len(kinds), figsize=(COLUMN, 2.2), squeeze=False)
-    for ax, kind in zip(axes[0], kinds, strict=True):
+    figure, axes = plt.subplots(len(kinds), 1, figsize=(COLUMN, 2.3 * len(kinds)), squeeze=False)
+    for ax, kind in zip(axes[:, 0], kinds, strict=True):
         rows = bins[bins["kind"] == kind]
         ax.plot(rows["spread"], rows["rmse"], "o-", color=BLUE, label="bins of equal numbers")
         ends = [rows[["spread", "rmse"]].to_numpy().min(), rows[["spread", "rmse"]].to_numpy().max()]
