@@ -98,5 +98,5 @@ rule notebook:
     message:
         "notebook {input.notebook} with {input.parameters}; log: {log}"
     shell:
-        f"mkdir -p {OUTPUT} && {IGNORED} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
+        f"mkdir -p {OUTPUT} && STATIC_NOTEBOOKS=1 {IGNORED} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
         f"-f {{input.parameters}} {{params.missing}} {{input.notebook}} {OUTPUT}/{{wildcards.notebook}}.ipynb > {{log:q}} 2>&1"

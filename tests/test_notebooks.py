@@ -1,21 +1,28 @@
-"""Notebooks from outside: plain papermill, and nbval turning red when a compared output is not what comes out.
+"""Notebooks from outside: plain papermill, nbval turning red when a compared output is not what comes out, findings.
 
-Notebook 09 serves, which trains nothing; `make test` runs all of them under nbval, and a browser opens one.
+Notebook 09 serves for the first two, since it trains nothing; `make test` runs all notebooks under nbval, and a browser
+opens one.
 """
 
 import os
+import re
 import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
+from lib.errors import DataError
 from lib.paths import ROOT
+from lib.report import prose
 from lib.report.claims import load_claims
 from lib.report.rules import UNTESTED
+from lib.study.scale import SIGMA
 
 LEDGER = ROOT / "notebooks" / "09_what_was_reproduced.ipynb"
+TEACHING = sorted((ROOT / "notebooks").glob("0[1-7]_*.ipynb"))
 
 
 def python(folder, *arguments):
@@ -50,3 +57,60 @@ def test_nbval_compares_outputs(tmp_path, tampered):
     done = python(tmp_path, "pytest", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "copy.ipynb")
     assert (done.returncode != 0) == tampered, done.stdout[-2000:]
     assert ("first in 4 of 4" in done.stdout) == tampered
+
+
+def findings_cell(path):
+    """The cell of the notebook at ``path`` that tells its findings."""
+    (cell,) = [c for c in nbformat.read(path, 4).cells if "findings" in c.metadata.get("tags", [])]
+    return cell
+
+
+def told(cell, scale):
+    """The Markdown of a findings cell, run by itself: it may read nothing but the tables of ``scale``."""
+    names = {"scale": scale, "prose": prose, "np": np, "pd": pd, "SIGMA": SIGMA}
+    *body, last = re.split(r"\n(?=prose\.tell)", cell.source)
+    exec("\n".join(body), names)
+    return eval(last, names).data
+
+
+@pytest.mark.parametrize("path", TEACHING, ids=lambda p: p.stem)
+def test_findings_come_from_the_tables_beside_them(path, monkeypatch):
+    """The executed copy says what the tables of laptop scale say: a stale sentence is refused."""
+    monkeypatch.setattr(prose, "FIGURES", ROOT / "figures")
+    text = told(findings_cell(path), "laptop")
+    assert re.search(r"\d", text)
+    assert not re.search(r"\bnan\b", text)
+    copy = findings_cell(ROOT / "figures" / "laptop" / path.name)
+    (output,) = copy.outputs
+    assert output.data["text/markdown"] == text
+
+
+def test_findings_follow_their_table(tmp_path, monkeypatch):
+    """Another number in the table is another number in the sentence; no table is an error that names it."""
+    monkeypatch.setattr(prose, "FIGURES", tmp_path)
+    cell = findings_cell(next(path for path in TEACHING if path.stem.startswith("03")))
+    with pytest.raises(DataError, match=r"figure2ab.csv.*run the cell that saves it"):
+        told(cell, "laptop")
+    (tmp_path / "laptop").mkdir()
+    recorded = (ROOT / "figures" / "laptop" / "figure2ab.csv").read_text()
+    (tmp_path / "laptop" / "figure2ab.csv").write_text(recorded)
+    before = told(cell, "laptop")
+    table = pd.read_csv(tmp_path / "laptop" / "figure2ab.csv", keep_default_na=False)
+    chosen = (table["model"] == "EGNN") & (table["pretrained"] == "improvement") & (table["metric"] == "mae")
+    table.loc[chosen, ["value", "low", "high"]] = [77.0, -1.0, 99.0]
+    table.to_csv(tmp_path / "laptop" / "figure2ab.csv", index=False)
+    after = told(cell, "laptop")
+    assert "EGNN 77 % [−1, 99]" in after
+    assert "EGNN 77" not in before
+    assert "Certain for SE(3)-Transformer, EGNN" in before
+    assert "Certain for SE(3)-Transformer and TorchMD-Net" in after
+
+
+@pytest.mark.parametrize("path", TEACHING, ids=lambda p: p.stem)
+def test_three_questions_have_three_answers(path):
+    (cell,) = [c for c in nbformat.read(path, 4).cells if "### Three questions" in c.source]
+    questions = cell.source.partition("### Three questions")[2]
+    answers = ROOT / "notebooks" / "answers" / f"{path.stem[:2]}.md"
+    assert f"answers/{answers.name}" in questions
+    for text in (questions, answers.read_text()):
+        assert re.findall(r"^(\d)\. ", text, re.MULTILINE) == ["1", "2", "3"]

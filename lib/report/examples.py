@@ -1,6 +1,7 @@
-"""One conformation as an example: clean, noised, and with the noise that a pre-trained model predicts."""
+"""One conformation as an example: clean, noised, and with the noise that a pre-trained model predicts; and epoch 0."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -10,11 +11,15 @@ from torch import nn
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
+from lib.data.loading import ConformationBatches, make_loader
 from lib.data.store import Conformations
+from lib.models import build
 from lib.noising import gaussian_noise
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.selection import select, splits
+
+EVALUATED = 50  # conformations of a batch
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,21 @@ def denoised(
         predicted = model(batch, energy=False).noise.numpy()
     numbers = np.array([atomic_numbers[ATOM_TYPES[t][0]] for t in conformation.types])
     return NoisedExample(numbers, clean, noise, predicted)
+
+
+def untrained_error(config: RunConfig, count: int = 200) -> float:
+    """The denoising error (mean squared, over σ²) of the initial weights of the pre-training ``config``: its epoch 0.
+
+    On the first ``count`` validation conformations, with their noise of validation.
+    """
+    data = ConformationBatches(select(config, splits(config))["validation"], config.settings.cutoff, config.sigma)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = build(config.model, config.settings)
+    squared, coordinates = 0.0, 0
+    loader = make_loader(data, EVALUATED, config.seed, shuffle=False)
+    for batch in islice(loader, -(-count // EVALUATED)):
+        with torch.no_grad():
+            noise = model(batch, energy=False).noise
+        squared, coordinates = squared + float((noise - batch.noise).square().sum()), coordinates + noise.numel()
+    return squared / coordinates / config.sigma**2

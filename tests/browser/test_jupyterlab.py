@@ -81,6 +81,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     places = {f"JUPYTER_{name}_DIR": tmp_path / "jupyter" / name.lower() for name in ("CONFIG", "DATA", "RUNTIME")}
     places |= {f"JUPYTERLAB_{name}_DIR": tmp_path / "jupyter" / name.lower() for name in ("SETTINGS", "WORKSPACES")}
     places |= {"DENOISING_CACHE": tmp_path / "cache", "DENOISING_FIGURES": tmp_path / "figures"}
+    places |= {"STATIC_NOTEBOOKS": "1"}  # a slider's figure is no output of a cell, and would not be counted
     news = places["JUPYTERLAB_SETTINGS_DIR"] / "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)
     news.write_text(json.dumps(NO_NEWS))

@@ -1,16 +1,13 @@
-"""The bootstrap's laws, the paper's own averages, and the shape of every table and figure."""
+"""The bootstrap's laws, the paper's own averages, and the shape of every table."""
 
 from dataclasses import replace
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import t
 
-from lib.report import descriptions, examples, tables
-from lib.report.figures import comparisons, denoising, style
+from lib.report import descriptions, tables
 from lib.report.statistics import BLOCKS, Errors, average, compare, groups_of
 from lib.runs.results import Result
 from lib.study import arms as study_arms
@@ -20,8 +17,6 @@ from lib.study.cells import Cell, Pair
 from lib.study.matrix import pairs
 from lib.study.scale import ByData
 from lib.study.scales import SCALES, get_scale
-
-mpl.use("Agg")
 
 
 def errors(seed, scale=1.0, molecules=40, each=10):
@@ -296,72 +291,16 @@ def test_csv_has_the_same_bytes_for_the_same_numbers(arms, tmp_path, monkeypatch
     assert len(pd.read_csv(tmp_path / "smoke" / "table2.csv")) == 12
 
 
-def test_figures_are_drawn_with_units(arms, tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "FIGURES", tmp_path)
-    style.set_style()
-    panels = [(f"mini {d} (GFN2-xTB)", g) for d, g in table2(arms).query("metric == 'mae'").groupby("dataset")]
-    bars = comparisons.arm_bars(panels)
-    assert "kcal/mol" in bars.axes[0].get_ylabel()
-    assert len(bars.axes) == 2
-    assert all("GFN2-xTB" in ax.get_title() for ax in bars.axes)
-    path = style.save_figure(bars, "table2", "smoke")
-    assert path.exists()
-    assert path.with_suffix(".svg").exists()
-
-
-def test_comparisons_without_evidence_are_pale_and_said_so(arms):
-    learnt = table2(arms)
-    for table, told in ((learnt, False), (learnt.assign(evidence="no"), True)):
-        rows = table.query("metric == 'mae'")
-        bars = comparisons.arm_bars([("ANI", rows)])
-        marks = comparisons.gains(table, "dataset")
-        for figure in (bars, marks):
-            assert (comparisons.WITHOUT_EVIDENCE in figure.legends[0].get_title().get_text()) is told
-        assert {p.get_alpha() == comparisons.PALE for p in bars.axes[0].patches} == {told}
-        drawn = [
-            line for line in marks.axes[0].lines if len(line.get_xdata()) and line.get_marker() not in ("None", "|")
-        ]
-        assert any(line.get_alpha() == comparisons.PALE for line in drawn) is told
-
-
 def test_an_average_says_once_where_its_numbers_come_from():
     found = compare([errors(0)], [errors(0, 0.5)], "mae")
     facts = [{"source": s, "n_seeds": 2, "evidence": "yes"} for s in ("recorded and trained", "recorded", "trained")]
     assert tables._average_row([(f, found) for f in facts])["source"] == "recorded and trained"
 
 
-def test_figure4_and_figure5_show_what_the_tables_hold(arms):
-    shares = [changed(arms[1], share=share) for share in (0.05, 1.0)]
-    table = tables.comparison_table(SCALES["laptop"], shares, {"mae": "Figure 4"})
-    figure = comparisons.error_by_share([("ANI-1x", table)], [pd.Series({0.05: 50, 1.0: 1000})])
-    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["5 %\n50", "100 %\n1,000"]
-    noisy = [replace(arms[1], pretrained=changed(arms[1], sigma=sigma).pretrained) for sigma in (0.1, 0.2)]
-    table = tables.comparison_table(SCALES["laptop"], noisy, "Figure 5")
-    by_seed = descriptions.by_seed(noisy)
-    figure = comparisons.error_by_sigma(table, by_seed)
-    for ax, metric in zip(figure.axes, ("rmse", "mae"), strict=True):
-        points = next(line for line in ax.get_lines() if line.get_label() == "each seed")
-        expected = sorted(r.metrics[f"test_{metric}"] for pair in noisy for r in pair.pretrained.results)
-        assert sorted(points.get_ydata()) == expected
-    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["0.1", "0.2"]
-    assert figure.axes[1].get_xlabel().endswith("(Å)")
-
-
-def test_error_details(arms):
+def test_details_have_a_row_a_test_conformation_and_seed(arms):
     rows = descriptions.details(SCALES["laptop"], arms[1])
     assert len(rows) == 2 * 2 * 90
     assert set(rows["pretrained"]) == {"yes", "no"}
-    assert len(comparisons.error_details(rows, "ANI-1x").axes) == 3
-
-
-def test_figure1(tmp_path):
-    rng = np.random.default_rng(0)
-    (tmp_path / "history.json").write_text('{"epoch": [1, 2], "validation_denoising_error": [0.9, 0.5]}')
-    run = Result("k", Path(tmp_path), {"validation_rigid_part": 0.16}, about_run("denoising", 0))
-    example = examples.NoisedExample(np.array([8, 1, 1]), *(rng.normal(size=(3, 3, 3))))
-    figure = denoising.figure1(example, [run], 0.2, "mini suite (GFN2-xTB)")
-    assert figure.axes[2].get_ylabel() == "mean squared error / σ²"
-    assert figure.axes[2].get_lines()[0].get_ydata().tolist() == [0.9, 0.5]
 
 
 def test_learning_rate_is_chosen_on_validation_data(monkeypatch):

@@ -1,10 +1,13 @@
 """Figures: short functions of saved results, one module a subject; each returns a matplotlib figure."""
 
-from lib.report.figures.comparisons import arm_bars, error_by_share, error_by_sigma, error_details, gains
+from lib.report.figures.comparisons import arm_bars, gains
 from lib.report.figures.cost import cost_by_size
 from lib.report.figures.data import distributions
-from lib.report.figures.denoising import figure1, scatter
+from lib.report.figures.denoising import bond_lengths, denoising_curve, figure1, noised_copies, scatter
+from lib.report.figures.details import error_details
+from lib.report.figures.interactive import slider
 from lib.report.figures.ledger import verdicts
+from lib.report.figures.molecule_3d import shaken
 from lib.report.figures.molecules import gallery
 from lib.report.figures.potentials import (
     by_labels,
@@ -14,13 +17,16 @@ from lib.report.figures.potentials import (
     torsion,
     vibrations,
 )
+from lib.report.figures.series import error_by_share, error_by_sigma, two_arms
 from lib.report.figures.style import save_figure, set_style
 
 __all__ = [
     "arm_bars",
+    "bond_lengths",
     "by_labels",
     "calibration",
     "cost_by_size",
+    "denoising_curve",
     "distributions",
     "energies_in_time",
     "error_by_share",
@@ -29,11 +35,15 @@ __all__ = [
     "figure1",
     "gains",
     "gallery",
+    "noised_copies",
     "parity",
     "save_figure",
     "scatter",
     "set_style",
+    "shaken",
+    "slider",
     "torsion",
+    "two_arms",
     "verdicts",
     "vibrations",
 ]

@@ -1,22 +1,24 @@
-"""Figures of comparisons: error bars with and without pre-training, error against data, noise and energy."""
+"""Figures of comparisons: errors with and without pre-training, and the improvements beside the paper's."""
+
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+
 from lib.data.datasets import MD22_SYSTEMS
-from lib.report.figures.style import ARMS, BLUE, GREY, MODEL_STYLES, ORANGE
+from lib.report.figures.style import ARMS, COLUMN, GREY, IMPROVEMENT, MODEL_STYLES
 from lib.report.tables import AVERAGE
 from lib.training.metrics import metric_label
 
 CUT = -100  # per cent, of the axis of improvements
-COLUMN = 3.4  # inches, one column of a page
 SINGLE_SEED = "* one seed: the interval is over test data only"
-PALE, WITHOUT_EVIDENCE = 0.3, "pale: no evidence, neither arm explains 30 % of the variance"
+PALE, WITHOUT_EVIDENCE = 0.3, "pale: no evidence, neither arm\nexplains 30 % of the variance"
+THE_PAPER, NOT_PRINTED = "open mark: the paper", "not printed"
+STYLES = MODEL_STYLES | {AVERAGE: ("black", "P")}
+LINE = 0.19  # inches, of a line of bars with a name of 7 points beside it
 
 
 def spread(rows: pd.DataFrame) -> np.ndarray:
@@ -24,201 +26,160 @@ def spread(rows: pd.DataFrame) -> np.ndarray:
     return np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
 
 
-def _label(rows: pd.DataFrame, by: str) -> list[str]:
-    """Names on the axis, systems by the paper's names; a star marks a single seed."""
-    names = [MD22_SYSTEMS.get(name, name) for name in rows[by]]
-    return [f"{name}*" if n == 1 else name for name, n in zip(names, rows["n_seeds"], strict=True)]
-
-
-def arm_bars(
-    panels: Sequence[tuple[str, pd.DataFrame]],
-    by: str = "model",
-    columns: int = 4,
-    title: str | None = None,
-    one_scale: bool = False,
-) -> Figure:
-    """Errors from scratch and pre-trained with 95 % intervals.
-
-    Args:
-        panels: title and rows of `tables.comparison_table` of one metric, a panel each.
-        by: the column whose values stand along the axis.
-        columns: panels side by side.
-        title: above all panels, the data set, say.
-        one_scale: the same axis of errors in all panels.
-    """
-    columns = min(columns, len(panels))
-    lines = -(-len(panels) // columns)
-    size = (1.0 + 2.4 * columns, 0.6 + 2.6 * lines)
-    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharey=one_scale)
-    for ax in axes.flat[len(panels) :]:
-        ax.axis("off")
-    figure.suptitle(title, fontsize="medium")
-    for ax, (name, table) in zip(axes.flat, panels, strict=False):
-        rows = table[table["pretrained"].isin(list(ARMS))]
-        for shift, (arm, (text, colour)) in zip((-0.2, 0.2), ARMS.items(), strict=True):
-            own = rows[rows["pretrained"] == arm]
-            bars = ax.bar(np.arange(len(own)) + shift, own["value"], 0.36, yerr=spread(own), color=colour, label=text,
-                          error_kw={"capsize": 2, "linewidth": 1})  # fmt: skip
-            for bar, alpha in zip(bars, _strength(own), strict=True):
-                bar.set_alpha(alpha)
-        ax.set_xticks(range(len(own)), _label(own, by), rotation=35, ha="right", rotation_mode="anchor")
-        unit = rows["unit"].iloc[0].replace("angstrom", "Å")
-        ax.set_ylabel(f"test {metric_label(rows['metric'].iloc[0])}\n({unit})")
-        ax.set_title(name, fontsize="medium")
-        sns.despine(ax=ax)
-    _finish(figure, axes.flat[0], [table for _, table in panels])
-    return figure
-
-
-def _star(rows: pd.DataFrame) -> str:
-    """A star where some of the rows are of a single seed."""
-    return "*" * bool((rows["n_seeds"] == 1).any())
-
-
-def _strength(rows: pd.DataFrame) -> list[float]:
+def strength(rows: pd.DataFrame) -> list[float]:
     """How strong each row's colour is: `PALE` where its comparison is no evidence."""
     return [PALE if word == "no" else 1.0 for word in rows["evidence"]]
 
 
-def _marks(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, label: str, **style: str) -> None:
+def marks(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, label: str | None, **style: str) -> None:
     """The values of ``rows`` with their intervals along the axis x or y, at ``places`` of the other."""
-    for strength in (PALE, 1.0):
-        drawn = np.array(_strength(rows)) == strength
+    for alpha in (PALE, 1.0):
+        drawn = np.array(strength(rows), dtype=float) == alpha
         values, others = rows["value"].to_numpy()[drawn], np.asarray(places)[drawn]
         x, y = (values, others) if along == "x" else (others, values)
-        ax.errorbar(x, y, **{f"{along}err": spread(rows)[:, drawn]}, linestyle="", markersize=4, capsize=2,
-                    elinewidth=1, alpha=strength, label=label if strength == 1.0 else None, **style)  # fmt: skip
+        ax.errorbar(x, y, **{f"{along}err": spread(rows)[:, drawn]}, linestyle="", markersize=3.5, capsize=1.5,
+                    elinewidth=0.9, alpha=alpha, label=label if alpha == 1.0 else None, **style)  # fmt: skip
 
 
-def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
-    """The legend under the panels, and what a star or a pale colour means where there is one."""
-    handles, labels = ax.get_legend_handles_labels()
-    notes = [SINGLE_SEED] * any(_star(table) for table in tables)
-    notes += [WITHOUT_EVIDENCE] * any(PALE in _strength(table) for table in tables)
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False,
-                           title="\n".join(notes) or None, title_fontsize="small")  # fmt: skip
-    for handle in legend.legend_handles:
-        handle.set_alpha(1.0)
-
-
-def gains(table: pd.DataFrame, by: str) -> Figure:
-    """The improvement of MAE in per cent with its 95 % interval, by the column ``by``, a colour a model.
-
-    A star beside an interval marks a single seed.
-
-    An open mark is the improvement that the paper prints, or that follows from its errors, where there is one.
-    """
-    rows = table[(table["pretrained"] == "improvement") & (table["metric"] == "mae") & (table["model"] != AVERAGE)]
-    models, groups = list(rows["model"].unique()), list(rows[by].unique())
-    figure, ax = plt.subplots(figsize=(2 * COLUMN, 0.8 + 0.5 * len(groups)))
-    for k, model in enumerate(models):
-        own, (colour, marker) = rows[rows["model"] == model], MODEL_STYLES[model]
-        places = np.array([groups.index(g) for g in own[by]]) + 0.16 * (k - (len(models) - 1) / 2)
-        _marks(ax, own, places, "x", color=colour, marker=marker, label=model)
-        ax.plot(own["paper_value"], places, marker, markersize=8, markerfacecolor="none", color=colour)
-        single = (own["n_seeds"] == 1).to_numpy()
-        for end in zip(own["high"][single], places[single], strict=True):
-            ax.annotate("*", end, (3, -1), textcoords="offset points", va="center", color=colour)
-    if rows["paper_value"].notna().any():
-        ax.plot([], [], "o", markersize=8, markerfacecolor="none", color="black", label="open: the paper")
-    ax.axvline(0, color=GREY, linewidth=0.8)
-    ax.set_yticks(range(len(groups)), groups)
-    ax.set_ylim(len(groups) - 0.5, -0.5)
-    low, high = rows["low"].min(), rows["high"].max()
-    ax.set_xlim(max(low, CUT) - 5, np.fmax(high, rows["paper_value"].max()) + 5)
-    ax.set_xlabel("lower MAE by pre-training (%)" + (f"; intervals are cut at {CUT} %" if low < CUT else ""))
-    sns.despine(ax=ax)
-    _finish(figure, ax, [rows])
-    return figure
-
-
-def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[pd.Series]) -> Figure:
-    """Figure 4: test MAE against the share of the training conformations, on logarithmic axes.
+def arm_bars(
+    panels: Sequence[tuple[str, pd.DataFrame]], by: str = "model", title: str | None = None, one_scale: bool = False
+) -> Figure:
+    """Errors from scratch and pre-trained with 95 % intervals, and beside them the improvements and the paper's.
 
     Args:
-        panels: title and rows of `tables.comparison_table`, a data set each.
-        counts: training conformations by share, of each panel.
+        panels: name and rows of `tables.comparison_table` of one metric, a panel each.
+        by: the column whose values stand along the axis.
+        title: above all panels: the data set, or the model.
+        one_scale: the same axis of errors in all panels.
+
+    A panel without errors (an average over models) has improvements alone.
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(0.8 + 2.3 * len(panels), 3.0), squeeze=False)
-    for ax, (title, table), count in zip(axes[0], panels, counts, strict=True):
-        for arm, (text, colour) in ARMS.items():
-            own = table[(table["pretrained"] == arm) & (table["metric"] == "mae")].sort_values("share")
-            _marks(ax, own, 100 * own["share"], "y", color=colour, marker="o", label=text)
-            ax.plot(100 * own["share"], own["value"], color=colour, linewidth=1.2)
-        shares = sorted(table["share"].unique())
-        ax.set(xscale="log", yscale="log", xlabel="training conformations")
-        ax.set_xticks([100 * s for s in shares], [f"{100 * s:g} %\n{count[s]:,}" for s in shares])
-        ax.minorticks_off()
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 3, 5, 7)))
-        ax.set_title(title + _star(table), fontsize="medium")
-        sns.despine(ax=ax)
-    axes[0, 0].set_ylabel("test MAE (kcal/mol)")
+    counts = [max(2, table[by].nunique()) for _, table in panels]
+    labels = [_labels(table) for _, table in panels]
+    height = 0.75 + LINE * sum(counts) + 0.45 * len(panels) + 0.2 * len(set(labels))
+    figure, axes = plt.subplots(len(panels), 2, figsize=(COLUMN, height), squeeze=False, height_ratios=counts,
+                                sharey="row")  # fmt: skip
+    figure.suptitle(title)
+    longest = max(_longest(table) for _, table in panels)
+    limits = _limits(pd.concat([_improvements(table) for _, table in panels]))
+    for k, ((left, right), (name, table)) in enumerate(zip(axes, panels, strict=True)):
+        names = list(table[by].unique())
+        _bars(left, table, by, names)
+        left.set_xlim(0, longest if one_scale else _longest(table))
+        _improvement_marks(right, _improvements(table), by, names)
+        right.set_xlim(limits)
+        left.set_yticks(range(len(names)), _names(table, by, names))
+        left.set_ylim(len(names) - 0.4, -0.6)
+        left.set_title(" ")
+        left.annotate(name, (0, 1), (-20, 4), "axes fraction", textcoords="offset points", in_layout=False)
+        below = labels[k + 1] if k + 1 < len(panels) else (None, None)
+        for ax, text, next_text in zip((left, right), labels[k], below, strict=True):
+            ax.set_xlabel(text if text != next_text else "")
+            ax.tick_params(labelbottom=text != next_text or not one_scale)
+        if not labels[k][0]:
+            left.spines["bottom"].set_visible(False)
+            left.set_xticks([])
     _finish(figure, axes[0, 0], [table for _, table in panels])
     return figure
 
 
-def error_by_sigma(table: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
-    """Figure 5: test RMSE and MAE against σ of the pre-training noise; a line across shows no pre-training.
+def _improvements(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["pretrained"] == "improvement"]
 
-    Seeds are shown one by one: intervals over two or three of them (in the table) would hide the curve.
 
-    Args:
-        table: of `tables.comparison_table`.
-        by_seed: of `descriptions.by_seed`.
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """Of the axis of improvements; intervals that reach below `CUT` are cut."""
+    low, high = min(rows["low"].min(), 0.0), np.fmax(rows["high"].max(), rows["paper_value"].max())
+    return max(low, CUT) - 5, high + 5
+
+
+def _longest(table: pd.DataFrame) -> float:
+    """Where the axis of errors ends; anywhere where there are none."""
+    return 1.05 * table[table["pretrained"] != "improvement"]["high"].to_numpy().max(initial=0.0) or 1.0
+
+
+def _labels(table: pd.DataFrame) -> tuple[str, str]:
+    """Of the axes of errors, where there are any, and of improvements."""
+    errors = table[table["pretrained"] != "improvement"]
+    metric = metric_label(table["metric"].iloc[0])
+    of_errors = f"test {metric}\n({errors['unit'].iloc[0].replace('angstrom', 'Å')})" if len(errors) else ""
+    return of_errors, f"{metric} reduction by\npre-training (%)"
+
+
+def _names(table: pd.DataFrame, by: str, names: Sequence[str]) -> list[str]:
+    """Names on the axis, systems by the paper's names; a star marks a single seed."""
+    single = table.groupby(by)["n_seeds"].min() == 1
+    return [f"{MD22_SYSTEMS.get(name, name)}{'*' * int(single[name])}" for name in names]
+
+
+def _bars(ax: Axes, table: pd.DataFrame, by: str, names: Sequence[str]) -> None:
+    for shift, (arm, (text, colour)) in zip((-0.19, 0.19), ARMS.items(), strict=True):
+        own = table[table["pretrained"] == arm]
+        places = np.array([names.index(name) for name in own[by]]) + shift
+        bars = ax.barh(places, own["value"], 0.36, xerr=spread(own), color=colour, label=text,
+                       error_kw={"capsize": 1.5, "linewidth": 0.9})  # fmt: skip
+        for bar, alpha in zip(bars, strength(own), strict=True):
+            bar.set_alpha(alpha)
+
+
+def _improvement_marks(ax: Axes, rows: pd.DataFrame, by: str, names: Sequence[str]) -> None:
+    """Our improvements as filled marks, the paper's as open ones, its numbers in words beside the panel."""
+    places = np.array([names.index(name) for name in rows[by]])
+    marks(ax, rows, places, "x", None, color="black", marker="o")
+    ax.plot(rows["paper_value"], places, "o", markersize=6.5, markerfacecolor="none", color="black")
+    ax.axvline(0, color=GREY, linewidth=0.8)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    edge = ax.get_yaxis_transform()
+    if rows["paper_value"].isna().all():
+        ax.text(1.04, (len(names) - 1) / 2, NOT_PRINTED, transform=edge, rotation=90, va="center", color=GREY)
+        return
+    ax.annotate("paper", (1.04, 1), (0, 4), "axes fraction", textcoords="offset points")
+    for place, value in zip(places, rows["paper_value"], strict=True):
+        text, colour = (NOT_PRINTED, GREY) if pd.isna(value) else (f"{value:.3g} %", "black")
+        ax.text(1.04, place, text, transform=edge, va="center", color=colour)
+
+
+def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
+    """The legend under the panels, and what a star, an open mark or a pale colour means where there is one."""
+    handles, labels = ax.get_legend_handles_labels()
+    together = pd.concat(tables)
+    notes = [THE_PAPER] * int(together["paper_value"].notna().any())
+    notes += [SINGLE_SEED] * int((together["n_seeds"] == 1).any())
+    notes += [WITHOUT_EVIDENCE] * int(PALE in strength(together))
+    notes += [f"intervals are cut at {CUT} %"] * int((_improvements(together)["low"] < CUT).any())
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)),
+                           title="\n".join(notes) or None, columnspacing=1.0, handletextpad=0.4)  # fmt: skip
+    for handle in legend.legend_handles:
+        handle.set_alpha(1.0)
+
+
+def gains(table: pd.DataFrame, by: str, title: str) -> Figure:
+    """The improvement of MAE in per cent with its 95 % interval, by the column ``by``, a colour a model.
+
+    A star beside an interval marks a single seed; an open mark is the improvement that the paper prints, or that
+    follows from its errors.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(2 * COLUMN, 2.9))
-    for ax, metric in zip(axes, ("rmse", "mae"), strict=True):
-        rows, one = table[table["metric"] == metric], by_seed.drop_duplicates(["pretrained", "sigma", "seed"])
-        tuned = rows[rows["pretrained"] == "yes"].sort_values("sigma")
-        places = {sigma: k for k, sigma in enumerate(tuned["sigma"])}
-        ax.axhline(rows[rows["pretrained"] == "no"]["value"].iloc[0], color=GREY, label="from scratch (σ = 0), mean")
-        for value in one[~one["pretrained"]][metric]:
-            ax.axhline(value, color=GREY, linewidth=0.7, linestyle=":")
-        ax.plot(range(len(tuned)), tuned["value"], color=BLUE, linewidth=1.2, marker="o", markersize=4,
-                label="pre-trained, mean")  # fmt: skip
-        points = one[one["pretrained"]]
-        ax.plot(points["sigma"].map(places), points[metric], "_", color=BLUE, markersize=9, label="each seed")
-        best = int(np.argmin(tuned["value"]))
-        ax.plot(best, tuned["value"].iloc[best], marker="s", markersize=9, markerfacecolor="none", color=ORANGE,
-                linestyle="", label="lowest mean")  # fmt: skip
-        ax.set_xticks(range(len(tuned)), [f"{s:g}" for s in tuned["sigma"]])
-        ax.set(xlabel="σ of the pre-training noise (Å)", ylabel=f"test {metric.upper()} (kcal/mol)")
-        sns.despine(ax=ax)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    return figure
-
-
-def error_details(details: pd.DataFrame, dataset: str, bins: int = 6) -> Figure:
-    """How errors lie: predicted against target energy (baseline subtracted), MAE by number of atoms and by energy.
-
-    Args:
-        details: `descriptions.details` of both arms: columns model, pretrained, atoms, and energy,
-            baseline, error in kcal/mol.
-        dataset: its name, for the title.
-        bins: of atoms and of energy, with about as many conformations in each; they stand at their medians.
-    """
-    figure, axes = plt.subplots(1, 3, figsize=(9.0, 2.9))
-    figure.suptitle(f"{', '.join(details['model'].unique())}, {dataset}", fontsize="medium")
-    mixed = details.sample(frac=1, random_state=0)  # so that neither arm lies on top
-    target = mixed["energy"] - mixed["baseline"]
-    colours = mixed["pretrained"].map({arm: colour for arm, (_, colour) in ARMS.items()})
-    axes[0].scatter(target, target + mixed["error"], s=3, c=colours, alpha=0.5, linewidths=0, rasterized=True)
-    for arm, (text, colour) in ARMS.items():
-        own = details[details["pretrained"] == arm]
-        target = own["energy"] - own["baseline"]
-        for ax, values in ((axes[1], own["atoms"]), (axes[2], target)):
-            groups = pd.qcut(values, bins, duplicates="drop")
-            middles = values.groupby(groups, observed=True).median()
-            binned = own["error"].abs().groupby(groups, observed=True).mean()
-            ax.plot(middles, binned, marker="o", markersize=4, color=colour, label=text)
-    low, high = np.percentile(details["energy"] - details["baseline"], [0, 100])
-    axes[0].plot([low, high], [low, high], color="black", linewidth=0.8)
-    label = "energy − baseline\n(kcal/mol)"
-    axes[0].set(xlabel=f"target {label}", ylabel=f"predicted {label}")
-    axes[1].set(xlabel="atoms", ylabel="test MAE (kcal/mol)", ylim=(0, None))
-    axes[2].set(xlabel=f"target {label}", ylabel="test MAE (kcal/mol)", ylim=(0, None))
-    for ax in axes:
-        sns.despine(ax=ax)
-    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    rows = _improvements(table)
+    rows = rows[rows["metric"] == "mae"]
+    models, groups = [m for m in STYLES if m in set(rows["model"])], list(rows[by].unique())
+    figure, ax = plt.subplots(figsize=(COLUMN, 0.9 + 0.14 * (len(models) + 0.6) * len(groups)))
+    for k, model in enumerate(models):
+        own, (colour, marker) = rows[rows["model"] == model], STYLES[model]
+        places = np.array([groups.index(g) for g in own[by]]) + 0.8 * (k - (len(models) - 1) / 2) / len(models)
+        marks(ax, own, places, "x", model, color=colour, marker=marker)
+        ax.plot(own["paper_value"], places, marker, markersize=7, markerfacecolor="none", color=colour)
+        single = (own["n_seeds"] == 1).to_numpy()
+        for end in zip(own["high"][single], places[single], strict=True):
+            ax.annotate("*", end, (3, -1), textcoords="offset points", va="center", color=colour)
+    printed = rows.groupby(by)["paper_value"].apply(lambda values: values.notna().any())
+    for k, group in enumerate(groups):
+        if not printed[group]:
+            ax.text(1.0, k, f"paper:\n{NOT_PRINTED}", transform=ax.get_yaxis_transform(), va="center", color=GREY)
+    ax.axvline(0, color=GREY, linewidth=0.8)
+    ax.set_yticks(range(len(groups)), groups)
+    ax.set_ylim(len(groups) - 0.5, -0.5)
+    ax.set_xlim(_limits(rows))
+    ax.set(xlabel=IMPROVEMENT, title=title)
+    _finish(figure, ax, [rows])
     return figure

@@ -2,16 +2,14 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
-from lib.report.figures.comparisons import COLUMN
-from lib.report.figures.style import MODEL_STYLES
+from lib.report.figures.style import COLUMN, MODEL_STYLES
 
 
 def cost_by_size(table: pd.DataFrame, title: str) -> Figure:
     """Table S4: milliseconds for energy and forces by number of atoms, from `settings_tables.cost_by_size`."""
-    figure, ax = plt.subplots(figsize=(1.5 * COLUMN, 2.8))
+    figure, ax = plt.subplots(figsize=(COLUMN, 2.6))
     for model in table["model"].unique():
         own, (colour, marker) = table[table["model"] == model], MODEL_STYLES[model]
         ax.plot(own["atoms"], own["milliseconds"], color=colour, marker=marker, markersize=4, label=model)
@@ -21,7 +19,6 @@ def cost_by_size(table: pd.DataFrame, title: str) -> Figure:
     ax.minorticks_off()
     ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    ax.set_title(title, fontsize="medium")
-    sns.despine(ax=ax)
+    figure.legend(loc="outside lower center", ncols=2)
+    ax.set_title(title)
     return figure

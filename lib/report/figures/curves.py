@@ -1,7 +1,6 @@
 """Learning curves: the validation metric by epoch of any runs, as a figure."""
 
 import matplotlib.pyplot as plt
-import seaborn as sns
 from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -107,9 +106,8 @@ def _draw(ax: Axes, metric: str, results: Sequence[Result]) -> None:
                 marker=MARKERS[k % len(MARKERS)], label=text)  # fmt: skip
     unit = metric_of(metric).shown_unit
     ax.set(xlabel="epoch", ylabel=f"{TITLES[metric]} ({unit})")
-    ax.set_title(fill(title, 56), fontsize="medium")
+    ax.set_title(fill(title, 56))
     ax.set_ylim(bottom=0)
     ax.xaxis.get_major_locator().set_params(integer=True)
     if len(results) > 1:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
-    sns.despine(ax=ax)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))

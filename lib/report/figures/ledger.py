@@ -5,8 +5,7 @@ import pandas as pd
 import seaborn as sns
 import textwrap
 from matplotlib.figure import Figure
-from lib.report.figures.comparisons import COLUMN
-from lib.report.figures.style import GREEN, ORANGE
+from lib.report.figures.style import COLUMN, GREEN, ORANGE
 from lib.report.rules import DIRECTION, FAILED, NO_EVIDENCE, REPRODUCED, UNDECIDED, UNTESTED
 
 VERDICT_COLOURS = {REPRODUCED: GREEN, DIRECTION: "#56B4E9", UNDECIDED: "#F0E442", FAILED: ORANGE,

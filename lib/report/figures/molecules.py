@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from lib.chemistry.bonds import bonds_of
+from lib.report.figures.style import COLUMN
 
 ELEMENT_COLOURS = {1: "#FFFFFF", 6: "#4D4D4D", 7: "#56B4E9", 8: "#D55E00", 9: "#B2DF8A", 15: "#E69F00", 16: "#F0E442",
                    17: "#009E73", 35: "#CC79A7", 53: "#882255"}  # fmt: skip
@@ -44,31 +45,34 @@ def draw_molecule(
 
 def element_marker(number: int) -> Line2D:
     """An element's disc for a legend."""
-    return Line2D([], [], linestyle="", marker="o", markersize=7, markeredgecolor="black",
+    return Line2D([], [], linestyle="", marker="o", markersize=5, markeredgecolor="black",
                   markerfacecolor=ELEMENT_COLOURS.get(int(number), OTHER), label=chemical_symbols[number])  # fmt: skip
 
 
 def element_legend(ax: Axes, numbers: NDArray[np.integer]) -> None:
     """The colours of the elements, under the drawing."""
     handles = [element_marker(z) for z in np.unique(numbers)]
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False,
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4,
               handletextpad=0.1, columnspacing=0.8)  # fmt: skip
 
 
 def gallery(shown: Sequence[tuple[str, NDArray[np.integer], NDArray[np.floating]]]) -> Figure:
     """Drawings of conformations, a panel each: title, atomic numbers (N,) and positions (N, 3) Å."""
-    figure, axes = plt.subplots(1, len(shown), figsize=(2.1 * len(shown), 2.8), squeeze=False)
-    for ax, (title, numbers, positions) in zip(axes[0], shown, strict=True):
+    lines = -(-len(shown) // 2)
+    figure, axes = plt.subplots(lines, 2, figsize=(COLUMN, 1.6 * lines + 0.3), squeeze=False)
+    for ax in axes.flat[len(shown) :]:
+        ax.axis("off")
+    for ax, (title, numbers, positions) in zip(axes.flat, shown, strict=False):
         draw_molecule(
             ax,
             numbers,
             positions @ flat_view(positions),
             bonds_of(numbers, positions),
-            size=min(1.0, 15 / len(numbers)),
+            size=0.5 * min(1.0, 15 / len(numbers)),
         )
         ax.set_aspect("equal", adjustable="datalim")
-        ax.set_title(title, fontsize="small")
+        ax.set_title(title)
     numbers = np.unique(np.concatenate([z for _, z, _ in shown]))
     handles = [element_marker(z) for z in numbers]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, handletextpad=0.1)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handletextpad=0.1)
     return figure

@@ -3,7 +3,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from collections.abc import Mapping, Sequence
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -11,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 from lib.data.store import ConformationStore
 from lib.report.figures.comparisons import spread
-from lib.report.figures.style import ARMS, BLUE, GREEN, GREY, ORANGE
+from lib.report.figures.style import ARMS, BLUE, COLUMN, GREEN, GREY, ORANGE
 from lib.runs.results import Result
 from lib.training.metrics import metric_label
 from lib.units import EV
@@ -23,8 +22,8 @@ UNITS = {"energy": "kcal/mol", "force": "kcal/mol/Å"}
 def by_labels(table: pd.DataFrame) -> Figure:
     """Errors of `learning_curve.learning_curve` against the number of labels, a panel a metric, log axes."""
     metrics = [m for m in ("mae", "force_mae") if m in set(table["metric"])]
-    figure, axes = plt.subplots(1, len(metrics), figsize=(3.4 * len(metrics), 3.0), squeeze=False)
-    for ax, metric in zip(axes[0], metrics, strict=True):
+    figure, axes = plt.subplots(len(metrics), 1, figsize=(COLUMN, 2.2 * len(metrics)), squeeze=False)
+    for ax, metric in zip(axes[:, 0], metrics, strict=True):
         rows = table[table["metric"] == metric]
         for arm, (text, colour) in ARMS.items():
             own = rows[rows["pretrained"] == arm].sort_values("labels")
@@ -37,8 +36,7 @@ def by_labels(table: pd.DataFrame) -> Figure:
         ax.set_xticks(ticks, [str(n) for n in ticks], minor=False)
         ax.xaxis.set_minor_locator(NullLocator())
         _log_ticks(ax.yaxis)
-        sns.despine(ax=ax)
-    axes[0, 0].legend(frameon=False)
+    axes[0, 0].legend()
     return figure
 
 
@@ -54,7 +52,7 @@ def parity(results: Mapping[str, Result], store: ConformationStore) -> Figure:
     """Predicted against labelled energies of each run's test conformations in ``store``, a panel a run, less the run's
     baseline (`Result.baselines`), so that molecules of different formulas lie side by side.
     """
-    figure, axes = plt.subplots(1, len(results), figsize=(3.2 * len(results), 3.1), squeeze=False, sharey=True)
+    figure, axes = plt.subplots(1, len(results), figsize=(COLUMN, 2.3), squeeze=False, sharey=True)
     for ax, (title, result) in zip(axes[0], results.items(), strict=True):
         rows = result.test_errors()
         x = store.relative_energy(rows["index"])
@@ -65,39 +63,36 @@ def parity(results: Mapping[str, Result], store: ConformationStore) -> Figure:
         ax.plot(ends, ends, color="black", linewidth=0.8)
         ax.set(title=title, xlabel="label − baseline (kcal/mol)", aspect="equal")
         ax.text(0.04, 0.95, f"MAE {result.metrics['test_mae']:.2f} kcal/mol", transform=ax.transAxes, va="top")
-        sns.despine(ax=ax)
     axes[0, 0].set_ylabel("prediction − baseline\n(kcal/mol)")
     return figure
 
 
 def energies_in_time(trajectories: Mapping[str, pd.DataFrame], atoms: int) -> Figure:
     """Total energy of `dynamics.nve` from its start, meV per atom, a line a trajectory."""
-    figure, ax = plt.subplots(figsize=(4.8, 3.0))
+    figure, ax = plt.subplots(figsize=(COLUMN, 2.2))
     for (name, rows), (colour, style) in zip(trajectories.items(), LINES, strict=False):
         energy = 1000 * (rows["total"] - rows["total"].iloc[0]) / EV / atoms
         ax.plot(rows["time"], energy, color=colour, linestyle=style, linewidth=1, label=name)
     ax.locator_params(axis="x", nbins=5)
     ax.set(xlabel="time (ps)", ylabel="total energy from its start\n(meV/atom)")
-    ax.legend(frameon=False)
-    sns.despine(ax=ax)
+    ax.legend()
     return figure
 
 
 def torsion(scan: pd.DataFrame) -> Figure:
     """`dynamics.torsion_scan`: energy against angle, a line a calculator."""
-    figure, ax = plt.subplots(figsize=(4.4, 3.0))
+    figure, ax = plt.subplots(figsize=(COLUMN, 2.2))
     for name, (colour, style) in zip([c for c in scan if c != "angle"], LINES, strict=False):
         ax.plot(scan["angle"], scan[name], color=colour, linestyle=style, marker=".", label=name)
     ax.set(xlabel="dihedral angle (°)", ylabel="energy above the lowest\n(kcal/mol)")
     ax.set_xticks(range(-180, 181, 60))
-    ax.legend(frameon=False)
-    sns.despine(ax=ax)
+    ax.legend()
     return figure
 
 
 def vibrations(reference: NDArray[np.float64], others: Mapping[str, NDArray[np.float64]], name: str) -> Figure:
     """Wavenumbers beside those of the reference called ``name``, mode by mode in ascending order, and differences."""
-    figure, (ax, below) = plt.subplots(2, 1, figsize=(4.4, 4.4), sharex=True, height_ratios=(3, 2))
+    figure, (ax, below) = plt.subplots(2, 1, figsize=(COLUMN, 3.4), sharex=True, height_ratios=(3, 2))
     for (label, values), (colour, _), mark in zip(others.items(), LINES, "os^v", strict=False):
         ax.plot(reference, values, mark, color=colour, markersize=4, label=label, alpha=0.8)
         below.plot(reference, values - reference, mark, color=colour, markersize=4, alpha=0.8)
@@ -105,22 +100,20 @@ def vibrations(reference: NDArray[np.float64], others: Mapping[str, NDArray[np.f
     below.axhline(0, color="black", linewidth=0.8)
     ax.set_ylabel("potential (cm⁻¹)")
     below.set(xlabel=f"{name} (cm⁻¹)", ylabel="difference (cm⁻¹)")
-    ax.legend(frameon=False)
-    for each in (ax, below):
-        sns.despine(ax=each)
+    ax.legend()
     return figure
 
 
 def calibration(bins: pd.DataFrame, titles: Sequence[str] = ("energy", "force")) -> Figure:
     """`calibration.binned`: root mean square error against spread, a panel a kind."""
     if bins.empty:
-        figure, ax = plt.subplots(figsize=(3.3, 1.0))
+        figure, ax = plt.subplots(figsize=(COLUMN, 1.0))
         ax.text(0.5, 0.5, "a single seed has no spread", ha="center", va="center")
         ax.axis("off")
         return figure
     kinds = [kind for kind in titles if kind in set(bins["kind"])]
-    figure, axes = plt.subplots(1, len(kinds), figsize=(3.3 * len(kinds), 3.1), squeeze=False)
-    for ax, kind in zip(axes[0], kinds, strict=True):
+    figure, axes = plt.subplots(len(kinds), 1, figsize=(COLUMN, 2.3 * len(kinds)), squeeze=False)
+    for ax, kind in zip(axes[:, 0], kinds, strict=True):
         rows = bins[bins["kind"] == kind]
         ax.plot(rows["spread"], rows["rmse"], "o-", color=BLUE, label="bins of equal numbers")
         ends = [rows[["spread", "rmse"]].to_numpy().min(), rows[["spread", "rmse"]].to_numpy().max()]
@@ -129,6 +122,5 @@ def calibration(bins: pd.DataFrame, titles: Sequence[str] = ("energy", "force"))
                ylabel=f"root mean square error\n({UNITS[kind]})", title=kind)  # fmt: skip
         _log_ticks(ax.xaxis)
         _log_ticks(ax.yaxis)
-        sns.despine(ax=ax)
-    axes[0, 0].legend(frameon=False, fontsize="small")
+    axes[0, 0].legend()
     return figure

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from samples import ani1, ani1x, read, spice
 
-from lib.errors import DataError
 from lib.data.readers import guard
+from lib.errors import DataError
 
 FIRST = "gdb11_s01/gdb11_s01-0"
 

@@ -1,0 +1,134 @@
+"""Figures of errors along something: training steps, the share of the data, σ of the noise."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from lib.report.figures.comparisons import NOT_PRINTED, PALE, SINGLE_SEED, WITHOUT_EVIDENCE, marks, strength
+from lib.report.figures.style import ARMS, BLUE, COLUMN, GREY, ORANGE
+from lib.report.tables import paper_numbers
+
+LEAST = -30  # per cent, of the axis of improvements
+
+
+def two_arms(curves: pd.DataFrame, title: str) -> Figure:
+    """The test error by training step, a line an arm: columns ``from scratch`` and ``pre-trained``, indexed by step."""
+    figure, ax = plt.subplots(figsize=(COLUMN, 1.9))
+    for text, colour in ARMS.values():
+        ax.plot(curves.index, curves[text], color=colour, marker="o", markersize=3, linewidth=1.2, label=text)
+    ax.set(xlabel="step", ylabel="test MAE (kcal/mol)", title=title)
+    ax.set_ylim(bottom=0)
+    ax.legend(loc="lower left")
+    return figure
+
+
+def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[pd.Series], model: str) -> Figure:
+    """Figure 4: test MAE, on a logarithmic axis, against the share of the training conformations; and improvements.
+
+    The two errors that the paper prints for 5 % have neither a data set nor a unit there; they are drawn in the first
+    panel and named so.
+
+    Args:
+        panels: title and rows of `tables.comparison_table`, a data set each.
+        counts: training conformations by share, of each panel.
+        model: what the figure calls it.
+    """
+    figure, axes = plt.subplots(len(panels), 2, figsize=(COLUMN, 0.9 + 1.35 * len(panels)), squeeze=False, sharex="row")
+    figure.suptitle(model)
+    for (left, right), (title, table), count in zip(axes, panels, counts, strict=True):
+        rows = table[table["metric"] == "mae"].sort_values("share")
+        shares = sorted(rows["share"].unique())
+        rows = rows.assign(place=rows["share"].map(shares.index))
+        _errors(left, rows)
+        _improvements(right, rows[rows["pretrained"] == "improvement"])
+        for ax in (left, right):
+            ax.set_xticks(range(len(shares)), [f"{100 * s:g} %\n{count[s]:,}" for s in shares])
+            ax.set_xlim(-0.4, len(shares) - 0.6)
+        left.set(title=" ", ylabel="test MAE\n(kcal/mol)")
+        right.set_ylabel("reduction\nof MAE (%)")
+        star = "*" * int((rows["n_seeds"] == 1).any())
+        left.annotate(title + star, (0, 1), (-20, 4), "axes fraction", textcoords="offset points", in_layout=False)
+    printed = _printed_errors(axes[0, 0])
+    for ax in axes[-1]:
+        ax.set_xlabel("training conformations")
+    together = pd.concat([table for _, table in panels])
+    notes = [printed, "open mark: the paper", *[SINGLE_SEED] * int((together["n_seeds"] == 1).any())]
+    notes += [WITHOUT_EVIDENCE] * int(PALE in strength(together))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title="\n".join(notes))
+    return figure
+
+
+def _errors(ax: Axes, rows: pd.DataFrame) -> None:
+    for arm, (text, colour) in ARMS.items():
+        own = rows[rows["pretrained"] == arm]
+        marks(ax, own, own["place"], "y", text, color=colour, marker="o")
+        ax.plot(own["place"], own["value"], color=colour, linewidth=1.0)
+    ax.set_yscale("log")
+    ax.minorticks_off()
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
+
+
+def _improvements(ax: Axes, rows: pd.DataFrame) -> None:
+    marks(ax, rows, rows["place"], "y", None, color="black", marker="o")
+    ax.plot(rows["place"], rows["paper_value"], "o", markersize=6.5, markerfacecolor="none", color="black")
+    ax.axhline(0, color=GREY, linewidth=0.8)
+    ax.set_ylim(LEAST, 100)
+    if rows["paper_value"].isna().all():
+        ax.text(0.98, 0.03, f"paper: {NOT_PRINTED}", transform=ax.transAxes, ha="right", color=GREY)
+    for place, value in zip(rows["place"], rows["paper_value"], strict=True):
+        if not pd.isna(value):
+            ax.annotate(f"paper: > {value:g} %", (place, value), (0, 7), textcoords="offset points", ha="right")
+
+
+def _printed_errors(ax: Axes) -> str:
+    """The paper's two errors at 5 % as open marks in ``ax``, and the note on them."""
+    rows = paper_numbers().query("item == 'Figure 4' and dataset == '' and pretrained != 'improvement'")
+    errors = rows.set_index("pretrained")["value"]
+    for arm, (_, colour) in ARMS.items():
+        ax.plot(0, errors[arm], "o", markersize=6.5, markerfacecolor="none", color=colour)
+    share = f"{100 * rows['share'].iloc[0]:g} %"
+    return f"the paper at {share}: {errors['no']:g} and {errors['yes']:g}, data set and unit {NOT_PRINTED}"
+
+
+def error_by_sigma(table: pd.DataFrame, by_seed: pd.DataFrame, title: str, papers_best: float) -> Figure:
+    """Figure 5: test RMSE and MAE against σ of the pre-training noise; a line across shows no pre-training.
+
+    Seeds are shown one by one: intervals over two or three of them (in the table) would hide the curve.
+
+    Args:
+        table: of `tables.comparison_table`.
+        by_seed: of `descriptions.by_seed`.
+        title: the model and the data set.
+        papers_best: the σ (Å) that the paper finds best.
+    """
+    figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 4.2), sharex=True)
+    figure.suptitle(title)
+    for ax, metric in zip(axes, ("rmse", "mae"), strict=True):
+        rows, one = table[table["metric"] == metric], by_seed.drop_duplicates(["pretrained", "sigma", "seed"])
+        tuned = rows[rows["pretrained"] == "yes"].sort_values("sigma")
+        places = {sigma: k for k, sigma in enumerate(tuned["sigma"])}
+        ax.axhline(rows[rows["pretrained"] == "no"]["value"].iloc[0], color=GREY, label="from scratch (σ = 0), mean")
+        for value in one[~one["pretrained"]][metric]:
+            ax.axhline(value, color=GREY, linewidth=0.7, linestyle=":")
+        ax.plot(range(len(tuned)), tuned["value"], color=BLUE, linewidth=1.2, marker="o", markersize=3.5,
+                label="pre-trained, mean")  # fmt: skip
+        points = one[one["pretrained"]]
+        ax.plot(points["sigma"].map(places), points[metric], "_", color=BLUE, markersize=8, label="each seed")
+        best = int(np.argmin(tuned["value"]))
+        ax.plot(best, tuned["value"].iloc[best], marker="s", markersize=8, markerfacecolor="none", color=ORANGE,
+                linestyle="", label="our lowest mean")  # fmt: skip
+        if papers_best in places:
+            ax.axvline(places[papers_best], color="black", linestyle="--", linewidth=0.8, zorder=0,
+                       label=f"the paper's best, {papers_best:g} Å")  # fmt: skip
+        ax.set_ylabel(f"test {metric.upper()} (kcal/mol)")
+        ax.text(0.02, 0.96, f"the paper's errors: {NOT_PRINTED}", transform=ax.transAxes, va="top", color=GREY)
+    axes[1].set_xticks(range(len(tuned)), [f"{s:g}" for s in tuned["sigma"]])
+    axes[1].set_xlabel("σ of the pre-training noise (Å)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, columnspacing=1.0)
+    return figure

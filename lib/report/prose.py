@@ -1,0 +1,101 @@
+"""Findings as sentences whose numbers come from the tables, so that no sentence can outlive its number.
+
+A notebook's last cells read the csv files that its tables were saved to and put their numbers into its own prose::
+
+    table = prose.read("table2", scale)
+    gains = prose.gains(table, dataset="mini ANI-1x (GFN2-xTB)", metric="mae")
+    prose.tell(f"Pre-training lowers the MAE by {prose.listing(gains)}; certain for {prose.certain(gains)}.")
+"""
+
+from collections.abc import Iterable
+from textwrap import dedent
+
+import pandas as pd
+from IPython.display import Markdown
+
+from lib.data.datasets import MD22_SYSTEMS
+from lib.errors import DataError
+from lib.paths import FIGURES
+
+NUMBERS = ("value", "low", "high", "paper_value", "share", "sigma")  # columns that may be empty
+SMOKE = "smoke"
+CAUTION = (
+    "*At `smoke` scale the networks are barely trained: these numbers prove that the machinery runs, nothing else.*"
+)
+
+
+def read(stem: str, scale: str) -> pd.DataFrame:
+    """The table ``figures/<scale>/<stem>.csv``; empty texts stay empty texts.
+
+    Raises:
+        DataError: the table has not been written.
+    """
+    path = FIGURES / scale / f"{stem}.csv"
+    if not path.exists():
+        raise DataError(path, "", "there is no such table", "run the cell that saves it first")
+    empty = {column: ["", "nan"] for column in NUMBERS}
+    return pd.read_csv(path, keep_default_na=False, na_values=empty, dtype={"unit": str})
+
+
+def select(table: pd.DataFrame, **where: object) -> pd.DataFrame:
+    """The rows of ``table`` whose columns have the values of ``where``.
+
+    Raises:
+        ValueError: a column that the table does not have.
+    """
+    for column, value in where.items():
+        if column not in table:
+            raise ValueError(f"no column {column!r} in the table: choose from {list(table.columns)}")
+        table = table[table[column] == value]
+    return table
+
+
+def gains(table: pd.DataFrame, **where: object) -> pd.DataFrame:
+    """The improvements (per cent) among the rows of ``table`` that `select` gives."""
+    return select(table, pretrained="improvement", **where)
+
+
+def interval(row: pd.Series, digits: int | None = None) -> str:
+    """``28 % [11, 35]``: the value of ``row`` with its unit and 95 % interval; a star marks a single seed."""
+    unit = "" if row["unit"] == "1" else " " + row["unit"].replace("angstrom", "Å").replace("sigma^2", "σ²")
+    if digits is None:
+        digits = 0 if row["unit"] == "%" else 2
+    numbers = [f"{row[name]:.{digits}f}".replace("-", "−") for name in ("value", "low", "high")]
+    numbers = [text.lstrip("−") if float(text.replace("−", "-")) == 0 else text for text in numbers]
+    return f"{numbers[0]}{unit} [{numbers[1]}, {numbers[2]}]" + "*" * int(row["n_seeds"] == 1)
+
+
+def listing(rows: pd.DataFrame, by: str = "model", digits: int | None = None) -> str:
+    """Each of ``rows`` by its name in the column ``by``, with its `interval` and the paper's number if there is one."""
+    texts = []
+    for _, row in rows.iterrows():
+        printed = "" if pd.isna(row["paper_value"]) else f" (paper: {row['paper_value']:.3g})"
+        texts.append(f"{_name(row[by])} {interval(row, digits)}{printed}")
+    return "; ".join(texts) or "nothing, for no such run is here"
+
+
+def names(values: Iterable[object]) -> str:
+    """``A, B and C``, each once; ``none`` where there is none."""
+    words = list(dict.fromkeys(_name(value) for value in values))
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or "none"
+
+
+def certain(rows: pd.DataFrame, by: str = "model") -> str:
+    """The `names` of those ``rows`` whose whole interval is above zero."""
+    return names(rows[rows["low"] > 0][by])
+
+
+def count_certain(rows: pd.DataFrame) -> str:
+    """``5 of 8``: how many of ``rows`` have their whole interval above zero."""
+    return f"{int((rows['low'] > 0).sum())} of {len(rows)}"
+
+
+def tell(text: str, scale: str = "") -> Markdown:
+    """``text`` as Markdown; at smoke scale with a word of caution before it."""
+    text = dedent(text).strip()
+    return Markdown(f"{CAUTION}\n\n{text}" if scale == SMOKE else text)
+
+
+def _name(value: object) -> str:
+    """What prose calls a model, a system, or a share of the data or σ given as a number."""
+    return f"{value:g}" if isinstance(value, float) else MD22_SYSTEMS.get(str(value), str(value))
