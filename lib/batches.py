@@ -7,7 +7,7 @@ atom order, and ``pairs[:, P:]`` the same pairs turned round, so that what depen
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -52,7 +52,10 @@ class Batch:
     loss_weight: float = 1.0
 
     @staticmethod
-    def from_arrays(z: Array, pos: Array, molecule: Array, cutoff: float = 5.0, **targets: Array) -> "Batch":
+    def from_arrays(
+        z: Array, pos: Array, molecule: Array, cutoff: float = 5.0, *, energy: Array | None = None,
+        forces: Array | None = None, noise: Array | None = None, index: Array | None = None,
+    ) -> "Batch":  # fmt: skip
         """Build a batch, neighbour pairs included, from flat arrays.
 
         Args:
@@ -60,7 +63,10 @@ class Batch:
             pos: (A, 3) Å.
             molecule: (A,) molecule of each atom, ascending from 0.
             cutoff: Å; atoms closer than this are neighbours.
-            targets: ``energy``, ``forces``, ``noise``, ``index`` as in `Batch`.
+            energy: (B,) as in `Batch`, like the three that follow.
+            forces: (A, 3).
+            noise: (A, 3).
+            index: (B,).
 
         Raises:
             ValueError: a type outside the vocabulary, coordinates that are not finite, lengths that differ, or
@@ -81,8 +87,11 @@ class Batch:
         if int(molecule[0]) != 0 or bool(((step < 0) | (step > 1)).any()):
             raise ValueError(f"molecule numbers {molecule.tolist()[:12]} … must ascend from 0 without gaps")
         n_molecules = int(molecule[-1]) + 1
-        return Batch(z, pos, molecule, neighbour_pairs(pos, molecule, n_molecules, cutoff), n_molecules,
-                     **{key: torch.as_tensor(value) for key, value in targets.items()})  # fmt: skip
+        energy, forces, noise, index = (
+            None if value is None else torch.as_tensor(value) for value in (energy, forces, noise, index)
+        )
+        pairs = neighbour_pairs(pos, molecule, n_molecules, cutoff)
+        return Batch(z, pos, molecule, pairs, n_molecules, energy, forces, noise, index)
 
     @staticmethod
     def from_pyg(graphs: "Sequence[Data]", cutoff: float = 5.0) -> "Batch":
@@ -131,6 +140,17 @@ class Batch:
             edges = self.pairs[:, owner == k].flip(0) - start
             graphs.append(Data(z=z, pos=self.pos[start:end], charges=charges, edge_index=edges, **own))
         return graphs
+
+    def target(self, name: Literal["energy", "forces", "noise"]) -> Tensor:
+        """What a model is trained towards, of a batch that has it.
+
+        Raises:
+            ValueError: it has none.
+        """
+        value = {"energy": self.energy, "forces": self.forces, "noise": self.noise}[name]
+        if value is None:
+            raise ValueError(f"{name} = None: the task needs it, give Batch.from_arrays {name}")
+        return value
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The batch on ``device``, its coordinates, forces and noise as ``dtype`` where one is given."""

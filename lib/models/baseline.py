@@ -36,5 +36,5 @@ def baseline_of_target(
 ) -> NDArray[np.float64]:
     """`energy_baseline` of a ``target`` with its ``mean`` and ``per_type``, for arrays."""
     per_type = torch.as_tensor(np.array(target["per_type"], dtype=np.float64))
-    types, molecule = torch.as_tensor(types), torch.as_tensor(molecule)
-    return energy_baseline(target["mean"], per_type, types, molecule, n_molecules).numpy()
+    atoms = torch.as_tensor(types), torch.as_tensor(molecule)
+    return energy_baseline(target["mean"], per_type, *atoms, n_molecules).numpy()

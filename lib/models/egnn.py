@@ -22,6 +22,7 @@ from torch.nn.functional import linear, silu
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models import kernels
+from lib.models.base import Model, linear_layer
 from lib.models.kernels.egnn import EdgeMessages
 from lib.models.prediction import Prediction
 from lib.models.radial import NEAREST, GaussianBasis, envelope, half_pairs
@@ -78,7 +79,7 @@ def messages(
         m = m * torch.sigmoid(linear(m, w_a, b_a))
     if smooth is not None:
         m = m * smooth
-    weight = None if W_x is None else linear(silu(linear(m, W_x, b_x)), w_x)
+    weight = None if W_x is None or w_x is None else linear(silu(linear(m, W_x, b_x)), w_x)
     return scatter(m, receiver, len(to)), weight
 
 
@@ -103,10 +104,13 @@ class EGNNLayer(nn.Module):
         self, h: Tensor, e: Tensor, receiver: Tensor, sender: Tensor, smooth: Tensor | None, moves: bool
     ) -> tuple[Tensor, Tensor | None]:
         """`messages` with this layer's weights; those of the coordinates where it ``moves``."""
-        first, second, width = self.edge_mlp[0], self.edge_mlp[2], h.shape[1]
-        to, of, distance = first.weight.split([width, width, e.shape[1]], dim=1)
-        gate = (self.att_mlp[0].weight, self.att_mlp[0].bias) if self.settings.attention else (None, None)
-        inner, _, outer = self.coord_mlp
+        first, second = linear_layer(self.edge_mlp, 0), linear_layer(self.edge_mlp, 2)
+        to, of, distance = first.weight.split([h.shape[1], h.shape[1], e.shape[1]], dim=1)
+        gate: tuple[Tensor | None, Tensor | None] = (None, None)
+        if self.settings.attention:
+            attention = linear_layer(self.att_mlp, 0)
+            gate = attention.weight, attention.bias
+        inner, outer = linear_layer(self.coord_mlp, 0), linear_layer(self.coord_mlp, 2)
         coordinates = (inner.weight, inner.bias, outer.weight) if moves else (None, None, None)
         return messages(linear(h, to, first.bias), linear(h, of), e, receiver, sender, smooth,
                         distance, second.weight, second.bias, *gate, *coordinates)  # fmt: skip
@@ -133,13 +137,13 @@ class EGNNLayer(nn.Module):
         return h + out if self.settings.residual else out
 
 
-class EGNN(nn.Module):
+class EGNN(Model):
     """The model of the module's docstring: invariant energy, noise equivariant under E(3)."""
 
     def __init__(self, settings: EGNNSettings) -> None:
         """Draw initial weights from torch's global generator: seed it first."""
         super().__init__()
-        self.settings = settings
+        self.settings: EGNNSettings = settings
         width = settings.hidden_channels
         self.type_embedding = nn.Embedding(len(ATOM_TYPES), width)
         for t in range(settings.n_layers):
@@ -162,11 +166,10 @@ class EGNN(nn.Module):
         smooth, degree = self._weights(batch)
         h, x = self.type_embedding(batch.z), batch.pos
         last = self.settings.n_layers - 1
-        for t in range(self.settings.n_layers):
-            layer = self.get_submodule(f"gcl_{t}")
+        for t, layer in enumerate(self.message_layers()):
             delta = x.index_select(0, receiver) - x.index_select(0, sender)
             squared = (delta * delta).sum(1, keepdim=True)
-            e = squared if self.smearing is None else self._gaussians(squared)
+            e = self._edge_features(squared)
             gathered, weight = layer.messages(h, e, receiver, sender, smooth, moves=noise or t < last)
             if weight is not None:
                 x = layer.move(weight, x, delta, squared, receiver, smooth, degree, batch.pos.requires_grad)
@@ -174,6 +177,10 @@ class EGNN(nn.Module):
                 h = layer.update(h, gathered)
         scalar = self.energy_head(pool(h, batch)).squeeze(1) if energy else None
         return Prediction(energy=scalar, noise=x - batch.pos if noise else None)
+
+    def message_layers(self) -> list[EGNNLayer]:
+        """The layers, from first to last."""
+        return [layer for layer in self.children() if isinstance(layer, EGNNLayer)]
 
     def _weights(self, batch: Batch) -> tuple[Tensor | None, Tensor]:
         """What messages (2P, 1) are multiplied by, if anything, and what sums over neighbours (A, 1) are divided by."""
@@ -186,7 +193,9 @@ class EGNN(nn.Module):
         smooth = torch.cat([half, half])
         return smooth, 1 + scatter(smooth, receiver, len(batch.z))
 
-    def _gaussians(self, squared: Tensor) -> Tensor:
-        """Gaussians of distances (2P, K), the same for both directions of a pair."""
+    def _edge_features(self, squared: Tensor) -> Tensor:
+        """Squared distances (2P, 1), or Gaussians of distances (2P, K), the same for both directions of a pair."""
+        if self.smearing is None:
+            return squared
         half = self.smearing(squared[: len(squared) // 2, 0].clamp(min=NEAREST**2).sqrt())
         return torch.cat([half, half])

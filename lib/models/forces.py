@@ -8,12 +8,13 @@ One way for every model, so that energies and forces of a potential belong toget
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib.batches import Batch
+from lib.models.base import Model
 
 
-def energy_and_forces(model: nn.Module, batch: Batch, create_graph: bool = False) -> tuple[Tensor, Tensor]:
+def energy_and_forces(model: Model, batch: Batch, create_graph: bool = False) -> tuple[Tensor, Tensor]:
     """Energies (n_molecules,) in units of the scaled target and forces (n_atoms, 3) in that unit per Å.
 
     Args:

@@ -7,16 +7,15 @@ message-passing layers are transferred, never this scalar's head, so the sign do
 from abc import abstractmethod
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib.batches import Batch
+from lib.models.base import Model
 from lib.models.prediction import Prediction
 
 
-class GradientModel(nn.Module):
+class GradientModel(Model):
     """A module with a `scalar`; the whole gradient is taken, angular part included."""
-
-    not_pretrained = ("energy_head.",)
 
     @abstractmethod
     def scalar(self, batch: Batch, pos: Tensor) -> Tensor:

@@ -41,6 +41,9 @@ def envelope(distance: Tensor, cutoff: float) -> Tensor:
 class GaussianBasis(nn.Module):
     """exp(c (d - o_k)²) at evenly spaced o_k; c = -1/2 over their spacing squared."""
 
+    coeff: Tensor
+    offset: Tensor
+
     def __init__(self, count: int, lower: float, upper: float, trainable: bool) -> None:
         """``count`` centres from ``lower`` to ``upper`` Å."""
         super().__init__()
@@ -62,6 +65,9 @@ class ExpNormalBasis(nn.Module):
 
     Source: Unke, Meuwly 2019, https://doi.org/10.1021/acs.jctc.9b00181.
     """
+
+    means: Tensor
+    betas: Tensor
 
     def __init__(self, count: int, lower: float, upper: float, trainable: bool) -> None:
         """Centres evenly spaced in exp(-d), between the cutoffs in Å."""

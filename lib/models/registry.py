@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from lib.errors import look_up
+from lib.models.base import Model
 from lib.models.egnn import EGNN, EGNNSettings
 from lib.models.gradient import GradientModel
 from lib.models.released import fill, read_state, settings_of
@@ -36,7 +37,7 @@ class Entry:
         layers: its modules, or lists of them, that `compile_layers` compiles.
     """
 
-    module: type[nn.Module]
+    module: type[Model]
     settings: type
     label: str
     symmetry: str = "E(3)"
@@ -79,7 +80,7 @@ def make_settings(name: str, values: Mapping[str, Any]) -> Any:
     return kind(**values)
 
 
-def build(name: str, settings: Any) -> nn.Module:
+def build(name: str, settings: Any) -> Model:
     """Model ``name`` with ``settings`` (its settings class, or a mapping); seed torch before for its weights.
 
     Raises:
@@ -92,7 +93,7 @@ def build(name: str, settings: Any) -> nn.Module:
     return entry(name).module(settings)
 
 
-def compile_layers(name: str, model: nn.Module, noise: bool) -> None:
+def compile_layers(name: str, model: Model, noise: bool) -> None:
     """Fuse the operations of ``model``'s layers with torch.compile, in place; needs a C++ compiler on a CPU.
 
     Nothing is compiled where the ``noise`` is a gradient: torch.compile has no second derivatives.
@@ -106,7 +107,7 @@ def compile_layers(name: str, model: nn.Module, noise: bool) -> None:
             layer.compile(dynamic=True)
 
 
-def load_released(name: str, config: Mapping[str, Any], state: Mapping[str, Any] | Path | str) -> nn.Module:
+def load_released(name: str, config: Mapping[str, Any], state: Mapping[str, Any] | Path | str) -> Model:
     """Model ``name`` with weights of the released code, in the precision of those weights.
 
     Args:

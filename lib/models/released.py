@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.errors import DataError, look_up
+from lib.models.base import Model
 
 State = dict[str, Tensor]
 IGNORED = {"max_num_neighbors", "max_atom_type", "num_atoms", "bond_feat_dim", "num_targets", "auto_grad"}
@@ -106,7 +107,7 @@ def settings_of(name: str, config: Mapping[str, Any], kind: type) -> Any:
     return kind(**ours)
 
 
-def fill(name: str, model: nn.Module, state: Mapping[str, Any]) -> nn.Module:
+def fill(name: str, model: Model, state: Mapping[str, Any]) -> Model:
     """``model`` with the weights ``state`` of the released code, arrays or tensors by its names.
 
     Raises:

@@ -19,6 +19,7 @@ from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models import kernels
 from lib.models.activations import ShiftedSoftplus, shifted_softplus
+from lib.models.base import linear_layer
 from lib.models.gradient import GradientModel
 from lib.models.kernels.schnet import Convolution
 from lib.models.radial import GaussianBasis, cosine_cutoff, envelope, half_pairs
@@ -75,7 +76,7 @@ class Interaction(nn.Module):
         self.lin1 = nn.Linear(width, filters, bias=False)
         self.lin2 = nn.Linear(filters, width)
         self.lin = nn.Linear(width, width)
-        for layer in (self.filter[0], self.filter[2], self.lin1, self.lin2, self.lin):
+        for layer in (*self._filter_layers(), self.lin1, self.lin2, self.lin):
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
@@ -83,9 +84,13 @@ class Interaction(nn.Module):
 
     def forward(self, h: Tensor, e: Tensor, cut: Tensor, receiver: Tensor, sender: Tensor) -> Tensor:
         """What is added to ``h``."""
-        first, second = self.filter[0], self.filter[2]
+        first, second = self._filter_layers()
         weights = first.weight, first.bias, second.weight, second.bias
         return self.lin(self.act(self.lin2(messages(self.lin1(h), e, cut, receiver, sender, *weights))))
+
+    def _filter_layers(self) -> tuple[nn.Linear, nn.Linear]:
+        """A1 and A2 of the module's docstring."""
+        return linear_layer(self.filter, 0), linear_layer(self.filter, 2)
 
 
 class SchNet(GradientModel):
@@ -94,7 +99,7 @@ class SchNet(GradientModel):
     def __init__(self, settings: SchNetSettings) -> None:
         """Draw initial weights from torch's global generator: seed it first."""
         super().__init__()
-        self.settings = settings
+        self.settings: SchNetSettings = settings
         width = settings.hidden_channels
         self.embedding = nn.Embedding(len(ATOM_TYPES), width)
         self.distance_expansion = GaussianBasis(settings.num_gaussians, 0.0, settings.cutoff, trainable=False)

@@ -69,9 +69,10 @@ class RadialNetworks(nn.Module):
         self.bias2 = nn.Parameter(torch.empty(n, 1, width).uniform_(-bound, bound))
         self.norm1, self.norm2 = nn.Parameter(torch.ones(n, 1, width)), nn.Parameter(torch.ones(n, 1, width))
         self.shift1, self.shift2 = nn.Parameter(torch.zeros(n, 1, width)), nn.Parameter(torch.zeros(n, 1, width))
-        self.last = nn.ModuleList(nn.Linear(width, m) for m in outputs)
-        for layer in self.last:
+        last = [nn.Linear(width, m) for m in outputs]
+        for layer in last:
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        self.last = nn.ModuleList(last)
 
     def forward(self, distance: Tensor) -> list[Tensor]:
         """(P, outputs) of each network at ``distance`` (P,) Å."""
@@ -223,7 +224,8 @@ class SE3Transformer(GradientModel):
     def __init__(self, settings: SE3TransformerSettings) -> None:
         """Draw initial weights from torch's global generator: seed it first."""
         super().__init__()
-        self.settings = s = settings
+        self.settings: SE3TransformerSettings = settings
+        s = settings
         self.attention, self.norm = nn.ModuleList(), nn.ModuleList()
         channels: Channels = {0: len(ATOM_TYPES)}
         for _ in range(s.n_layers):

@@ -46,7 +46,8 @@ class TensorNet(GradientModel):
         warp.config.log_level = warp.LOG_WARNING  # it would print a line for each kernel
         from torchmdnet.models.tensornet import TensorNet as Network
 
-        self.settings = s = settings
+        self.settings: TensorNetSettings = settings
+        s = settings
         width = s.hidden_channels
         network = Network(width, s.num_layers, s.num_rbf, trainable_rbf=s.trainable_rbf, cutoff_upper=s.cutoff,
                           max_z=len(ATOM_TYPES), static_shapes=False)  # fmt: skip

@@ -23,6 +23,7 @@ from lib.chemistry.atom_types import ATOM_TYPES
 from lib.errors import look_up
 from lib.models import kernels
 from lib.models.activations import ACTIVATIONS
+from lib.models.base import Model
 from lib.models.gated import noise_head
 from lib.models.kernels.torchmd_net import VectorMessages
 from lib.models.prediction import Prediction
@@ -170,10 +171,12 @@ class Attention(nn.Module):
         self, q: Tensor, k: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, pairs: Pairs
     ) -> Tensor:  # fmt: skip
         """The scalars y (A, F): the terms j = i, which have one filter for all atoms, then those of neighbours."""
-        y = self._attended(q * k, s, *(None if d is None else d[-1] for d in (dk, dv)), pairs.cut[-1:])
+        own_dk, own_dv = (None if d is None else d[-1] for d in (dk, dv))
+        y = self._attended(q * k, s, own_dk, own_dv, pairs.cut[-1:])
         q, k, s = (t.index_select(0, index).unflatten(0, (2, -1))  # (2, P, F)
                    for t, index in ((q, pairs.receiver), (k, pairs.sender), (s, pairs.sender)))  # fmt: skip
-        near = self._attended(q * k, s, *(None if d is None else d[:-1] for d in (dk, dv)), pairs.cut[:-1])
+        dk, dv = (None if d is None else d[:-1] for d in (dk, dv))
+        near = self._attended(q * k, s, dk, dv, pairs.cut[:-1])
         if pairs.smooth is not None:
             near = near * pairs.smooth
         return y.index_add(0, pairs.receiver, near.flatten(0, 1))
@@ -193,15 +196,14 @@ class Attention(nn.Module):
         return (own + near).transpose(0, 1)
 
 
-class TorchMDNet(nn.Module):
+class TorchMDNet(Model):
     """The model of the module's docstring: invariant energy, noise equivariant under E(3)."""
-
-    not_pretrained = ("energy_head.",)
 
     def __init__(self, settings: TorchMDNetSettings) -> None:
         """Draw initial weights from torch's global generator: seed it first."""
         super().__init__()
-        self.settings = s = settings
+        self.settings: TorchMDNetSettings = settings
+        s = settings
         width = s.hidden_channels
         self.type_embedding = nn.Embedding(len(ATOM_TYPES), width)
         basis = look_up(RADIAL_BASES, s.rbf_type, "rbf_type")

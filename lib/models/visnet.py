@@ -15,15 +15,20 @@ built.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
+from lib.models.base import Model
 from lib.models.gated import noise_head
 from lib.models.library import adapt
 from lib.models.prediction import Prediction
 from lib.models.scatter import pool
+
+if TYPE_CHECKING:
+    from torch_geometric.nn.models.visnet import ViS_MP
 
 
 @dataclass(frozen=True)
@@ -48,17 +53,16 @@ class ViSNetSettings:
             raise ValueError(f"lmax = {self.lmax}: choose 1 or 2")
 
 
-class ViSNet(nn.Module):
+class ViSNet(Model):
     """The model of the module's docstring: invariant energy, noise equivariant under E(3)."""
-
-    not_pretrained = ("energy_head.",)
 
     def __init__(self, settings: ViSNetSettings) -> None:
         """Draw initial weights from torch's global generator: seed it first."""
         super().__init__()
         from torch_geometric.nn.models.visnet import ViSNetBlock
 
-        self.settings = s = settings
+        self.settings: ViSNetSettings = settings
+        s = settings
         width = s.hidden_channels
         network = ViSNetBlock(lmax=s.lmax, num_heads=s.num_heads, num_layers=s.num_layers, hidden_channels=width,
                               num_rbf=s.num_rbf, trainable_rbf=s.trainable_rbf, max_z=len(ATOM_TYPES),
@@ -81,7 +85,7 @@ class ViSNet(nn.Module):
         return Prediction(energy=scalar, noise=v.squeeze(2))
 
 
-def _fade_vectors(layer: nn.Module, inputs: tuple[dict], messages: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _fade_vectors(layer: "ViS_MP", inputs: tuple[dict], messages: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """The library's messages to scalars (E, F) and vectors (E, 3, F), the latter times the layer's cutoff function.
 
     The bias of S would let them jump where a neighbour comes within the cutoff.

@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib import models
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
+from lib.models.base import Model
 
 LICENCE = "MIT"
 CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
@@ -39,7 +40,7 @@ class Weights:
     state: dict[str, Tensor]
     about: dict[str, Any]
 
-    def build(self) -> nn.Module:
+    def build(self) -> Model:
         """The model with these weights.
 
         Raises:
@@ -54,7 +55,7 @@ class Weights:
         return model
 
 
-def save_weights(path: Path, name: str, model: nn.Module, **about: Any) -> None:
+def save_weights(path: Path, name: str, model: Model, **about: Any) -> None:
     """Write ``model``, an entry of `models.MODELS` called ``name``, with ``about`` (JSON values) in the header."""
     _write(path, {"model": name, "settings": asdict(model.settings), **about}, model.state_dict())
 
@@ -171,7 +172,7 @@ def _check_target(path: Path, target: Any) -> None:
                         f"{largest:.0f} kcal/mol", CHANGED)  # fmt: skip
 
 
-def transfer(model: nn.Module, name: str, weights: Weights) -> list[str]:
+def transfer(model: Model, name: str, weights: Weights) -> list[str]:
     """Put pre-trained message-passing layers into ``model`` (called ``name``); its fresh head stays (section 3.2).
 
     Every parameter moves but those of ``model.not_pretrained``.

@@ -18,6 +18,9 @@ SMALL = 1e-5  # of the mean variance, added to each
 class InputNorm(nn.Module):
     """Normalises the input (n, width) of ``head`` until `fold`."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, head: nn.Module) -> None:
         """``head`` begins with a linear layer."""
         super().__init__()

@@ -1,7 +1,7 @@
 """Visible progress: one bar for a whole fit, in terminals and notebooks; none in continuous integration."""
 
 import os
-from typing import Any
+from typing import Any, Protocol
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -13,6 +13,14 @@ EVERY = 20  # steps from one reading of the loss to the next: each reading waits
 def bars_shown() -> bool:
     """Whether progress bars are shown: everywhere but where the environment variable ``CI`` is set and not empty."""
     return not os.environ.get("CI")
+
+
+class Watched(Protocol):
+    """What the bar reads of a task (`tasks.Task`)."""
+
+    title: str
+    monitor: str
+    history: dict[str, list[float]]
 
 
 class FitBar(Callback):
@@ -27,13 +35,13 @@ class FitBar(Callback):
         self.bar: tqdm | None = None
         self.loss, self.seen, self.text = 0.0, 0, ""
 
-    def on_train_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, task: Any) -> None:
         """Show the bar, at the step where the fit begins or resumes."""
         if trainer.is_global_zero:
             total = int(trainer.estimated_stepping_batches)
             self.bar = tqdm(total=total, initial=trainer.global_step, desc=task.title, unit="step", dynamic_ncols=True)
 
-    def on_train_batch_end(self, trainer: L.Trainer, task: L.LightningModule, outputs: Any, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, *_: Any) -> None:
         """Count a step. Of a step with several micro-batches, the losses sum up to the step's."""
         if self.bar is None:
             return
@@ -44,23 +52,23 @@ class FitBar(Callback):
             if self.seen == EVERY or not self.text:
                 self._look(task)
 
-    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+    def on_validation_end(self, trainer: L.Trainer, task: Any) -> None:
         """Show the new metric."""
         self._look(task)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, task: Any) -> None:
         """Show the loss of an epoch's last steps."""
         self._look(task)
 
-    def on_train_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+    def on_train_end(self, trainer: L.Trainer, task: Any) -> None:
         """Close the bar."""
         self._close()
 
-    def on_exception(self, trainer: L.Trainer, task: L.LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: L.Trainer, task: Any, exception: BaseException) -> None:
         """Close the bar above the error's message."""
         self._close()
 
-    def _look(self, task: L.LightningModule) -> None:
+    def _look(self, task: Watched) -> None:
         """Write loss and metric beside the bar; tqdm decides when to draw it again."""
         if self.bar is None:
             return

@@ -8,11 +8,13 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lib.batches import Batch
 from lib.errors import look_up
+from lib.models.base import Model
 from lib.models.baseline import energy_baseline
 from lib.models.forces import energy_and_forces
 from lib.training.input_norm import InputNorm
@@ -33,7 +35,7 @@ class Task(L.LightningModule):
     monitor: str
     summed: tuple[str, ...]
 
-    def __init__(self, model: nn.Module, settings: TrainingSettings) -> None:
+    def __init__(self, model: Model, settings: TrainingSettings) -> None:
         """``model`` is an entry of `lib.models.MODELS`."""
         super().__init__()
         self.model, self.settings = model, settings
@@ -73,8 +75,8 @@ class Task(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over all validation conformations."""
-        totals = torch.tensor([self.sums[key] for key in self.summed], dtype=torch.float64, device=self.device)
-        totals = self.trainer.strategy.reduce(totals, reduce_op="sum").tolist()
+        sums = torch.tensor([self.sums[key] for key in self.summed], dtype=torch.float64, device=self.device)
+        totals = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         metrics = self.metrics(dict(zip(self.summed, totals, strict=True)))
         validation = {f"validation_{key}": value for key, value in metrics.items()}
         self.log_dict(validation)
@@ -89,7 +91,7 @@ class Task(L.LightningModule):
         """Restore the history."""
         self.history = checkpoint["history"]
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW without weight decay, its learning rate set before every step by `TrainingSettings.rate`."""
         s = self.settings
         optimizer = torch.optim.AdamW(self.parameters(), lr=s.learning_rate, weight_decay=0.0)
@@ -105,13 +107,13 @@ class DenoisingTask(Task):
     monitor = "validation_denoising_error"
     summed = ("squared", "coordinates")
 
-    def __init__(self, model: nn.Module, settings: TrainingSettings, sigma: float) -> None:
+    def __init__(self, model: Model, settings: TrainingSettings, sigma: float) -> None:
         """``sigma`` (Å) is the standard deviation of the noise in the batches."""
         super().__init__(model, settings)
         self.sigma = sigma
 
     def _squared(self, batch: Batch) -> Tensor:
-        return (self.model(batch, energy=False).noise - batch.noise).square().sum()
+        return (self.model(batch, energy=False).noise - batch.target("noise")).square().sum()
 
     def loss(self, batch: Batch) -> Tensor:
         """Å² per conformation."""
@@ -137,11 +139,14 @@ class EnergyTask(Task):
 
     title = "energy"
     monitor = "validation_rmse"
-    summed = ("squared", "absolute", "n")
+    summed: tuple[str, ...] = ("squared", "absolute", "n")
     summed_of_forces = ("force_squared", "force_absolute", "components")
+    mean: Tensor
+    std: Tensor
+    per_type: Tensor
 
     def __init__(
-        self, model: nn.Module, settings: TrainingSettings, scaling: Scaling, measured: DataLoader | None = None
+        self, model: Model, settings: TrainingSettings, scaling: Scaling, measured: DataLoader | None = None
     ) -> None:
         """``scaling`` was fitted to the training conformations; ``measured`` loads some of them, for `InputNorm`.
 
@@ -163,13 +168,17 @@ class EnergyTask(Task):
 
     def on_fit_start(self) -> None:
         """Measure the input of the head, by which a batch of one is normalised, unless the run is resumed."""
-        if self.input_norm is not None and self.trainer.ckpt_path is None:
-            self.input_norm.measure(self.model, self._measured)
+        if self.trainer.ckpt_path is None:
+            self._measure_input()
 
     def on_validation_epoch_start(self) -> None:
         """Set the sums to zero, and measure the input of the head."""
         super().on_validation_epoch_start()
-        if self.input_norm is not None:
+        self._measure_input()
+
+    def _measure_input(self) -> None:
+        """Measure mean and scale of the head's input, where it is normalised."""
+        if self.input_norm is not None and self._measured is not None:
             self.input_norm.measure(self.model, self._measured)
 
     def finish(self) -> None:
@@ -193,14 +202,15 @@ class EnergyTask(Task):
     def _losses(self, batch: Batch, energy: Tensor, forces: Tensor | None) -> Tensor:
         """The loss of each conformation (n_molecules,) from scaled energies and forces, the latter where learnt."""
         energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
-        target = (batch.energy - self.baseline(batch)) / self.std
+        target = (batch.target("energy") - self.baseline(batch)) / self.std
         of_energy = (energy - target.to(energy.dtype)).square()
-        if forces is None:
+        weight = self.settings.force_weight
+        if forces is None or weight is None:
             return of_energy
-        by_atom = (forces.to(energy.dtype) - (batch.forces / self.std).to(energy.dtype)).square().mean(1)
+        by_atom = (forces.to(energy.dtype) - (batch.target("forces") / self.std).to(energy.dtype)).square().mean(1)
         atoms = torch.bincount(batch.molecule, minlength=batch.n_molecules).to(by_atom.dtype)
         of_forces = by_atom.new_zeros(batch.n_molecules).index_add(0, batch.molecule, by_atom) / atoms
-        return of_energy + self.settings.force_weight * of_forces
+        return of_energy + weight * of_forces
 
     def predict(self, batch: Batch) -> Tensor:
         """Relative energies (n_molecules,) in kcal/mol, float64."""
@@ -218,13 +228,13 @@ class EnergyTask(Task):
             energy = self.predict(batch)
         else:
             energy, forces = self.predict_with_forces(batch)
-            error = forces - batch.forces
+            error = forces - batch.target("forces")
             of_forces = {"force_squared": float(error.square().sum()), "force_absolute": float(error.abs().sum()),
                          "components": float(error.numel())}  # fmt: skip
             if self.settings.learns_forces:
                 scaled = (energy - self.baseline(batch)) / self.std
                 of_forces["loss"] = float(self._losses(batch, scaled, forces / self.std).sum())
-        error = energy - batch.energy
+        error = energy - batch.target("energy")
         return of_forces | {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
                             "n": float(batch.n_molecules)}  # fmt: skip
 

@@ -53,10 +53,10 @@ def fast_form(kernel: type[ChunkedFunction]) -> Callable[[Callable], Callable]:
 
     def decorate(plain: Callable) -> Callable:
         @wraps(plain)
-        def chosen(*arguments: Tensor | None) -> Any:
-            if enabled(arguments[0]) and kernel.supports(*arguments):
-                return kernel.apply(plain, *arguments)
-            return plain(*arguments)
+        def chosen(first: Tensor, *others: Tensor | None) -> Any:
+            if enabled(first) and kernel.supports(first, *others):
+                return kernel.apply(plain, first, *others)
+            return plain(first, *others)
 
         return chosen
 

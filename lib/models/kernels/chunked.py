@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Arguments = Sequence[Tensor | None]
+# Tensors, or None where a formula goes without one: its signature says which can be missing, and autograd hands them
+# over by position alone, so that their types end here.
+Arguments = Sequence[Any]
 CACHE = 2**17  # numbers in one array of a chunk: 0.5 MiB of float32
 
 
@@ -21,7 +23,7 @@ def chunks(pairs: int, width: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, pairs, size))
 
 
-def zeros_for(arguments: Arguments) -> list[Tensor | None]:
+def zeros_for(arguments: Arguments) -> list[Any]:
     """Zeros to add gradients to, one for each argument that can have one."""
     return [None if a is None or not a.is_floating_point() else torch.zeros_like(a) for a in arguments]
 
@@ -31,7 +33,7 @@ class ChunkedFunction(torch.autograd.Function):
 
     @staticmethod
     @abstractmethod
-    def outputs(*arguments: Tensor | None) -> tuple[Any, Arguments]:
+    def outputs(*arguments: Any) -> tuple[Any, Arguments]:
         """What the plain formula returns, and what `gradients` needs beside the arguments."""
 
     @staticmethod
@@ -40,7 +42,7 @@ class ChunkedFunction(torch.autograd.Function):
         """Gradients of ``arguments``, from those ``of_outputs`` and what `outputs` ``saved``."""
 
     @staticmethod
-    def supports(*arguments: Tensor | None) -> bool:
+    def supports(*arguments: Any) -> bool:
         """Whether the chunks pay, and give every gradient that these arguments need."""
         return True
 
@@ -63,6 +65,6 @@ class ChunkedFunction(torch.autograd.Function):
         needed = [a for a, need in zip(arguments, ctx.needs_input_grad[1:], strict=True) if need]
         outputs = ctx.plain(*arguments)
         outputs = [outputs] if isinstance(outputs, Tensor) else [o for o in outputs if o is not None]
-        of_outputs = [gradient for gradient in of_outputs if gradient is not None]
-        gradients = iter(torch.autograd.grad(outputs, needed, of_outputs, create_graph=True, allow_unused=True))
+        given = [gradient for gradient in of_outputs if gradient is not None]
+        gradients = iter(torch.autograd.grad(outputs, needed, given, create_graph=True, allow_unused=True))
         return (None, *(next(gradients) if need else None for need in ctx.needs_input_grad[1:]))

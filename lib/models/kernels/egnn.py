@@ -1,5 +1,7 @@
 """What one EGNN layer computes on pairs, in chunks (`lib.models.egnn.messages`)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, silu
@@ -13,7 +15,7 @@ class EdgeMessages(ChunkedFunction):
     """Saves what comes before each SiLU."""
 
     @staticmethod
-    def outputs(*arguments: Tensor | None) -> tuple[tuple[Tensor, Tensor | None], Arguments]:
+    def outputs(*arguments: Any) -> tuple[tuple[Tensor, Tensor | None], Arguments]:
         """The sums (A, F) and the weights (2P, 1) of the coordinates; arguments of SiLU (2P, F) to save."""
         at_receiver, at_sender, distance, receiver, sender, smooth, w_d, w2, b2, w_a, b_a, w_x, b_x, out_x = arguments
         pairs, width = len(receiver), at_receiver.shape[1]
@@ -31,7 +33,7 @@ class EdgeMessages(ChunkedFunction):
             if smooth is not None:
                 m *= smooth[c]
             gathered.index_add_(0, receiver[c], m)
-            if w_x is not None:
+            if weight is not None:
                 torch.addmm(b_x, m, w_x.t(), out=before3[c])
                 torch.mm(silu(before3[c]), out_x.t(), out=weight[c])
         return (gathered, weight), (before1, before2, before3)

@@ -1,5 +1,7 @@
 """SchNet's convolution in chunks (`lib.models.schnet.messages`)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, softplus
@@ -12,12 +14,12 @@ class Convolution(ChunkedFunction):
     """Saves the filters and what their last linear map takes; the radial basis and the cutoff get no gradient."""
 
     @staticmethod
-    def supports(*arguments: Tensor | None) -> bool:
+    def supports(*arguments: Any) -> bool:
         """Where the geometry needs a gradient, there will be a second one: no gain from the first in chunks."""
         return not arguments[1].requires_grad
 
     @staticmethod
-    def outputs(*arguments: Tensor | None) -> tuple[Tensor, Arguments]:
+    def outputs(*arguments: Any) -> tuple[Tensor, Arguments]:
         """The sums (A, F); filters and hidden features (P, F) to save."""
         x, radial, cut, receiver, sender, w1, b1, w2, b2 = arguments
         out = torch.zeros_like(x)

@@ -1,6 +1,7 @@
 """What TorchMD-Net's neighbours send to an atom's vectors, in chunks (`lib.models.torchmd_net.vector_messages`)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ class VectorMessages(ChunkedFunction):
     """Saves nothing but its arguments."""
 
     @staticmethod
-    def outputs(*arguments: Tensor | None) -> tuple[Tensor, Arguments]:
+    def outputs(*arguments: Any) -> tuple[Tensor, Arguments]:
         """The vectors (3, A, F)."""
         carried, s2, filter1, filter2, unit, receiver, sender, smooth = arguments
         out = torch.zeros_like(carried)
