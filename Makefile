@@ -64,7 +64,7 @@ types: .venv
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser \
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser --extra docs \
 	  --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 lab: .venv
