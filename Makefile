@@ -6,7 +6,7 @@ CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
-.PHONY: help reproduce plan check test test-browser chromium lint types lock lab mini-suite clean .venv
+.PHONY: help reproduce plan check test test-browser chromium lint types lock lab mini-suite pages book report clean .venv
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
@@ -14,10 +14,13 @@ help:
 	@echo "make plan [SCALE=...]                            what reproduce would do, and what it costs"
 	@echo "make check                                       lint, types and the fast tests: under two minutes"
 	@echo "make test                                        lint, unit tests, notebooks on an empty run store"
-	@echo "make test-browser [CHROMIUM=...]                 run a notebook in JupyterLab in a headless Chromium"
+	@echo "make test-browser [CHROMIUM=...]                 the site, and a notebook in JupyterLab, in a headless Chromium"
+	@echo "make pages                                       fill the generated tables of README and docs anew"
+	@echo "make book                                        the site: build/site/index.html"
+	@echo "make report [SCALE=...]                          what was run and with what, on one page: build/report.html"
 	@echo "make lab                                         open JupyterLab"
 	@echo "make mini-suite                                  make data/mini again from its seed"
-	@echo "make clean                                       remove converted stores and runs (cache/), keep figures"
+	@echo "make clean                                       remove converted stores and runs (cache/) and build/, keep figures"
 
 .venv: .venv/installed
 
@@ -44,7 +47,7 @@ test: .venv lint types
 	cache=$$(mktemp -d) && trap "rm -rf $$cache" EXIT && DENOISING_CACHE=$$cache DENOISING_FIGURES=$$cache/figures $(BIN)/pytest --nbval-lax --nbval-current-env notebooks
 
 .venv/installed-browser: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[browser]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[browser,docs]'
 	touch $@
 
 chromium:
@@ -52,6 +55,23 @@ chromium:
 
 test-browser: chromium .venv/installed-browser
 	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser
+
+pages: .venv
+	$(BIN)/python -m lib.report.pages
+
+.venv/installed-docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[docs]'
+	touch $@
+
+book: .venv/installed-docs
+	$(BIN)/python -m lib.report.pages site build/site-source
+	$(BIN)/python -m sphinx --builder html --quiet --fail-on-warning --keep-going --jobs auto -c docs build/site-source build/site
+	@echo "the site is in build/site/index.html"
+
+report: .venv
+	mkdir -p build
+	$(SNAKEMAKE) --quiet all --config scale=$(SCALE) --report build/report.html
+	@echo "the provenance report is in build/report.html"
 
 lint: .venv
 	$(BIN)/ruff check
@@ -74,4 +94,4 @@ mini-suite: .venv
 	$(BIN)/python -m lib mini-suite
 
 clean:
-	rm -rf cache .snakemake
+	rm -rf cache .snakemake build

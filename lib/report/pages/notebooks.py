@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 from lib.paths import ROOT
-from lib.report.page_values import LAPTOP, table
+from lib.report.pages.values import LAPTOP, table
 
 SAVED = re.compile(r'save_(?P<kind>table|figure)\((?P<rest>.*?)f?"(?P<stem>[\w{}-]+)",\s*scale\)', re.DOTALL)
 OWN_STEM = "own"  # what notebook 11 calls the figures of the shipped example

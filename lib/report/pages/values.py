@@ -18,7 +18,7 @@ from lib.study.scales import get_scale
 
 LAPTOP = ROOT / "figures" / "laptop"
 MEASURED = ROOT / "docs" / "measured.yml"
-SIGMA_OF_PAPER = 0.2  # Å
+MAE, GAIN = "metric=mae", "pretrained=improvement"
 
 
 @cache

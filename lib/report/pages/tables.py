@@ -6,12 +6,12 @@ import pandas as pd
 
 from lib.models import MODELS
 from lib.report.claims import load_claims
-from lib.report.page_notebooks import NotebookPage, home_of_items, notebook_pages
-from lib.report.page_values import SIGMA_OF_PAPER, best_sigma, errors, gain, interval, one, paper_gain, select, table
+from lib.report.pages.notebooks import NotebookPage, home_of_items, notebook_pages
+from lib.report.pages.standing import standing
+from lib.report.pages.values import GAIN, MAE, errors, gain, interval, one, paper_gain, select, table
 from lib.report.tables import AVERAGE
 from lib.study.scales import SCALES
 
-MAE, GAIN = "metric=mae", "pretrained=improvement"
 FEW = 9  # at most so many different words make a column of the ledger one that is counted and filtered by
 THUMBNAIL = 150  # pixels
 
@@ -43,57 +43,6 @@ def _cell(stem: str, model: str, *where: str) -> str:
     """``7.53 → 7.17: 5 % [-2, 11]``; of an average the gain alone."""
     where = (MAE, f"model={model}", *where)
     return gain(stem, *where) if model == AVERAGE else f"{errors(stem, *where)}: {gain(stem, *where)}"
-
-
-def standing() -> str:
-    """README's three lines; each is refused where the tables no longer bear it out.
-
-    Raises:
-        ValueError: a sentence that the tables contradict.
-    """
-    small, unseen = ("ANI-1", "ANI-1x"), one("figure2ab", GAIN, MAE, f"model={AVERAGE}", "subset=unknown molecules")
-    means = [one("table2", GAIN, MAE, f"model={AVERAGE}", f"dataset={name}") for name in small]
-    printed = [paper_gain(name, AVERAGE) for name in small]
-    each = select("table2", GAIN, MAE)
-    schnet, egnn = (one("table2", GAIN, MAE, f"model={label}", "dataset=ANI-1x") for label in ("SchNet", "EGNN"))
-    tuned = one("figure4", MAE, "dataset=ANI-1x", "pretrained=yes", "share=0.05")["value"]
-    more_labels = one("figure4", MAE, "dataset=ANI-1x", "pretrained=no", "share=0.5")["value"]
-    md22 = select("figure3", GAIN, MAE)
-    worst = md22.loc[md22["value"].idxmin()]
-    paper = {label: float(paper_gain("ANI-1x", label).split()[0]) for label in ("SchNet", "EGNN")}
-    _holds("every model gains in the mean", (each["value"] > 0).all())
-    _holds(
-        "the averages agree",
-        all(m["low"] <= float(p.split()[0]) <= m["high"] for m, p in zip(means, printed, strict=True)),
-    )
-    _holds("isomers never seen gain on average", unseen["low"] > 0)
-    _holds("SchNet gains far less", schnet["high"] < paper["SchNet"])
-    _holds("EGNN gains far more", egnn["low"] > paper["EGNN"])
-    _holds("another noise is best", float(best_sigma()) != SIGMA_OF_PAPER)
-    _holds("a model loses on a system of MD22", worst["value"] < 0)
-    _holds("few labels do not replace ten times as many", tuned > more_labels)
-    return "\n".join([
-        f"* **Reproduced**: pre-training lowers the mean error of each of the four models on mini ANI-1 and mini ANI-1x, "
-        f"on average by {interval(means[0])} and {interval(means[1])}, where the paper prints {printed[0]} and "
-        f"{printed[1]}; on isomers that no training has seen by {interval(unseen)}.",
-        f"* **Not reproduced**: the pattern over models behind these averages. On mini ANI-1x SchNet gains "
-        f"{interval(schnet)}, where the paper has {paper['SchNet']:.1f} %, and EGNN {interval(egnn)}, where it has "
-        f"{paper['EGNN']:.1f} %. Nor that every model gains on every system of MD22 ({worst['model']} loses on the "
-        f"{worst['system'].replace('_', ' ')}, {_seeds(worst)}), that {SIGMA_OF_PAPER} Å is the best noise ({best_sigma()} Å "
-        f"is, here), or that with pre-training 5 % of the labels do better than 50 % without.",
-        "* **Not testable here**: the published data. Everything above is measured on small data sets of our own, with "
-        "GFN2-xTB energies, small networks and few labels; readers, settings and commands for the published files are "
-        "there, and have never been run on the whole of them.",
-    ])  # fmt: skip
-
-
-def _seeds(row: pd.Series) -> str:
-    return "one seed" if row["n_seeds"] == 1 else f"{row['n_seeds']:g} seeds"
-
-
-def _holds(sentence: str, true: bool) -> None:
-    if not true:
-        raise ValueError(f"README says that {sentence}, and figures/laptop does not: rewrite page_tables.standing")
 
 
 def counted_columns(ledger: pd.DataFrame) -> list[str]:
@@ -146,7 +95,8 @@ def notebooks() -> str:
 def _thumbnail(page: NotebookPage) -> str:
     if not page.picture:
         return ""
-    return f'<a href="{page.executed}"><img src="{page.picture}" width="{THUMBNAIL}" alt="figure of notebook {page.number}"></a>'
+    picture = f'<img src="{page.picture}" width="{THUMBNAIL}" alt="figure of notebook {page.number}">'
+    return f'<a href="{page.executed}">{picture}</a>'
 
 
 def files() -> str:
@@ -251,8 +201,9 @@ def scales() -> str:
         limits = scale.finetuning_limits.get("ani1x")
         labels = f"{limits.train:,}" if limits and limits.train else "all of the split"
         training = scale.training_of("ani1x")
-        rows.append([f"`{name}`", scale.label, str(scale.pretraining.epochs), labels,
-                     f"{training.epochs} in batches of {training.batch_size}", ", ".join(map(str, scale.seeds))])  # fmt: skip
+        steps = f"{training.epochs} in batches of {training.batch_size}"
+        seeds = ", ".join(map(str, scale.seeds))
+        rows.append([f"`{name}`", scale.label, str(scale.pretraining.epochs), labels, steps, seeds])
     head = ["scale", "data", "pre-training epochs", "labels of ANI-1x", "fine-tuning epochs", "seeds"]
     return markdown(head, rows)
 

@@ -6,21 +6,19 @@ A generated part stands between two comments, a table on lines of its own, a val
     | … |
     <!-- /table -->
 
-NAME is a key of `page_tables.TABLES` or `page_values.VALUES`; arguments are separated as in a shell. ``make pages`` runs
-this module and fills them anew from figures/laptop/*.csv and the registries; with ``--check`` it names the pages that
-are stale and ends with 1. A value must not begin a line: Markdown would take the line as HTML.
+NAME is a key of `tables.TABLES` or `values.VALUES`; arguments are separated as in a shell. A value must not begin a
+line: Markdown would take the line as HTML.
 """
 
 import re
 import shlex
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lib.errors import look_up
 from lib.paths import ROOT
-from lib.report.page_tables import TABLES
-from lib.report.page_values import VALUES
+from lib.report.pages.tables import TABLES
+from lib.report.pages.values import VALUES
 
 KINDS: Mapping[str, Mapping[str, Callable[..., str]]] = {"table": TABLES, "value": VALUES}
 PART = re.compile(
@@ -68,15 +66,3 @@ def write() -> list[Path]:
     for page in changed:
         page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
     return changed
-
-
-def main(arguments: list[str]) -> int:
-    """``[--check]``: name the stale pages, or fill them."""
-    check = arguments == ["--check"]
-    for page in stale() if check else write():
-        sys.stdout.write(f"{'stale, run make pages' if check else 'written'}: {page.relative_to(ROOT)}\n")
-    return int(check and bool(stale()))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
