@@ -58,7 +58,23 @@ def visit_formula(self: HTML5Translator, node: nodes.math | nodes.math_block) ->
     raise nodes.SkipNode
 
 
+def mark_formulas(_app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Indented formulas of a docstring stand as they are: each block that follows a blank line becomes literal."""
+    out: list[str] = []
+    indent, blank = 0, True  # of the last line with text; whether the last line was blank
+    for line in lines:
+        deeper = line.strip() and len(line) - len(line.lstrip()) > indent
+        if blank and deeper and out and not out[-2].rstrip().endswith("::"):
+            out += [" " * indent + "::", ""]
+        if line.strip():
+            indent = indent if deeper and blank else len(line) - len(line.lstrip())
+        out.append(line)
+        blank = not line.strip()
+    lines[:] = out
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the renderer of formulas."""
+    app.connect("autodoc-process-docstring", mark_formulas, priority=400)  # before napoleon
     app.add_html_math_renderer("mathml", (visit_formula, None), (visit_formula, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -24,12 +24,13 @@ KINDS: Mapping[str, Mapping[str, Callable[..., str]]] = {"table": TABLES, "value
 PART = re.compile(
     r"(?P<open><!-- (?P<kind>table|value):(?P<call>[^\n]*?) -->)(?P<body>.*?)(?P<close><!-- /(?P=kind) -->)", re.DOTALL
 )
-NUMBERED_PAGES = ("README.md", "figures/laptop/README.md", "data/README.md", "lib/bench/README.md", "CONTRIBUTING.md")
+OUTSIDE_DOCS = ("README.md", "figures/laptop/README.md", "data/README.md", "lib/bench/README.md", "CONTRIBUTING.md",
+                  "SECURITY.md")  # fmt: skip
 
 
 def pages() -> list[Path]:
     """Every Markdown file that may have generated parts."""
-    return [ROOT / name for name in NUMBERED_PAGES] + sorted((ROOT / "docs").rglob("*.md"))
+    return [ROOT / name for name in OUTSIDE_DOCS] + sorted((ROOT / "docs").rglob("*.md"))
 
 
 def filled(text: str) -> str:

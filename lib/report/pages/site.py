@@ -56,7 +56,7 @@ def stage(folder: Path) -> None:
 def start_page(readme: str) -> str:
     """README as the start page: without badges, with the table of contents."""
     text = THUMBNAIL.sub(r"[![\g<alt>](\g<src>)](\g<to>)", BADGE.sub("", readme))
-    text = text.replace("README.md", START)
+    text = text.replace("](README.md)", f"]({START})")
     executed = [page.executed.removesuffix(".ipynb") for page in notebook_pages()]
     parts = {"Read": PARTS["Read"], "Notebooks": tuple(executed), **{key: PARTS[key] for key in ("Use", "Extend")}}
     return text + "".join(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pandas as pd
 
 from lib.models import MODELS
-from lib.report.claims import load_claims
+from lib.paths import DATA
 from lib.report.pages.notebooks import NotebookPage, home_of_items, notebook_pages
 from lib.report.pages.standing import standing
 from lib.report.pages.values import GAIN, MAE, errors, gain, interval, one, paper_gain, select, table
@@ -68,7 +68,8 @@ def ledger_summary() -> str:
 
 def ledger() -> str:
     """Every claim with our verdict, our number, why, and where it is decided; links are from docs/."""
-    rows, items = [], load_claims().set_index("claim")["item"]
+    questions = pd.read_csv(DATA / "paper" / "claims.csv", dtype=str, keep_default_na=False)
+    rows, items = [], questions.set_index("claim")["item"]
     claims = table("claims")
     words = [name for name in counted_columns(claims) if name != "place"]
     for _, claim in claims.iterrows():
@@ -82,6 +83,13 @@ def ledger() -> str:
         cells = [claim["statement"], claim["place"], ours, *rest, links]
         rows.append([str(cell).replace("|", "\\|") for cell in cells])
     return markdown(["the paper claims", "place", "ours", *words, "why", "notebook, csv"], rows)
+
+
+def undecided() -> str:
+    """Claims that no number of ours can decide, with the reason."""
+    path = DATA / "paper" / "undecided.csv"
+    claims = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["place", "statement", "reason"])
+    return markdown(["place", "the paper claims", "why not"], claims[["place", "statement", "reason"]].to_numpy())
 
 
 def notebooks() -> str:
@@ -225,5 +233,6 @@ TABLES: dict[str, Callable[..., str]] = {
     "spice": spice,
     "standing": standing,
     "subsets": subsets,
+    "undecided": undecided,
     "wide": wide,
 }

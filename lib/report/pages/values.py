@@ -10,9 +10,9 @@ from functools import cache
 import pandas as pd
 import yaml
 
+from lib.data.datasets import paper_names
 from lib.errors import look_up
 from lib.paths import DATA, ROOT
-from lib.report.claims import with_paper_names
 from lib.report.tables import paper_numbers
 from lib.study.scales import get_scale
 
@@ -32,7 +32,7 @@ def table(stem: str) -> pd.DataFrame:
     if not path.exists():
         raise ValueError(f"figures/laptop/{stem}.csv is missing: run make reproduce, or name a table that is there")
     rows = pd.read_csv(path)
-    return with_paper_names(rows, "mini") if "dataset" in rows else rows
+    return rows.assign(dataset=rows["dataset"].replace(paper_names("mini"))) if "dataset" in rows else rows
 
 
 def select(stem: str, *where: str) -> pd.DataFrame:
