@@ -17,6 +17,7 @@ from lib.report.pages.notebooks import notebook_pages
 
 START = "index.md"  # what README is called on the site
 LINK = re.compile(r"\]\((?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)  # no links there
 BADGE = re.compile(r"^\[!\[[^\n]*\n", re.MULTILINE)  # their pictures are elsewhere on the web
 THUMBNAIL = re.compile(r'<a href="(?P<to>[^"]+)"><img src="(?P<src>[^"]+)"[^>]*alt="(?P<alt>[^"]+)"></a>')
 CONTENTS = """
@@ -75,6 +76,7 @@ def _stage_notebook(name: Path, folder: Path) -> None:
 
 def _copy_linked(text: str, name: Path, folder: Path) -> None:
     """Copy the files that ``text``, a page called ``name``, links to, but for other pages and notebooks."""
+    text = CODE.sub("", text)
     for match in [*LINK.finditer(text), *re.finditer(r'(?:src|href)="(?P<path>[^"#:]+)"', text)]:
         target = (ROOT / name.parent / match["path"]).resolve()
         if "actions/workflows" in match["path"]:
