@@ -58,18 +58,21 @@ def visit_formula(self: HTML5Translator, node: nodes.math | nodes.math_block) ->
     raise nodes.SkipNode
 
 
-def mark_formulas(_app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
-    """Indented formulas of a docstring stand as they are: each block that follows a blank line becomes literal."""
+def mark_formulas(_app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Formulas and small tables of a docstring stand as they are: an indented paragraph becomes literal, and in a
+    module's docstring, which has no section of arguments, one with hanging lines too.
+    """
     out: list[str] = []
-    indent, blank = 0, True  # of the last line with text; whether the last line was blank
-    for line in lines:
-        deeper = line.strip() and len(line) - len(line.lstrip()) > indent
-        if blank and deeper and out and not out[-2].rstrip().endswith("::"):
-            out += [" " * indent + "::", ""]
-        if line.strip():
-            indent = indent if deeper and blank else len(line) - len(line.lstrip())
-        out.append(line)
-        blank = not line.strip()
+    before = 0  # indentation of the paragraph before
+    for paragraph in "\n".join(lines).split("\n\n"):
+        rows = paragraph.split("\n")
+        indents = [len(row) - len(row.lstrip()) for row in rows if row.strip()] or [before]
+        hanging = what == "module" and len(set(indents)) > 1 and not rows[0].startswith(("*", "-"))
+        if (indents[0] > before or hanging) and out and not out[-2].endswith("::"):
+            out += [" " * before + "::", ""]
+            rows = [f"    {row}" for row in rows] if hanging else rows
+        out += [*rows, ""]
+        before = before if indents[0] > before else indents[-1]
     lines[:] = out
 
 
