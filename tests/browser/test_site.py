@@ -176,7 +176,7 @@ def test_a_claim_leads_to_its_notebook_and_numbers(page, address):
         links.nth(1).click()
     assert download.value.suggested_filename.endswith(".csv")
     links.first.click()
-    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator("article h1")).to_be_visible()
     assert "/figures/laptop/" in page.url
 
 

@@ -152,7 +152,7 @@ class TestSite:
         assert {page.executed for page in notebook_pages()} <= staged
         start = (tmp_path / "source" / "index.md").read_text(encoding="utf-8")
         assert "badge" not in start
-        entries = re.findall(r"^([\w/]+)$", start, re.MULTILINE)
+        entries = re.findall(r"^(?:[\w ]+ <)?([\w/]+)>?$", start, re.MULTILINE)
         listed = {name for name in entries if "/" in name or name.isupper()}
         pages = {name.removesuffix(".md").removesuffix(".ipynb") for name in staged if name.endswith((".md", ".ipynb"))}
         assert listed | {"index"} == pages, "every page is in the table of contents, and nothing else"

@@ -58,7 +58,7 @@ def start_page(readme: str) -> str:
     """README as the start page: without badges, with the table of contents."""
     text = THUMBNAIL.sub(r"[![\g<alt>](\g<src>)](\g<to>)", BADGE.sub("", readme))
     text = text.replace("](README.md)", f"]({START})")
-    executed = [page.executed.removesuffix(".ipynb") for page in notebook_pages()]
+    executed = [f"{page.name.replace('_', ' ')} <{page.executed.removesuffix('.ipynb')}>" for page in notebook_pages()]
     parts = {"Read": PARTS["Read"], "Notebooks": tuple(executed), **{key: PARTS[key] for key in ("Use", "Extend")}}
     return text + "".join(
         CONTENTS.format(caption=caption, entries="\n".join(entries)) for caption, entries in parts.items()
