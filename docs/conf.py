@@ -45,7 +45,7 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "show_toc_level": 2,
-    **dict.fromkeys(("navbar_start", "navbar_center", "navbar_end", "navbar_persistent"), []),  # the sidebar has search
+    **{f"navbar_{place}": [] for place in ("start", "center", "end", "persistent")},  # the sidebar has the search
 }
 html_math_renderer = "mathml"
 

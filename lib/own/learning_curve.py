@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from lib.data.datasets import DataSet
 from lib.models import MODELS
 from lib.own.datasets import example
 from lib.own.finetuning import choose_rate, default_force_weight, fine_tune, pretrain_on, refuse_diverged
-from lib.report.statistics import OF_FORCES, compare, errors_of
+from lib.report.statistics import compare, errors_of
 from lib.report.tables import COLUMNS, source_of, three_rows
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import run_all, stored
+from lib.study import rates
 from lib.study.layers import DYNAMICS, named
+from lib.training.metrics import OF_FORCES
 
 
 def best_arm(results: Mapping[tuple[int, bool], Sequence[Result]]) -> list[Result]:
@@ -32,10 +33,10 @@ def train_best(
     workers: int | None = None,
 ) -> list[Result]:
     """`best_arm` with its weights: runs of `run_curve` that are recorded only are trained here."""
-    abouts = [result.about["config"] for result in best_arm(results)]
-    begin = source if abouts[0]["pretrained"] else None
-    rate, most = abouts[0]["training"]["learning_rate"], max(labels for labels, _ in results)
-    configs = _arm(weights, dataset, begin, rate, [most], [about["seed"] for about in abouts])[most]
+    best = [result.config for result in best_arm(results)]
+    begin = source if best[0].pretrained else None
+    rate, most = best[0].training.learning_rate, max(labels for labels, _ in results)
+    configs = _arm(weights, dataset, begin, rate, [most], [config.seed for config in best])[most]
     return run_all(configs, workers, "weights", weights=True)
 
 
@@ -43,13 +44,12 @@ def example_runs(scale: str) -> list[RunConfig]:
     """What notebook 11 runs at its defaults at the scale called ``scale``."""
     weights, dataset = f"torchmd_net-{scale}{DYNAMICS}", example()
     settings, model = named(weights)
-    source, weight, labels = settings.pretrain(model, 0), default_force_weight(dataset), settings.labels
+    source, weight, labels = settings.pretrain(model, 0), default_force_weight(dataset), settings.own.n_train
     own = [pretrain_on(weights, dataset, seed) for seed in settings.seeds]
     out = [source, *own]
     for begin in (None, source):
         scan = _scan(weights, dataset, begin, settings.rates_of(dataset.name), settings.seeds[0], max(labels))
-        scores = [found.validation if (found := stored(config)) else np.inf for config in scan]
-        rate = scan[int(np.argmin(scores))].training.learning_rate
+        rate = rates.choose_rate({config.training.learning_rate: stored(config) for config in scan}, rates.FIRST)
         arm = _arm(weights, dataset, begin, rate, labels, settings.seeds)
         out += scan + [config for configs in arm.values() for config in configs]
     return out + [fine_tune(weights, dataset, s, rate, s.seed, min(labels), weight) for s in own]
@@ -118,7 +118,7 @@ def learning_curve(results: Mapping[tuple[int, bool], Sequence[Result]], dataset
             errors = [[errors_of(r, of_forces=metric.startswith(OF_FORCES)) for r in arm] for arm in (scratch, tuned)]
             facts = {
                 "item": "own molecules", "dataset": dataset, "system": "",
-                "model": MODELS[scratch[0].about["config"]["model"]].label, "metric": metric,
+                "model": MODELS[scratch[0].config.model].label, "metric": metric,
                 "n_seeds": len(scratch), "source": source_of([*scratch, *tuned]), "paper_value": float("nan"),
                 "labels": labels,
             }  # fmt: skip

@@ -169,6 +169,15 @@ class TestSite:
 
 
 @pytest.mark.slow
+def test_the_page_on_running_does_what_it_says(capsys):
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/running.md").read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(block, names)
+    assert names["result"].metrics["test_mae"] > 0
+    assert "test_mae" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_the_page_on_pyg_does_what_it_says(capsys):
     names = {}
     for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs/pyg.md").read_text(encoding="utf-8"), re.DOTALL):

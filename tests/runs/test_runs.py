@@ -15,7 +15,7 @@ from conftest import MOLECULES, make_molecule, sample, write_ani1, write_ani1x
 
 from lib.chemistry import reference_energies
 from lib.data import datasets
-from lib.data.datasets import DataSet
+from lib.data.datasets import FAMILIES, DataSet
 from lib.data.loading import ConformationBatches
 from lib.errors import DataError
 from lib.machine import denormals_flushed
@@ -25,6 +25,7 @@ from lib.runs import jobs, provenance, runner
 from lib.runs.config import Limits, RunConfig
 from lib.runs.runner import all_stored, run, run_all, stored
 from lib.runs.selection import select, splits
+from lib.study.cells import Cell
 from lib.study.scales import SAME_STEPS, SCALES, get_scale, with_labels
 from lib.training.fit import QUIET
 from lib.training.settings import TrainingSettings
@@ -53,7 +54,7 @@ def finetuning(data, pretraining):
 
 def test_second_call_loads(finetuning, monkeypatch):
     first = run(finetuning, QUIET)
-    monkeypatch.setattr(runner, "JOBS", {})
+    monkeypatch.setattr(jobs, "JOBS", {})
     again = run(finetuning, QUIET)
     assert again.metrics == first.metrics
     assert again.path == first.path
@@ -105,7 +106,7 @@ def test_batches_without_gradients_are_four_times_as_large_but_for_large_molecul
     atoms = loaded.selections[0].store.n_atoms.mean()  # as many conformations of each molecule
 
     def sizes():
-        return [batch.n_molecules for batch in jobs._loader(finetuning, loaded)]
+        return [batch.n_molecules for batch in jobs._evaluation_loader(finetuning, loaded)]
 
     whole, batch = len(loaded), finetuning.training.batch_size
     assert sizes()[0] == min(whole, 4 * batch) > batch
@@ -113,7 +114,7 @@ def test_batches_without_gradients_are_four_times_as_large_but_for_large_molecul
     assert sizes() == [10] * (whole // 10) + [whole % 10] * (whole % 10 > 0)
     monkeypatch.setattr(jobs, "EVALUATED", 1)
     assert sizes() == [1] * whole
-    assert next(iter(jobs._loader(finetuning, loaded, pieces=1))).n_molecules == batch
+    assert next(iter(jobs._training_loader(finetuning, loaded, 1))).n_molecules == batch
 
 
 @pytest.mark.parametrize("top", [None, "/elsewhere"])
@@ -134,7 +135,7 @@ def test_a_copy_without_git_is_told_its_commit(top, monkeypatch):
 def test_a_seed_changes_split_order_noise_and_weights_alike(pretraining):
     def drawn(config):
         data = ConformationBatches(select(config, splits(config))["train"], 5.0, config.sigma)
-        batch = next(iter(jobs._loader(config, data, pieces=1)))
+        batch = next(iter(jobs._training_loader(config, data, 1)))
         weights = jobs._initial_model(config, QUIET).type_embedding.weight
         return splits(config)[0][1].hash, batch.index.tolist(), batch.noise.flatten().tolist(), weights.tolist()
 
@@ -198,7 +199,7 @@ def test_failed_run_is_no_result(finetuning, monkeypatch):
         raise RuntimeError("the power went")
 
     config = replace(finetuning, pretrained=None, training=replace(TRAINING, epochs=3))
-    monkeypatch.setitem(runner.JOBS, "energy", fail)
+    monkeypatch.setitem(jobs.JOBS, "energy", fail)
     with pytest.raises(RuntimeError, match="power"):
         run(config, QUIET)
     assert stored(config) is None
@@ -219,7 +220,7 @@ def test_where_a_run_fails_those_that_wait_are_not_begun(monkeypatch):
     answers = iter([failed, waiting])
     monkeypatch.setattr(runner, "_pool", lambda _: SimpleNamespace(submit=lambda *_: next(answers)))
     with pytest.raises(RuntimeError, match="diverged"):
-        runner._do([None, None], 2, iter, "cpu")
+        runner._train_all([None, None], 2, iter, "cpu")
     assert waiting.cancelled()
 
 
@@ -285,19 +286,21 @@ def test_unknown_scale_and_data_set():
     with pytest.raises(ValueError, match="laptop"):
         get_scale("huge")
     with pytest.raises(ValueError, match="mini/ani1x"):
-        get_scale("smoke").finetune("egnn", "ani2", False, 1e-3, 0)
+        get_scale("smoke").finetune(Cell("egnn", "ani2", False), 1e-3, 0)
 
 
 @pytest.mark.parametrize("name", list(SCALES))
 def test_every_shipped_setting_makes_a_config(name):
     scale = SCALES[name]
-    own = {"own": DataSet("own/any", "own", "any.xyz")}
-    for data_set, model in product([own.get(kind, kind) for kind in scale.finetuning], MODELS):
-        config = scale.finetune(model, data_set, True, scale.learning_rates[0], scale.seeds[0])
+    own = {"own/any": DataSet("own/any", "own", "any.xyz")}
+    for name, model in product([*FAMILIES, *own], MODELS):
+        config = scale.finetune(Cell(model, name, True), scale.rates_of(name)[0], scale.seeds[0], own.get(name))
         assert config.pretrained.sigma == 0.2
         assert len(config.pretrained.data) == 2
     for system in scale.systems:
-        assert scale.finetune("egnn", f"md22/{system}", False, 1e-3, 0).data[0].options == (("systems", (system,)),)
+        assert scale.finetune(Cell("egnn", f"md22/{system}", False), 1e-3, 0).data[0].options == (
+            ("systems", (system,)),
+        )
 
 
 @pytest.mark.parametrize("model", list(MODELS))
@@ -325,9 +328,9 @@ def test_a_split_order_is_kept_apart(data):
 
 def test_paper_scale_is_the_papers():
     paper = SCALES["paper"]
-    assert paper.pretraining == TrainingSettings(5, 256, 2e-4, 1e-7, 0.7, 0.3)
-    assert paper.finetuning["ani1"] == TrainingSettings(10, 256, 2e-4, 1e-7, 0.3, 0.7)
-    assert paper.baseline == "mean"
+    assert paper.pretraining.training == TrainingSettings(5, 256, 2e-4, 1e-7, 0.7, 0.3)
+    assert paper.finetuning.training.of("ani1") == TrainingSettings(10, 256, 2e-4, 1e-7, 0.3, 0.7)
+    assert paper.finetuning.baseline == "mean"
 
 
 def test_training_flushes_denormal_floats(pretraining, monkeypatch):
@@ -344,9 +347,9 @@ def test_all_labels_differ_from_the_laptops_in_their_number_and_epochs_alone():
     few, all_ = SCALES["laptop"], SCALES["all_labels"]
     for model, seed in product(MODELS, few.seeds):
         assert all_.pretrain(model, seed).key() == few.pretrain(model, seed).key()
-    one, other = (scale.finetune("egnn", "ani1x", True, 1e-3, 1) for scale in (few, all_))
+    one, other = (scale.finetune(Cell("egnn", "ani1x", True), 1e-3, 1) for scale in (few, all_))
     assert replace(one, training=other.training, limits=other.limits) == other
-    thousand = with_labels(1000, same_steps=True).finetune("egnn", "ani1x", True, 1e-3, 1)
+    thousand = with_labels(1000, same_steps=True).finetune(Cell("egnn", "ani1x", True), 1e-3, 1)
     parts = [select(config, splits(config)) for config in (one, other, thousand)]
     for part in ("validation", "test"):
         assert len({tuple(found[part][0].index) for found in parts}) == 1
@@ -355,14 +358,14 @@ def test_all_labels_differ_from_the_laptops_in_their_number_and_epochs_alone():
 
 
 def test_fewer_labels_take_as_many_steps_or_as_many_epochs():
-    whole = SCALES["all_labels"].training_of("ani1x")
+    whole = SCALES["all_labels"].finetuning.training.of("ani1x")
     steps = {13061: whole.epochs * ceil(13061 / whole.batch_size)}
     for labels in SAME_STEPS:
-        same = with_labels(labels, same_steps=True).training_of("ani1x")
+        same = with_labels(labels, same_steps=True).finetuning.training.of("ani1x")
         steps[labels] = same.epochs * ceil(labels / same.batch_size)
         for share in (0.01, 0.05, 0.5, 0.9):
             assert same.rate(share * same.epochs) == pytest.approx(whole.rate(share * whole.epochs))
-        assert with_labels(labels, same_steps=False).training_of("ani1x") == whole
+        assert with_labels(labels, same_steps=False).finetuning.training.of("ani1x") == whole
     assert max(steps.values()) < 1.02 * min(steps.values())
     with pytest.raises(ValueError, match="no number of labels 500"):
         with_labels(500, same_steps=True)

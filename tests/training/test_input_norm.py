@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import MOLECULES, make_molecule, write_ani1
+from test_models import SMALL
 
 from lib import models
 from lib.data.datasets import DataSet, find
@@ -16,10 +17,6 @@ from lib.runs.selection import select, splits
 from lib.training.fit import QUIET, Execution
 from lib.training.input_norm import InputNorm
 from lib.training.settings import TrainingSettings
-
-SMALL = {"egnn": {"hidden_channels": 8, "n_layers": 2}, "schnet": {"hidden_channels": 8, "num_filters": 8},
-         "torchmd_net": {"hidden_channels": 8, "num_layers": 2, "num_heads": 2, "num_rbf": 8},
-         "se3_transformer": {"n_layers": 1, "degrees": 2, "radial_channels": 8, "out_channels": 8}}  # fmt: skip
 
 
 @pytest.fixture
@@ -98,7 +95,7 @@ def test_it_learns_where_plain_training_does_not():
 
 
 def test_it_goes_on_as_if_never_interrupted(data, monkeypatch):
-    whole = run(config(data, weight_decay=1e-9), QUIET)  # another key, the same run
+    whole = run(config(data, clip=1e9), QUIET)  # another key, the same run
     from lib.training.tasks import EnergyTask
 
     step = EnergyTask.training_step
@@ -110,9 +107,9 @@ def test_it_goes_on_as_if_never_interrupted(data, monkeypatch):
 
     monkeypatch.setattr(EnergyTask, "training_step", broken)
     with pytest.raises(BaseException):  # noqa: B017 (Lightning turns it into SystemExit)
-        run(config(data, weight_decay=2e-9), QUIET)
+        run(config(data, clip=2e9), QUIET)
     monkeypatch.setattr(EnergyTask, "training_step", step)
-    again = run(config(data, weight_decay=2e-9), QUIET)
+    again = run(config(data, clip=2e9), QUIET)
     assert again.about["resumed"]
     np.testing.assert_allclose(again.predictions()["prediction"], whole.predictions()["prediction"], rtol=1e-6)
 
