@@ -6,7 +6,7 @@ tables: where they no longer bear it out, the page is refused until somebody has
 
 from lib.report.pages.values import GAIN, MAE, best_sigma, interval, one, paper_gain, select
 from lib.report.tables import AVERAGE
-from lib.study.scale import SIGMA
+from lib.study import SIGMA
 
 PRE_TRAINING = ("ANI-1", "ANI-1x")
 FAR = "dataset=ANI-1x"  # where the paper's pattern over models and ours are compared

@@ -4,11 +4,23 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from lib.models import MODELS
+from lib.models import MODELS, PAPER_MODELS
 from lib.paths import DATA
 from lib.report.pages.notebooks import NotebookPage, home_of_items, notebook_pages
 from lib.report.pages.standing import standing
-from lib.report.pages.values import GAIN, MAE, errors, gain, interval, one, paper_gain, select, table
+from lib.report.pages.values import (
+    GAIN,
+    MAE,
+    errors,
+    fine_tuning,
+    gain,
+    interval,
+    labels,
+    one,
+    paper_gain,
+    select,
+    table,
+)
 from lib.report.tables import AVERAGE
 from lib.study.scales import SCALES
 
@@ -181,9 +193,9 @@ def wide() -> str:
 
 def own() -> str:
     """The example of one's own molecules (`own_molecules.csv`)."""
-    labels = table("own_molecules")["labels"].unique()
+    numbers = table("own_molecules")["labels"].unique()
     rows = [[str(n), *(f"{errors('own_molecules', m, f'labels={n}')}: {gain('own_molecules', m, f'labels={n}')}"
-                       for m in (MAE, "metric=force_mae"))] for n in labels]  # fmt: skip
+                       for m in (MAE, "metric=force_mae"))] for n in numbers]  # fmt: skip
     return markdown(["labels", "energies, kcal/mol", "forces, kcal/mol/Å"], rows)
 
 
@@ -203,15 +215,13 @@ def models() -> str:
 
 
 def scales() -> str:
-    """The registry of scales: widths, epochs, labels, seeds."""
+    """The registry of scales: epochs, labels, seeds."""
     rows = []
     for name, scale in SCALES.items():
-        limits = scale.finetuning_limits.get("ani1x")
-        labels = f"{limits.train:,}" if limits and limits.train else "all of the split"
-        training = scale.training_of("ani1x")
-        steps = f"{training.epochs} in batches of {training.batch_size}"
-        seeds = ", ".join(map(str, scale.seeds))
-        rows.append([f"`{name}`", scale.label, str(scale.pretraining.epochs), labels, steps, seeds])
+        training = fine_tuning(name, "ani1x").training
+        epochs = scale.pretrain(PAPER_MODELS[0], 0).training.epochs
+        steps, seeds = f"{training.epochs} in batches of {training.batch_size}", ", ".join(map(str, scale.seeds))
+        rows.append([f"`{name}`", scale.label, str(epochs), labels(name), steps, seeds])
     head = ["scale", "data", "pre-training epochs", "labels of ANI-1x", "fine-tuning epochs", "seeds"]
     return markdown(head, rows)
 

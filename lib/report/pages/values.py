@@ -12,9 +12,11 @@ import yaml
 
 from lib.data.datasets import paper_names
 from lib.errors import look_up
+from lib.models import PAPER_MODELS
 from lib.paths import DATA, ROOT
 from lib.report.tables import paper_numbers
-from lib.study.scales import get_scale
+from lib.runs.config import RunConfig
+from lib.study import Cell, get_scale
 
 LAPTOP = ROOT / "figures" / "laptop"
 MEASURED = ROOT / "docs" / "measured.yml"
@@ -122,8 +124,13 @@ def best_sigma() -> str:
 
 def labels(scale: str, data: str = "ani1x") -> str:
     """How many labelled conformations of ``data`` train at ``scale``."""
-    limits = get_scale(scale).finetuning_limits.get(data)
-    return f"{limits.train:,}" if limits and limits.train else "all"
+    limit = fine_tuning(scale, data).limits.train
+    return "all of the split" if limit is None else f"{limit:,}"
+
+
+def fine_tuning(scale: str, data: str) -> RunConfig:
+    """A run on ``data`` at ``scale``, for its settings; its model and learning rate do not matter."""
+    return get_scale(scale).finetune(Cell(PAPER_MODELS[0], data, pretrained=False), learning_rate=1e-3, seed=0)
 
 
 VALUES: dict[str, Callable[..., str]] = {
