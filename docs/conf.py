@@ -3,6 +3,7 @@
 Executed notebooks are shown as they are, formulas are MathML, and nothing is loaded from other servers.
 """
 
+import re
 import tomllib
 
 from docutils import nodes
@@ -12,6 +13,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 from lib.paths import ROOT
 
+CODE_OR_BAR = re.compile(r"(``.*?``)|\|")  # a bar in a sentence is |x|, no substitution
 about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = "Denoise pre-training, a reproducible companion"
@@ -73,7 +75,7 @@ def mark_formulas(_app: Sphinx, what: str, _name: str, _object: object, _options
             rows = [f"    {row}" for row in rows] if hanging else rows
         out += [*rows, ""]
         before = before if indents[0] > before else indents[-1]
-    lines[:] = out
+    lines[:] = [CODE_OR_BAR.sub(lambda match: match[1] or r"\|", line) if line[:4].strip() else line for line in out]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
