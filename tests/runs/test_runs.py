@@ -335,7 +335,7 @@ def test_paper_scale_is_the_papers():
 
 def test_training_flushes_denormal_floats(pretraining, monkeypatch):
     seen = []
-    monkeypatch.setitem(runner.JOBS, "denoising", lambda *_: seen.append(denormals_flushed()) or ({}, {}))
+    monkeypatch.setitem(jobs.JOBS, "denoising", lambda *_: seen.append(denormals_flushed()) or ({}, {}))
     runner.run_here(replace(pretraining, seed=7), QUIET)  # nothing else ran it
     if not torch.set_flush_denormal(False):
         pytest.skip("this processor cannot take denormal floats as zero")
