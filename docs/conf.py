@@ -47,6 +47,7 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "show_toc_level": 2,
+    "secondary_sidebar_items": {"**": ["page-toc"], "docs/ledger": []},  # its table is wide
     **{f"navbar_{place}": [] for place in ("start", "center", "end", "persistent")},  # the sidebar has the search
 }
 html_math_renderer = "mathml"

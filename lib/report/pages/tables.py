@@ -25,6 +25,7 @@ from lib.report.tables import AVERAGE
 from lib.study.scales import SCALES
 
 FEW = 9  # at most so many different words make a column of the ledger one that is counted and filtered by
+UP = ".."  # from docs/ to the root
 THUMBNAIL = 150  # pixels
 
 
@@ -90,7 +91,7 @@ def ledger() -> str:
         if not pd.isna(claim["low"]):
             ours += f" [{claim['low']:.3g}, {claim['high']:.3g}]"
         ours = f"{ours} {claim['unit']}" if ours else "–"
-        links = f"[{page.number}](../{page.executed}) [csv](../figures/laptop/{stem}.csv)"
+        links = f"[{page.number}]({UP}/{page.executed}) [csv]({UP}/figures/laptop/{stem}.csv)"
         rest = ["" if pd.isna(claim[key]) else str(claim[key]) for key in (*words, "why")]
         cells = [claim["statement"], claim["place"], ours, *rest, links]
         rows.append([str(cell).replace("|", "\\|") for cell in cells])

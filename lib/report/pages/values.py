@@ -20,6 +20,7 @@ from lib.study import Cell, get_scale
 
 LAPTOP = ROOT / "figures" / "laptop"
 MEASURED = ROOT / "docs" / "measured.yml"
+NO_BREAK = "\u00a0"
 MAE, GAIN = "metric=mae", "pretrained=improvement"
 
 
@@ -66,8 +67,10 @@ def rounded(number: float) -> str:
 
 
 def interval(row: pd.Series) -> str:
-    """``23 % [15, 31]``."""
-    return f"{rounded(row['value'])} % [{rounded(row['low'])}, {rounded(row['high'])}]"
+    """``23 % [15, 31]``, without a place where a line may break; of an interval that is not known, the value alone."""
+    if pd.isna(row["low"]):
+        return f"{rounded(row['value'])}{NO_BREAK}%"
+    return NO_BREAK.join([rounded(row["value"]), "%", f"[{rounded(row['low'])},", f"{rounded(row['high'])}]"])
 
 
 def gain(stem: str, *where: str) -> str:
@@ -78,7 +81,7 @@ def gain(stem: str, *where: str) -> str:
 def errors(stem: str, *where: str) -> str:
     """``7.53 → 7.17``: from scratch and pre-trained."""
     scratch, tuned = (one(stem, f"pretrained={arm}", *where)["value"] for arm in ("no", "yes"))
-    return f"{scratch:.2f} → {tuned:.2f}"
+    return f"{scratch:.2f}{NO_BREAK}→{NO_BREAK}{tuned:.2f}"
 
 
 def number(stem: str, column: str, digits: str, *where: str) -> str:
@@ -93,7 +96,7 @@ def paper_gain(dataset: str, model: str, metric: str = "mae") -> str:
     rows = rows[(rows["pretrained"] == "improvement") & (rows["share"] == 1)]
     if len(rows) != 1:
         raise ValueError(f"data/paper has {len(rows)} improvements for {dataset}, {model}, {metric}; expected one")
-    return f"{rows['value'].iloc[0]:.1f} %"
+    return f"{rows['value'].iloc[0]:.1f}{NO_BREAK}%"
 
 
 @cache
