@@ -20,7 +20,7 @@ help:
 	@echo "make report [SCALE=...]                          what was run and with what, on one page: build/report.html"
 	@echo "make lab                                         open JupyterLab"
 	@echo "make mini-suite                                  make data/mini again from its seed"
-	@echo "make clean                                       remove converted stores and runs (cache/) and build/, keep figures"
+	@echo "make clean                                       remove converted stores and runs (in cache/) and the site, keep figures"
 
 .venv: .venv/installed
 
@@ -31,13 +31,13 @@ help:
 	touch $@
 
 reproduce: .venv
-	@$(BIN)/python -m lib runs plan --scale $(SCALE)
-	$(SNAKEMAKE) --quiet host reason --keep-going --rerun-incomplete --resources gpu=1 --config scale=$(SCALE) fresh=$(FRESH) train=$(TRAIN)
+	@$(BIN)/python -m lib runs plan --scale '$(SCALE)'
+	$(SNAKEMAKE) --quiet host reason --keep-going --rerun-incomplete --resources gpu=1 --config 'scale=$(SCALE)' 'fresh=$(FRESH)' 'train=$(TRAIN)'
 	@echo "tables, figures and executed notebooks are in figures/$(SCALE)/"
 
 plan: .venv
-	@$(BIN)/python -m lib runs plan --scale $(SCALE)
-	$(SNAKEMAKE) --dry-run --quiet host reason --config scale=$(SCALE)
+	@$(BIN)/python -m lib runs plan --scale '$(SCALE)'
+	$(SNAKEMAKE) --dry-run --quiet host reason --config 'scale=$(SCALE)'
 
 check: .venv lint types
 	$(BIN)/pytest -m "not slow" --quiet
@@ -93,5 +93,7 @@ lab: .venv
 mini-suite: .venv
 	$(BIN)/python -m lib mini-suite
 
+# only what commands put there: anything else in cache/ stays
 clean:
-	rm -rf cache .snakemake build
+	rm -rf cache/stores cache/runs cache/batch .snakemake build/site build/site-source build/jupyter_execute build/report.html
+	@for folder in cache build; do if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done

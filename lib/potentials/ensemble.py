@@ -19,9 +19,9 @@ from lib.chemistry.atom_types import ATOM_TYPES, type_name
 from lib.chemistry.reference_energies import reference_energies
 from lib.errors import DataError
 from lib.machine import one_thread
+from lib.models.baseline import baseline_of_target
 from lib.models.forces import energy_and_forces
 from lib.models.weights import Weights, load_weights
-from lib.training.scaling import Scaling
 
 ATOMS_AT_ONCE = 4096  # of a batch, unless one molecule has more
 FEW_ATOMS = 300  # up to which one thread evaluates: two on a busy 2-core machine took 3 s for 19 atoms, one 13 ms
@@ -132,7 +132,7 @@ class Potential:
             batch = Batch.from_arrays(torch.as_tensor(z, device=self.device), pos,
                                       torch.as_tensor(molecule, device=self.device), model.settings.cutoff)  # fmt: skip
             energy, force = energy_and_forces(model, batch)
-            baseline = Scaling.from_target(target).baselines(z, molecule, len(types))
+            baseline = baseline_of_target(target, z, molecule, len(types))
             energies.append(energy.double().cpu().numpy() * target["std"] + baseline + free)
             forces.append(force.double().cpu().numpy() * target["std"])
         return np.array(energies), np.array(forces)

@@ -13,10 +13,11 @@ from torch.utils.data import DataLoader
 
 from lib.batches import Batch
 from lib.errors import look_up
+from lib.models.baseline import energy_baseline
 from lib.models.forces import energy_and_forces
 from lib.training.input_norm import InputNorm
 from lib.training.metrics import METRICS
-from lib.training.scaling import Scaling, energy_baseline
+from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
 
 

@@ -12,6 +12,7 @@ from lib.data import datasets
 from lib.data.datasets import FAMILIES, DataSet, Family, find, open_store
 from lib.data.readers import READERS, ani1
 from lib.models import make_settings
+from lib.models.baseline import baseline_of_target
 from lib.report import data_overview, settings_tables
 from lib.runs import jobs, runner
 from lib.runs.config import RunConfig
@@ -20,7 +21,7 @@ from lib.study.cells import Cell
 from lib.study.scales import SCALES, get_scale
 from lib.training.fit import QUIET
 from lib.training.metrics import METRICS, metric_label, metric_of
-from lib.training.scaling import Scaling, energy_baseline
+from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import TASKS, DenoisingTask, EnergyTask, TaskEntry, task_entry
 
@@ -141,13 +142,10 @@ def test_one_baseline_for_batches_and_arrays():
     rng = np.random.default_rng(0)
     scaling = Scaling(3.0, 2.0, rng.normal(size=28))
     types, molecule = rng.integers(0, 28, 12), np.repeat([0, 1, 2], [3, 4, 5])
-    baselines = scaling.baselines(types, molecule, 3)
+    target = {"mean": 3.0, "per_type": scaling.per_type.tolist()}  # as weights files keep it
+    baselines = baseline_of_target(target, types, molecule, 3)
     by_hand = [3.0 + sum(scaling.per_type[types[molecule == k]]) for k in range(3)]
     np.testing.assert_allclose(baselines, by_hand, rtol=1e-14)
     batch = Batch.from_arrays(types, rng.normal(size=(12, 3)).astype(np.float32), molecule)
     model = torch.nn.Module()
     assert (EnergyTask(model, TRAINING, scaling).baseline(batch).numpy() == baselines).all()
-    mean, per_type = torch.tensor(3.0, dtype=torch.float64), torch.as_tensor(scaling.per_type)
-    assert (energy_baseline(mean, per_type, batch.z, batch.molecule, 3).numpy() == baselines).all()
-    target = {"mean": 3.0, "std": 2.0, "per_type": scaling.per_type.tolist()}
-    assert (Scaling.from_target(target).baselines(types, molecule, 3) == baselines).all()
