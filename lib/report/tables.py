@@ -18,7 +18,7 @@ from lib.data.datasets import SUITES, find, open_store, paper_names
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
 from lib.report.descriptions import details
-from lib.report.statistics import METRICS, OF_FORCES, Comparison, average, compare, errors_of
+from lib.report.statistics import METRICS, OF_FORCES, Comparison, Spread, average, compare, errors_of, seed_of, spread_of
 from lib.runs.results import Result
 from lib.study.arms import Arm
 from lib.study.scale import Scale
@@ -105,21 +105,22 @@ def comparison_table(
             for (scratch, tuned), errors in zip(couples, all_errors, strict=True):
                 if not all(len(e.molecule) for arm in errors for e in arm):
                     continue  # a seed tests none of the subset
-                found = compare(*errors, metric)
+                found = compare(*errors, metric, seed_of(scratch.cell.data))
                 subset_of = (molecules or {}).get(name)
-                learnt = [_explained(scale, arm, metric, part, subset_of) >= LEARNT for arm in (scratch, tuned)]
+                learnt = [explained(scale, arm, metric, part, subset_of) >= LEARNT for arm in (scratch, tuned)]
                 facts = _facts(scale, scratch, tuned, item, metric)
                 facts |= {"subset": name, "evidence": EVIDENCE[sum(learnt)]}
                 key = tuple(facts[name] for name in ("item", "dataset", "system", "share", "sigma"))
                 groups.setdefault(key, []).append((facts, found))
                 divisor = _atoms(scale, scratch) if per_atom else 1.0
                 rows += three_rows(facts, found, divisor)
-            rows += [_average_row(group) for group in groups.values() if len(group) > 1]
+            spread = spread_of([c for group in groups.values() for f, c in group if f["evidence"] != EVIDENCE[0]])
+            rows += [_average_row(group, spread) for group in groups.values() if len(group) > 1]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DETAILS])
     return table if molecules or part != "test" else table.assign(paper_value=_printed(table))
 
 
-def _explained(scale: Scale, arm: Arm, metric: str, part: str, molecules: NDArray[np.int64] | None) -> float:
+def explained(scale: Scale, arm: Arm, metric: str, part: str, molecules: NDArray[np.int64] | None) -> float:
     """R² of ``arm`` on ``part``, mean over seeds; of energies on some ``molecules`` of it, of forces always on all."""
     of_forces = metric.startswith(OF_FORCES)
     if molecules is None or of_forces:
@@ -159,10 +160,10 @@ def three_rows(facts: dict[str, Any], found: Comparison, divisor: float) -> list
     return rows
 
 
-def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]]) -> dict[str, Any]:
-    """The improvement, mean over models that share data."""
+def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]], spread: Spread | None = None) -> dict[str, Any]:
+    """The improvement, mean over models that share data; ``spread`` is what models of a single seed borrow."""
     facts = [f for f, _ in group]
-    interval = average([found for _, found in group])
+    interval = average([found for _, found in group], spread)
     return facts[0] | {
         "model": AVERAGE, "pretrained": "improvement", "unit": "%", "value": interval.value, "low": interval.low,
         "high": interval.high, "n_seeds": min(f["n_seeds"] for f in facts),
