@@ -6,7 +6,7 @@ What no number of ours can decide is in ``undecided.csv``, with the reason.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -97,16 +97,18 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _of_table2() -> list[Claim]:
-    """The 16 improvements that follow from the printed errors; RMSE and MAE of a model on a data set are one finding."""
+    """The 16 improvements that follow from the printed errors; RMSE and MAE of a model on data are one finding."""
     out = []
     for _, row in paper_table2().query("pretrained == 'improvement'").iterrows():
-        name = f"{row['model']}-{row['dataset']}".lower()
+        name, metric = f"{row['model']}-{row['dataset']}".lower(), row["metric"]
+        note = "recomputed from the printed errors"
         select = dict.fromkeys(SELECTORS, ()) | {
-            "item": ("Table 2",), "dataset": (row["dataset"],), "metric": (row["metric"],), "share": ("1",),
+            "item": ("Table 2",), "dataset": (row["dataset"],), "metric": (metric,), "share": ("1",),
         }  # fmt: skip
-        text = f"Pre-training lowers {row['metric'].upper()} of {row['model']} on {row['dataset']} by {row['value']:.1f} %"
-        out.append(Claim(f"table2-{name}-{row['metric']}", f"table2-{name}", "Table 2", text, RULES["average_gain"],
-                         select, (row["model"],), f"{row['value']:.1f}", "%", "recomputed from the printed errors"))  # fmt: skip
+        printed = f"{row['value']:.1f}"
+        text = f"Pre-training lowers {metric.upper()} of {row['model']} on {row['dataset']} by {printed} %"
+        out.append(Claim(f"table2-{name}-{metric}", f"table2-{name}", "Table 2", text, RULES["average_gain"], select,
+                         (row["model"],), printed, "%", note))  # fmt: skip
     return out
 
 
@@ -125,13 +127,11 @@ def rows_of(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
     return rows[np.array(keep, dtype=bool)]
 
 
-def decide(
-    claim: Claim, cases: Sequence[Case], measured: pd.DataFrame | None = None, whole: bool = True
-) -> Outcome:
+def decide(claim: Claim, cases: Sequence[Case], measured: pd.DataFrame | None = None, whole: bool = True) -> Outcome:
     """What the rule of ``claim`` makes of the evidence.
 
-    Cases where neither arm learnt do not count, unless the rule asks about that or can do with it. Where fewer than half
-    of the paper's cells count, the claim is untested; where some do not, nothing is certain.
+    Cases where neither arm learnt do not count, unless the rule asks about that or can do with it. Where fewer than
+    half of the paper's cells count, the claim is untested; where some do not, nothing is certain.
 
     Args:
         claim: what is decided.
@@ -147,7 +147,7 @@ def decide(
     own = cases_of(claim, cases)
     if not own:
         return untested("no such runs at this scale")
-    expected = len({cell for cell in _paper_cells(claim)}) if whole else 0
+    expected = len(_paper_cells(claim)) if whole else 0
     counted = own if claim.rule.of_learning or claim.rule.bounded else [c for c in own if c.learnt != BLANK]
     if not counted:
         return Outcome(word=NO_EVIDENCE, why=f"both arms have R² below {LEARNT} in all of these cases")
@@ -159,8 +159,6 @@ def decide(
 
 def _with_missing(outcome: Outcome, missing: int, expected: int) -> Outcome:
     """The ``outcome`` of a claim about ``expected`` cells, of which some are missing."""
-    from dataclasses import replace
-
     if missing <= 0:
         return outcome
     return replace(outcome, complete=False, why=f"{outcome.why}; {expected - missing} of {expected} cells count")

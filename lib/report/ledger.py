@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.data.datasets import paper_names
 from lib.paths import FIGURES
 from lib.report.claims import Claim, cases_of, decide, load_claims
 from lib.report.evidence import Case, gather
@@ -31,7 +32,7 @@ from lib.report.verdicts import (
     sign_of,
 )
 from lib.study.scale import SIGMA, Scale
-from lib.study.scales import SCALES
+from lib.study.scales import get_scale
 
 ROUNDING = 0.005  # kcal/mol, of the errors in Table 2
 WEAKEST_FIRST = (UNTESTED, NO_EVIDENCE, AGAINST, UNLIKELY, UNKNOWN, SEEN_ONCE, LIKELY, CERTAIN)
@@ -54,7 +55,9 @@ def ledger(scale: Scale, measured: pd.DataFrame, cases: Sequence[Case] | None = 
         rows.append({
             "claim": claim.claim, "finding": claim.finding, "place": claim.place, "statement": claim.statement,
             "sign": sign_of(outcome), "size": outcome.size, "value": outcome.value, "low": outcome.low,
-            "high": outcome.high, "unit": claim.unit, "p": outcome.p, "q": q[claim.finding], "n_seeds": outcome.n_seeds or np.nan,
+            "high": outcome.high, "unit": claim.unit,
+            "printed": claim.number if claim.rule.of_size else np.nan, "p": outcome.p, "q": q[claim.finding],
+            "n_seeds": outcome.n_seeds or np.nan,
             "why": outcome.why, "the paper's own numbers": consistent(claim, own), "note": claim.note,
         })  # fmt: skip
     return pd.DataFrame(rows)
@@ -79,16 +82,44 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({k: v.value_counts().reindex(SIGNS, fill_value=0) for k, v in counts.items()})
 
 
-def verdicts(scale: Scale, items: Iterable[str]) -> pd.DataFrame:
+def verdicts(scale: str, items: Iterable[str]) -> pd.DataFrame:
     """The verdicts on the claims about ``items``, for reading at the end of their notebook.
 
     All runs that are recorded or stored decide, as in the whole ledger, of which these are rows.
     """
-    name = next(name for name, known in SCALES.items() if known == scale)
-    table = ledger(scale, measured_rows(name)).set_index("claim")
+    table = ledger(get_scale(scale), measured_rows(scale)).set_index("claim")
     own = [c.claim for c in load_claims() if set(c.select["item"]) & set(items)]
     out = table.loc[own, ["statement", "sign", "size", "value", "low", "high", "why"]]
     return out.rename(columns={"statement": "the paper claims"}).set_index("the paper claims")
+
+
+def rounding(repeated: pd.DataFrame, cases: Sequence[Case], suite: str) -> pd.DataFrame:
+    """What rounding does from machine to machine, a number of its own beside the intervals, which do not hold it.
+
+    Args:
+        repeated: runs trained again (`repetition.repeat`, ``table2_repeated.csv``).
+        cases: of the scale (`evidence.gather`).
+        suite: of the runs.
+
+    Returns:
+        A row for each arm that was trained again (kcal/mol) and its improvement (%): recorded, here, difference, and
+        the interval of the mean over the recorded seeds.
+    """
+    by_case = {(c.model, c.dataset, c.metric): c for c in cases if c.item == "Table 2"}
+    rows, names = [], paper_names(suite)
+    for (model, dataset, metric), group in repeated.groupby(["model", "dataset", "metric"], sort=False):
+        case = by_case.get((model, names[dataset], metric.removeprefix("test_")))
+        arms = group.set_index("pretrained")
+        if case is None or set(arms.index) != {"no", "yes"}:
+            continue
+        numbers = {arm: (arms.loc[arm, "recorded"], arms.loc[arm, "here"]) for arm in ("no", "yes")}
+        numbers["improvement"] = tuple(100 * (1 - numbers["yes"][k] / numbers["no"][k]) for k in (0, 1))
+        for (arm, (before, now)), ends in zip(numbers.items(), case.comparison.intervals(), strict=True):
+            rows.append({"model": model, "dataset": case.dataset, "metric": case.metric, "pretrained": arm,
+                         "unit": "%" if arm == "improvement" else "kcal/mol", "recorded": before, "here": now,
+                         "difference": now - before, "low": ends.low, "high": ends.high,
+                         "within the interval": ends.low <= now <= ends.high})  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
@@ -115,7 +146,8 @@ def measured_rows(scale: str) -> pd.DataFrame:
         parts.append(pd.DataFrame({"item": "Cost", "model": hours["model"], "value": hours["GPU-hours"],
                                    "subset": hours["task"] + " on a GPU"}))  # fmt: skip
     rows = pd.concat(parts, ignore_index=True)
-    return rows.assign(**{key: rows[key].astype(object).fillna("") for key in ("item", "model", "subset")})
+    words = [key for key in ("item", "model", "subset", "why") if key in rows]
+    return rows.assign(**{key: rows[key].astype(object).fillna("") for key in words})
 
 
 def paper_cases() -> list[Case]:

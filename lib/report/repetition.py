@@ -27,7 +27,7 @@ def repeat(scale: Scale, cells: Sequence[Cell], seed: int, execution: Execution 
 
     Returns:
         A row a metric of each cell: ``recorded`` and ``here`` (kcal/mol), ``difference`` (per cent of the record) and
-        ``agrees``: yes, no, or that there is no record.
+        ``within tolerance``: yes, no, or that there is no record.
     """
     rows = []
     for cell in cells:
@@ -39,7 +39,7 @@ def repeat(scale: Scale, cells: Sequence[Cell], seed: int, execution: Execution 
             rows.append({
                 "model": MODELS[cell.model].label, "dataset": scale.data_label(cell.data.split("/")[0]),
                 "pretrained": "yes" if cell.pretrained else "no", "metric": metric, "recorded": before, "here": now,
-                "difference": off, "agrees": verdict(off) if record else "no record", "seed": seed,
+                "difference": off, "within tolerance": verdict(off) if record else "no record", "seed": seed,
             })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -2,8 +2,8 @@
 
 **Test molecules.** Every seed tests the same molecules (other conformations of them). So each replicate draws molecules
 with replacement once, for all seeds and all arms on these data; the interval is between percentiles, as in Efron,
-Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. Where molecules are few (ISO17's unknown isomers are eight
-groups), what a draw changes is widened (`widening`) by what Student's t asks for.
+Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. Where molecules are few (ISO17's unknown isomers are
+eight groups), what a draw changes is widened (`widening`) by what Student's t asks for.
 
 **Seeds.** Two or three seeds drawn with replacement vary too little. So a replicate moves the logarithm of an arm's
 mean by
@@ -90,8 +90,9 @@ class Estimate:
     replicates: Array
 
     def interval(self) -> Interval:
-        """The 95 % interval between percentiles."""
-        low, high = np.nanpercentile(self.replicates, [2.5, 97.5])
+        """The 95 % interval between percentiles; NaN where there are no replicates."""
+        known = self.replicates[np.isfinite(self.replicates)]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
         return Interval(self.value, float(low), float(high))
 
     def p_above(self, threshold: float = 0.0) -> float:
@@ -139,7 +140,8 @@ def estimate(function: Callable[[Array], Array], samples: Sequence[Sample]) -> E
     counts = {len(s.by_seed) for s in samples}
     common = 1.0
     if len(counts) == 1 and counts != {1}:
-        common = _common(function(np.array([s.draws for s in samples])), function(np.array([s.by_seed for s in samples])))
+        draws, by_seed = (np.array([getattr(s, name) for s in samples]) for name in ("draws", "by_seed"))
+        common = _common(function(draws), function(by_seed))
     value = function(np.array([s.centre for s in samples]))
     return Estimate(float(value), function(np.array([s.replicates(common) for s in samples])))
 
@@ -174,7 +176,7 @@ def mean_of(by_network: Array, draws: Array, units: int) -> Estimate:
 
 
 def gain(errors: Array) -> Array:
-    """The improvement in per cent, mean over pairs of arms: errors (2 k, ...), from scratch and pre-trained in turns."""
+    """The improvement in per cent, mean over pairs of arms: errors (2 k, ...), scratch and pre-trained in turns."""
     return 100 * (1 - errors[1::2] / errors[::2]).mean(0)
 
 
@@ -230,7 +232,7 @@ def spread_of(comparisons: Sequence[Comparison]) -> Spread | None:
 
 
 def borrow(comparison: Comparison, spread: Spread | None, seed: int) -> Comparison:
-    """A ``comparison`` of a single seed with the ``spread`` of others' seeds, drawn from ``seed``; any other as it is."""
+    """A ``comparison`` of one seed with the ``spread`` of others' seeds, drawn from ``seed``; any other as it is."""
     if spread is None or len(comparison.scratch.by_seed) > 1:
         return comparison
     rng = np.random.default_rng([seed, 1])

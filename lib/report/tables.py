@@ -18,7 +18,17 @@ from lib.data.datasets import SUITES, find, open_store, paper_names
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
 from lib.report.descriptions import details
-from lib.report.statistics import METRICS, OF_FORCES, Comparison, Spread, average, compare, errors_of, seed_of, spread_of
+from lib.report.statistics import (
+    METRICS,
+    OF_FORCES,
+    Comparison,
+    Spread,
+    average,
+    compare,
+    errors_of,
+    seed_of,
+    spread_of,
+)
 from lib.runs.results import Result
 from lib.study.arms import Arm
 from lib.study.scale import Scale

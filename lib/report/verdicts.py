@@ -98,7 +98,7 @@ def size_above(low: float, high: float, printed: float) -> str:
 def adjusted(p_values: Sequence[float]) -> NDArray[np.float64]:
     """The false-discovery rate at which each of the ``p_values`` (m,) would still stand; NaN are no tests.
 
-    Benjamini, Hochberg 1995, J. R. Stat. Soc. B 57, 289: for p_(k) of m, ascending, the least p_(j) m / j of all j >= k.
+    Benjamini, Hochberg 1995, J. R. Stat. Soc. B 57, 289: for p_(k) of m, ascending, the least p_(j) m / j, j >= k.
     """
     p = np.asarray(p_values, dtype=np.float64)
     out, tested = np.full(len(p), NAN), np.flatnonzero(~np.isnan(p))

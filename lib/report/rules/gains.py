@@ -1,6 +1,7 @@
 """Rules about gains: on average, in every case, by model, and of which size."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,8 +25,8 @@ def average_gain(question: Question, cases: Sequence[Case]) -> Outcome:
     low, high = worst.interval().low, best.interval().high
     why = f"{whole.value:.1f} % lower"
     if blank:
-        names = ", ".join(case.model for case in blank)
-        why += f"; {names} learnt nothing: as the worst and the best of the others, {worst.value:.1f} to {best.value:.1f} %"
+        names, ends = ", ".join(case.model for case in blank), f"{worst.value:.1f} to {best.value:.1f} %"
+        why += f"; {names} learnt nothing: as the worst and the best of the others, {ends}"
     single = sum(case.n_seeds == 1 for case in cases)
     if 0 < single < len(cases):
         why += f"; {single} of {len(cases)} cases have one seed and borrow the spread of the others'"
@@ -61,7 +62,7 @@ def every_gain(_: Question, cases: Sequence[Case]) -> Outcome:
 
 
 def every_more_than(question: Question, cases: Sequence[Case]) -> Outcome:
-    """Every case gains; the size agrees where each is certainly above the printed one, is smaller where one is below."""
+    """Every case gains; the size agrees where each is above the printed one, is smaller where one is below it."""
     outcome, sizes = every_gain(question, cases), []
     for case in cases:
         ends = gain_of([case]).interval()
@@ -69,8 +70,7 @@ def every_more_than(question: Question, cases: Sequence[Case]) -> Outcome:
     below, above = sizes.count("smaller"), sizes.count("agrees")
     size = "smaller" if below else "agrees" if above == len(sizes) else "unknown"
     why = f"{above} of {len(sizes)} certainly above {question.threshold:g} %, {below} certainly below"
-    return Outcome(outcome.value, outcome.low, outcome.high, outcome.p_for, outcome.p_against, one_arm(cases) or size,
-                   outcome.n_seeds, f"{why}; {outcome.why}")  # fmt: skip
+    return replace(outcome, size=one_arm(cases) or size, why=f"{why}; {outcome.why}")
 
 
 def every_model(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -83,7 +83,7 @@ def every_model(question: Question, cases: Sequence[Case]) -> Outcome:
     pairs = [(case.tuned.by_seed < case.scratch.by_seed) for case in cases if case.metric == cases[0].metric]
     gaining, runs = int(sum(p.sum() for p in pairs)), sum(len(p) for p in pairs)
     why = f"{gaining} of {runs} pairs of seeds gain in {cases[0].metric.upper()}; {outcome.why}"
-    return Outcome(outcome.value, outcome.low, outcome.high, outcome.p_for, outcome.p_against, "", outcome.n_seeds, why)
+    return replace(outcome, why=why)
 
 
 def all_of(parts: Sequence[tuple[str, Estimate, int]]) -> Outcome:
@@ -96,11 +96,13 @@ def all_of(parts: Sequence[tuple[str, Estimate, int]]) -> Outcome:
     ends = [e.interval() for _, e, _ in parts]
     p_for, p_against = [e.p_above() for _, e, _ in parts], [e.p_below() for _, e, _ in parts]
     refuting = min(1.0, len(parts) * min(p_against))
-    k = int(np.argmin(p_against)) if refuting < max(p_for) else _least_certain(p_for, [e.value for _, e, _ in parts])
+    against = refuting < max(p_for)
+    k = int(np.argmin(p_against)) if against else _least_certain(p_for, [e.value for _, e, _ in parts])
     certain, below = sum(i.low > 0 for i in ends), sum(i.high < 0 for i in ends)
     positive = sum(e.value > 0 for _, e, _ in parts)
-    why = f"{positive} of {len(parts)} above 0, {certain} with the whole interval, {below} with the whole interval below"
-    why += f"; decided by {parts[k][0]}" if len(parts) > 1 else ""
+    why = f"{positive} of {len(parts)} above 0, {certain} with the whole interval; {below} wholly below"
+    if len(parts) > 1:
+        why += f"; decided by {parts[k][0]}{f' (its p times {len(parts)})' if against else ''}"
     return Outcome(parts[k][1].value, ends[k].low, ends[k].high, max(p_for), refuting, "", parts[k][2], why)
 
 

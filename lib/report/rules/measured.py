@@ -29,10 +29,11 @@ def cheaper(question: Question, rows: pd.DataFrame) -> Outcome:
     outside = [m for m in wide.columns if m not in question.models]
     if not inside or not outside:
         return untested("only one of the two groups of models was timed")
-    ratios = pd.DataFrame({(a, b): wide[b] / wide[a] for a in inside for b in outside}).stack([0, 1])
-    (place, cheap, dear), least = ratios.idxmin(), float(ratios.min())
-    why = f"{(ratios > 1).sum()} of {len(ratios)} ratios above 1; least: {dear} over {cheap}, {place}"
-    return Outcome(least, why=why, word=SEEN_ONCE, n_seeds=1)
+    ratios = [(wide.loc[place, b] / wide.loc[place, a], f"{b} over {a}, {place}")
+              for a in inside for b in outside for place in wide.index]  # fmt: skip
+    least, pair = min(ratios)
+    why = f"{sum(ratio > 1 for ratio, _ in ratios)} of {len(ratios)} ratios above 1; least: {pair}"
+    return Outcome(float(least), why=why, word=SEEN_ONCE, n_seeds=1)
 
 
 RULES = (

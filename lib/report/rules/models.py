@@ -1,6 +1,7 @@
 """Rules that compare models: which gains most, which reaches which."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,8 +48,7 @@ def gains_most(question: Question, cases: Sequence[Case]) -> Outcome:
     outcome = all_of(parts)
     first = [max(m for m in means if m[2] == dataset) for dataset in dict.fromkeys(m[2] for m in means)]
     why = "gains most: " + ", ".join(f"{name} on {dataset} ({value:.0f} %)" for value, name, dataset in first)
-    return Outcome(outcome.value, outcome.low, outcome.high, outcome.p_for, outcome.p_against, "", outcome.n_seeds,
-                   f"{why}; {outcome.why}")  # fmt: skip
+    return replace(outcome, why=f"{why}; {outcome.why}")
 
 
 def group_gains_more(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -70,7 +70,7 @@ def group_gains_more(question: Question, cases: Sequence[Case]) -> Outcome:
     outcome = all_of(parts)
     each = ", ".join(f"{e.value:.1f} [{e.interval().low:.1f}, {e.interval().high:.1f}] on {d}" for d, e, _ in parts)
     why = f"points more: {each}; least of all gains {', '.join(least)}"
-    return Outcome(outcome.value, outcome.low, outcome.high, outcome.p_for, outcome.p_against, "", outcome.n_seeds, why)
+    return replace(outcome, why=why)
 
 
 def cheap_reaches(question: Question, cases: Sequence[Case]) -> Outcome:

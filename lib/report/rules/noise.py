@@ -1,6 +1,7 @@
 """Rules about the noise of the pre-training: which σ is best, which helps, which harms."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from lib.report.verdicts import Outcome
 
 
 def best_sigma(question: Question, cases: Sequence[Case]) -> Outcome:
-    """The error at σ = threshold is below that at every other σ, in the geometric mean over metrics: paired differences.
+    """The error at σ = threshold is below that at every other σ, in the geometric mean over metrics.
 
     What decides against it is the σ whose error is certainly lower, if any.
     """
@@ -35,7 +36,7 @@ def best_sigma(question: Question, cases: Sequence[Case]) -> Outcome:
     errors = {s: [c.tuned.centre for c in group] for s, group in (by_sigma | {question.threshold: own}).items()}
     best = [f"{case.metric}: {min(errors, key=lambda s: errors[s][k]):g} Å" for k, case in enumerate(own)]
     why = f"best by the mean: {', '.join(best)}; error lower at {question.threshold:g} Å: {outcome.why}"
-    return Outcome(outcome.value, outcome.low, outcome.high, outcome.p_for, outcome.p_against, "", outcome.n_seeds, why)
+    return replace(outcome, why=why)
 
 
 def sigma_gain(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -60,7 +61,7 @@ def sigma_harm(question: Question, cases: Sequence[Case]) -> Outcome:
     parts = [(case.metric.upper(), estimate(harm, case.comparison.samples), case.n_seeds) for case in own]
     outcome = all_of(parts)
     why = "higher than from scratch by " + ", ".join(f"{e.value:.1f} % ({name})" for name, e, _ in parts)
-    return Outcome(outcome.value, outcome.low, outcome.high, outcome.p_for, outcome.p_against, "", outcome.n_seeds, why)
+    return replace(outcome, why=why)
 
 
 RULES = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from lib.report.evidence import Case
-from lib.report.verdicts import CERTAIN, ONLY_SCRATCH, ONLY_TUNED, Outcome
+from lib.report.verdicts import ONLY_SCRATCH, ONLY_TUNED, UNTESTED, Outcome
 
 BLANK = (False, False)  # neither arm learnt
 
@@ -18,12 +18,10 @@ class Question:
     Attributes:
         models: those that the claim names; empty where it names none.
         threshold: the number that the claim prints, or that we read into it; NaN where there is none.
-        missing: how many cells of the paper's matrix have no runs, of those that the claim is about.
     """
 
     models: tuple[str, ...] = ()
     threshold: float = float("nan")
-    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,4 @@ def seeds_of(cases: Sequence[Case]) -> int:
 
 def untested(why: str) -> Outcome:
     """Nothing to decide from."""
-    from lib.report.verdicts import UNTESTED
-
     return Outcome(word=UNTESTED, why=why)
-
-
-__all__ = ["BLANK", "CERTAIN", "Question", "Rule", "one_arm", "seeds_of", "untested"]

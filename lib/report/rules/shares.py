@@ -1,6 +1,7 @@
 """Rules about less data: shares of the training conformations against each other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lib.report.evidence import Case
 from lib.report.rules.gains import all_of
@@ -25,13 +26,18 @@ def less_data(_: Question, cases: Sequence[Case]) -> Outcome:
     outcome = all_of([("", _lower_by(scratch.scratch, tuned.tuned), min(tuned.n_seeds, scratch.n_seeds))])
     others = ", ".join(f"{case.scratch.centre:.2f} with {100 * share:g} %" for share, case in sorted(by_share.items()))
     why = f"{tuned.tuned.centre:.2f} pre-trained with 5 %; from scratch {others}"
-    return Outcome(outcome.value, outcome.low, outcome.high, outcome.p_for, outcome.p_against, "", outcome.n_seeds, why)
+    return replace(outcome, why=why)
 
 
 def _ends(cases: Sequence[Case]) -> tuple[Case, Case] | None:
     """The cases of the smallest and of the largest share; None where there is one share."""
     ordered = sorted(cases, key=lambda case: case.share)
     return (ordered[0], ordered[-1]) if len({case.share for case in cases}) > 1 else None
+
+
+def _in_words(few: float, first: Sample, many: float, last: Sample) -> str:
+    """The errors at the smallest and the largest share."""
+    return f"{first.centre:.2f} with {100 * few:g} %, {last.centre:.2f} with {100 * many:g} % of the data"
 
 
 def flat(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -42,7 +48,7 @@ def flat(question: Question, cases: Sequence[Case]) -> Outcome:
     few, many = ends
     fall = _lower_by(few.scratch, many.scratch)
     interval = fall.interval()
-    why = f"from {100 * few.share:g} to {100 * many.share:g} % of the data: {few.scratch.centre:.2f}, {many.scratch.centre:.2f}"
+    why = _in_words(few.share, few.scratch, many.share, many.scratch)
     return Outcome(fall.value, interval.low, interval.high, fall.p_below(question.threshold),
                    fall.p_above(question.threshold), "", min(few.n_seeds, many.n_seeds), why)  # fmt: skip
 
@@ -54,8 +60,8 @@ def more_data_helps(_: Question, cases: Sequence[Case]) -> Outcome:
         return untested("fewer than two shares")
     few, many = ends
     outcome = all_of([("", _lower_by(few.tuned, many.tuned), min(few.n_seeds, many.n_seeds))])
-    why = f"from {100 * few.share:g} to {100 * many.share:g} % of the data: {few.tuned.centre:.2f}, {many.tuned.centre:.2f}"
-    return Outcome(outcome.value, outcome.low, outcome.high, outcome.p_for, outcome.p_against, "", outcome.n_seeds, why)
+    why = _in_words(few.share, few.tuned, many.share, many.tuned)
+    return replace(outcome, why=why)
 
 
 def poor(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -63,7 +69,8 @@ def poor(question: Question, cases: Sequence[Case]) -> Outcome:
     blank = all(case.learnt == BLANK for case in cases)
     seeds = min(case.n_seeds for case in cases)
     word = SEEN_ONCE if seeds == 1 else CERTAIN if blank else AGAINST
-    return Outcome(word=word, n_seeds=seeds, why=f"an arm reaches R² {question.threshold:g}: {'no' if blank else 'yes'}")
+    why = f"an arm reaches R² {question.threshold:g}: {'no' if blank else 'yes'}"
+    return Outcome(word=word, n_seeds=seeds, why=why)
 
 
 RULES = (
