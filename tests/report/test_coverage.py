@@ -1,4 +1,4 @@
-"""Intervals hold the truth in simulations where it is known: pairs, few seeds, arms without seeds, models that differ."""
+"""Intervals hold the truth in simulations where it is known: pairs, few seeds, arms without seeds, other models."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def of_seeds(rng, gains, seeds, of_seed=0.1):
 
 
 def test_averages_carry_the_spread_of_models_that_have_one_seed():
-    """One of four models has three seeds, on seven systems; the others borrow its spread. Without, half of them hold."""
+    """One of four models has three seeds, on seven systems; the others borrow its spread. Without, half hold."""
     rng, borrowed, alone = np.random.default_rng(3), [], []
     for _ in range(150):
         systems = [of_seeds(rng, (50, 30, 20, 20), 3) for _ in range(7)]

@@ -116,7 +116,8 @@ def probed_rows(seed=0, scatter=0.1, conformations=12, each=30):
     scale = np.repeat(np.arange(1, conformations + 1), each)
     more = np.random.default_rng(7).normal(size=(2, n))
     return pd.DataFrame({
-        "conformation": np.repeat(np.arange(conformations), each), "element": "H", "force": force, "true": force + noise,
+        "conformation": np.repeat(np.arange(conformations), each), "element": "H", "force": force,
+        "true": force + noise,
         "predicted": force + scatter * more[0], "bonds": force + more[1], "clean_force": scale * clean,
         "clean_predicted": clean + scatter * more[1], "clean_bonds": clean + more[0],
     })  # fmt: skip
@@ -128,7 +129,8 @@ def test_the_mean_of_all_noises_that_could_have_been_has_no_excess():
     """
     rng = np.random.default_rng(3)
     a, b = rng.normal(size=(2, 40, 4000))
-    rows = pd.DataFrame({"conformation": np.repeat(np.arange(40), 4000), "predicted": a.ravel(), "true": (a + b).ravel(),
+    rows = pd.DataFrame({"conformation": np.repeat(np.arange(40), 4000), "predicted": a.ravel(),
+                         "true": (a + b).ravel(),
                          "force": (a**3 + rng.normal(size=a.shape)).ravel()})  # fmt: skip
     error = errors_of_noise(rows, np.sqrt(2))
     assert error.mean() == pytest.approx(0.5, abs=0.01)
@@ -142,7 +144,9 @@ def test_the_mean_of_all_noises_that_could_have_been_has_no_excess():
 def test_measures_are_what_they_are_called():
     rows = probed_rows()
     found = measures(rows, 1.0)
-    assert combine(found["clean, rank"]) == pytest.approx(correlations(rows, "clean_predicted", "clean_force", True).mean())
+    assert combine(found["clean, rank"]) == pytest.approx(
+        correlations(rows, "clean_predicted", "clean_force", True).mean()
+    )
     near, far = (found[f"clean, {word} equilibrium, rank"][0] for word in ("near", "far from"))
     assert len(near) == len(far) == 6
     np.testing.assert_array_equal(np.concatenate([near, far]), found["clean, rank"][0])  # forces grow with the number

@@ -58,11 +58,13 @@ def test_an_average_is_of_the_gains_and_its_interval_of_their_mean():
     alone = [with_learnt(case(40, NARROW), False, True), case(20, NARROW, model="SchNet")]
     assert decide("average_gain", alone, 31.9).size == "only pre-trained learns"
     assert decide("average_gain", alone).size == ""
-    assert decide("average_gain", [with_learnt(case(-40, NARROW), True, False)], 31.9).size == "only from scratch learns"
+    assert (
+        decide("average_gain", [with_learnt(case(-40, NARROW), True, False)], 31.9).size == "only from scratch learns"
+    )
 
 
 def test_a_model_without_evidence_bounds_an_average():
-    """Three gain 10, 30 and 50 %; the fourth, which learnt nothing, counts as 10 in the worst case and 50 in the best."""
+    """Three gain 10, 30 and 50 %; the fourth learnt nothing and counts as 10 in the worst case, as 50 in the best."""
     three = [case(g, NARROW, model=m) for g, m in ((10, "SchNet"), (30, "TorchMD-Net"), (50, "EGNN"))]
     blank = with_learnt(case(0, NARROW, model="SE(3)-Transformer"), False, False)
     outcome = decide("average_gain", [*three, blank], 47.3)
@@ -160,7 +162,9 @@ def test_every_model_speaks_of_models():
             if c.model == "SchNet" and c.dataset == "ANI-1" else c for c in cells]  # fmt: skip
     assert sign("every_model", half) == "certain"  # by the mean over data sets
     assert sign("every_model", cells[:4]) == "not tested"
-    assert sign("every_model", [replace(c, comparison=case(30, NARROW, seeds=1).comparison) for c in cells]) == "seen once"
+    assert (
+        sign("every_model", [replace(c, comparison=case(30, NARROW, seeds=1).comparison) for c in cells]) == "seen once"
+    )
 
 
 def test_gains_most_is_a_paired_difference():
@@ -208,10 +212,16 @@ def test_groups_of_models():
 def test_cheap_models_reach_others_from_scratch():
     """The best of the group, pre-trained, against the best other one from scratch."""
     own = [case(40, NARROW, model="EGNN", scratch=10), case(0, NARROW, model="SchNet", scratch=20)]
-    reached = decide("cheap_reaches", [*own, case(50, NARROW, model="TorchMD-Net", scratch=8)], models=["EGNN", "SchNet"])
+    reached = decide(
+        "cheap_reaches", [*own, case(50, NARROW, model="TorchMD-Net", scratch=8)], models=["EGNN", "SchNet"]
+    )
     assert reached.value == pytest.approx(25)  # 6 against 8
     assert sign_of(reached) == "certain"
-    missed = [*own, case(50, NARROW, model="TorchMD-Net", scratch=8), case(0, NARROW, model="SE(3)-Transformer", scratch=5)]
+    missed = [
+        *own,
+        case(50, NARROW, model="TorchMD-Net", scratch=8),
+        case(0, NARROW, model="SE(3)-Transformer", scratch=5),
+    ]
     assert decide("cheap_reaches", missed, models=["EGNN", "SchNet"]).value == pytest.approx(-20)
     assert sign("cheap_reaches", missed, models=["EGNN", "SchNet"]) == "against"
     assert sign("cheap_reaches", own, models=["EGNN", "SchNet"]) == "not tested"
@@ -240,7 +250,10 @@ def test_less_data_compares_errors_at_different_shares():
     outcome = decide("less_data", shares(tuned=(3, 3, 2, 1)))
     assert outcome.value == pytest.approx(25)  # 3 against 4
     assert sign_of(outcome) == "certain"
-    assert outcome.why == "3.00 pre-trained with 5 %; from scratch 9.00 with 5 %, 6.00 with 20 %, 4.00 with 50 %, 3.00 with 100 %"
+    assert (
+        outcome.why
+        == "3.00 pre-trained with 5 %; from scratch 9.00 with 5 %, 6.00 with 20 %, 4.00 with 50 %, 3.00 with 100 %"
+    )
     assert sign("less_data", shares(tuned=(5, 3, 2, 1))) == "against"
     assert sign("less_data", shares(tuned=(4, 3, 2, 1))) == "unknown"
     assert sign("less_data", shares()[1:]) == sign("less_data", [*shares()[:2], shares()[3]]) == "not tested"
