@@ -65,7 +65,7 @@ def test_minus_the_noise_points_along_the_forces_and_up_in_energy(seen):
     assert correlations(rows, "true").mean() > 0.4
     assert correlations(rows, "true", ranks=True).mean() > 0.4
     assert rows["element"].tolist() == 8 * (["C"] * 3 + ["H"] * 12)
-    assert rows["clean_predicted"].abs().max() < 1e-6  # nothing is to be found in the clean geometry
+    assert rows["clean_predicted"].abs().max() < 1e-6  # nothing is to be measured in the clean geometry
     assert all(p.energies[1] > p.energies[0] for p in seen)
     assert errors_of_noise(rows, 0.1).max() < 1e-9
     assert correlations(rows, "bonds").mean() > 0.5  # restoring bond lengths goes along the forces too
@@ -143,23 +143,23 @@ def test_the_mean_of_all_noises_that_could_have_been_has_no_excess():
 
 def test_measures_are_what_they_are_called():
     rows = probed_rows()
-    found = measures(rows, 1.0)
-    assert combine(found["clean, rank"]) == pytest.approx(
+    measured = measures(rows, 1.0)
+    assert combine(measured["clean, rank"]) == pytest.approx(
         correlations(rows, "clean_predicted", "clean_force", True).mean()
     )
-    near, far = (found[f"clean, {word} equilibrium, rank"][0] for word in ("near", "far from"))
+    near, far = (measured[f"clean, {word} equilibrium, rank"][0] for word in ("near", "far from"))
     assert len(near) == len(far) == 6
-    np.testing.assert_array_equal(np.concatenate([near, far]), found["clean, rank"][0])  # forces grow with the number
-    beyond = found["clean, beyond bond lengths, rank"]
+    np.testing.assert_array_equal(np.concatenate([near, far]), measured["clean, rank"][0])  # forces grow with the number
+    beyond = measured["clean, beyond bond lengths, rank"]
     bonds = correlations(rows, "clean_bonds", "clean_force", True)
-    assert combine(beyond) == pytest.approx((found["clean, rank"][0] - bonds).mean())
-    noised = found["beyond bond lengths, rank"]
+    assert combine(beyond) == pytest.approx((measured["clean, rank"][0] - bonds).mean())
+    noised = measured["beyond bond lengths, rank"]
     assert combine(noised) == pytest.approx(
         correlations(rows, "predicted", ranks=True).mean() - correlations(rows, "bonds", ranks=True).mean()
     )
-    assert combine(found["predicted noise"]) == pytest.approx(correlations(rows, "predicted").mean())
-    assert combine(found["predicted noise, rank"]) != combine(found["predicted noise"])
-    assert combine(found["excess over the shrinkage"]) == pytest.approx(
+    assert combine(measured["predicted noise"]) == pytest.approx(correlations(rows, "predicted").mean())
+    assert combine(measured["predicted noise, rank"]) != combine(measured["predicted noise"])
+    assert combine(measured["excess over the shrinkage"]) == pytest.approx(
         excess(correlations(rows, "predicted"), correlations(rows, "true"), errors_of_noise(rows, 1.0))
     )
 

@@ -190,8 +190,8 @@ def test_gains_most_is_a_paired_difference():
 
 
 def test_models_are_compared_where_all_of_them_were_run():
-    here, there = {"system": "DHA"}, {"system": "AT-AT"}
-    cases = [case(40, NARROW, **here), case(20, NARROW, model="SchNet", **here), case(-90, NARROW, **there)]
+    first, second = {"system": "DHA"}, {"system": "AT-AT"}
+    cases = [case(40, NARROW, **first), case(20, NARROW, model="SchNet", **first), case(-90, NARROW, **second)]
     assert decide("gains_most", cases, models=["EGNN"]).value == pytest.approx(20)
     group = decide("group_gains_more", cases, models=["EGNN"])
     assert group.value == pytest.approx(20)
