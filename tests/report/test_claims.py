@@ -161,6 +161,12 @@ def test_false_discoveries_are_counted_over_findings():
     twin[1] = replace(twin[1], comparison=case(30, 0.05).comparison)
     table = ledger.ledger(get_scale("laptop"), pd.DataFrame(), twin).set_index("claim")
     rows = table.loc[["table2-egnn-ani-1x-rmse", "table2-egnn-ani-1x-mae"]]
+    assert rows["printed"].tolist() == [32.8, 34.2]
+    assert table.loc[["model-agnostic", "sigma-harms"], "printed"].isna().all()
+    assert rows["n_seeds"].tolist() == [3, 3]
+    assert rows["value"].tolist() == pytest.approx([30, 30])
+    assert (rows["low"] < 30).all()
+    assert (rows["high"] > 30).all()
     assert rows["p"].iloc[0] < rows["p"].iloc[1]
     assert rows["q"].iloc[0] == rows["q"].iloc[1]
     tested = table.groupby("finding")["p"].max().dropna()
@@ -229,6 +235,7 @@ def test_evidence_is_gathered_from_recorded_runs():
     small = evidence._denoising(get_scale("laptop"))
     assert {(c.item, c.model, c.n_seeds) for c in small} == {("Denoising", "TorchMD-Net", 3)}
     assert {c.sigma for c in small} == set(SIGMAS) - {0.0, 0.2}
+    assert {c.learnt for c in small} == {(True, True)}
     trivial = decide(CLAIMS["sigma-small-trivial"], small)
     assert sign_of(trivial) == "against"
     assert -160 < trivial.value < -135  # 0.96 against 0.39

@@ -66,6 +66,8 @@ def test_minus_the_noise_points_along_the_forces_and_up_in_energy(seen):
     assert correlations(rows, "true", ranks=True).mean() > 0.4
     assert rows["element"].tolist() == 8 * (["C"] * 3 + ["H"] * 12)
     assert rows["clean_predicted"].abs().max() < 1e-6  # nothing is to be measured in the clean geometry
+    assert rows["clean_bonds"].abs().max() < 1e-6  # its bonds have the mean length
+    assert rows["bonds"].abs().max() > 0.01
     assert all(p.energies[1] > p.energies[0] for p in seen)
     assert errors_of_noise(rows, 0.1).max() < 1e-9
     assert correlations(rows, "bonds").mean() > 0.5  # restoring bond lengths goes along the forces too
@@ -149,7 +151,9 @@ def test_measures_are_what_they_are_called():
     )
     near, far = (measured[f"clean, {word} equilibrium, rank"][0] for word in ("near", "far from"))
     assert len(near) == len(far) == 6
-    np.testing.assert_array_equal(np.concatenate([near, far]), measured["clean, rank"][0])  # forces grow with the number
+    np.testing.assert_array_equal(
+        np.concatenate([near, far]), measured["clean, rank"][0]
+    )  # forces grow with the number
     beyond = measured["clean, beyond bond lengths, rank"]
     bonds = correlations(rows, "clean_bonds", "clean_force", True)
     assert combine(beyond) == pytest.approx((measured["clean, rank"][0] - bonds).mean())

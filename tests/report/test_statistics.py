@@ -85,6 +85,8 @@ def test_of_the_seeds_own_part_only_what_their_spread_has_is_taken_off():
     half = np.sqrt(1.5) * np.array([1, 1, -1, -1]) / 2  # variance 1/2 with n - 1
     assert statistics._common(draws, half) == pytest.approx(np.sqrt(0.5), abs=0.01)
     assert statistics._common(draws, 10 * half) == pytest.approx(0, abs=0.1)
+    both = draws + np.random.default_rng(1).standard_normal(100_000)  # 1 in common, 1/4 of their own in the mean
+    assert statistics._common(both, 10 * half) == pytest.approx(np.sqrt(1 / 1.25), abs=0.01)
     shared = draws[:1] + np.zeros((4, 1))
     assert statistics._common(shared, 10 * half) == pytest.approx(1)
     assert statistics._common(np.ones((4, 10)), half) == 1
@@ -157,6 +159,8 @@ def test_numbers_of_seeds_alone_have_no_draws():
     assert widening(seeds.molecules) == 1
     whole = estimate(lambda e: e[0], [seeds])
     assert np.median(whole.replicates) == pytest.approx(7 / 3, rel=0.02)
+    ends, half = whole.interval(), 4.303 * np.std(np.log([1.0, 2, 4]), ddof=1) / np.sqrt(3)
+    assert np.log(ends.high / ends.low) == pytest.approx(2 * half, rel=0.1)
     one = Sample.of_seeds(np.array([3.0]))
     assert estimate(lambda e: e[0], [one]).interval().high == 3
 
@@ -172,6 +176,13 @@ def test_means_over_networks_follow_students_t():
     drawn = 0.45 + 0.1 * np.random.default_rng(0).standard_normal((1, REPLICATES))
     one = mean_of(np.array([0.45]), drawn, 10).interval()
     assert (one.high - one.low) / 2 == pytest.approx(0.196 * widening(10), rel=0.1)
+
+
+def test_widening_is_students_t_over_the_normal_distributions_quantile():
+    assert widening(8) == pytest.approx(np.sqrt(8 / 7) * 2.3646 / 1.95996, rel=1e-4)
+    assert widening(2) == pytest.approx(np.sqrt(2) * 12.7062 / 1.95996, rel=1e-4)
+    assert widening(1) == 1
+    assert widening(10_000) == pytest.approx(1, abs=1e-3)
 
 
 def test_both_arms_need_the_same_test_conformations():
