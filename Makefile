@@ -6,7 +6,7 @@ CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
-.PHONY: help reproduce plan check test fuzz test-browser chromium lint types lock lab mini-suite clean .venv
+.PHONY: help reproduce plan check test fuzz test-browser chromium lint types lock lab mini-suite pages book report clean .venv
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
@@ -15,10 +15,13 @@ help:
 	@echo "make check                                       lint, types and the fast tests: under two minutes"
 	@echo "make test                                        lint, unit tests, notebooks on an empty run store"
 	@echo "make fuzz [SECONDS=3600]                         break files of every reader, byte by byte, and read them"
-	@echo "make test-browser [CHROMIUM=...]                 run a notebook in JupyterLab in a headless Chromium"
+	@echo "make test-browser [CHROMIUM=...]                 the site, and a notebook in JupyterLab, in a headless Chromium"
+	@echo "make pages                                       fill the generated tables of README and docs anew"
+	@echo "make book                                        the site: build/site/index.html"
+	@echo "make report [SCALE=...]                          what was run and with what, on one page: build/report.html"
 	@echo "make lab                                         open JupyterLab"
 	@echo "make mini-suite                                  make data/mini again from its seed"
-	@echo "make clean                                       remove converted stores and runs (in cache/), keep figures"
+	@echo "make clean                                       remove converted stores and runs (in cache/) and the site, keep figures"
 
 .venv: .venv/installed
 
@@ -49,7 +52,7 @@ fuzz: .venv
 	$(BIN)/python tests/data/readers/fuzz.py --seconds $(SECONDS)
 
 .venv/installed-browser: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[browser]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[browser,docs]'
 	touch $@
 
 chromium:
@@ -57,6 +60,23 @@ chromium:
 
 test-browser: chromium .venv/installed-browser
 	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser
+
+pages: .venv
+	$(BIN)/python -m lib.report.pages
+
+.venv/installed-docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[docs]'
+	touch $@
+
+book: .venv/installed-docs
+	$(BIN)/python -m lib.report.pages site build/site-source
+	$(BIN)/python -m sphinx --builder html --quiet --fail-on-warning --keep-going --jobs auto -c docs build/site-source build/site
+	@echo "the site is in build/site/index.html"
+
+report: .venv
+	mkdir -p build
+	$(SNAKEMAKE) --quiet all --config scale=$(SCALE) --report build/report.html
+	@echo "the provenance report is in build/report.html"
 
 lint: .venv
 	$(BIN)/ruff check
@@ -69,7 +89,7 @@ types: .venv
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser \
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser --extra docs \
 	  --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 lab: .venv
@@ -80,5 +100,5 @@ mini-suite: .venv
 
 # only what commands put there: anything else in cache/ stays
 clean:
-	rm -rf cache/stores cache/runs cache/batch .snakemake
-	@if [ -d cache ]; then rmdir --ignore-fail-on-non-empty cache; fi
+	rm -rf cache/stores cache/runs cache/batch .snakemake build/site build/site-source build/jupyter_execute build/report.html
+	@for folder in cache build; do if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done

@@ -58,6 +58,23 @@ def single_point(
     return Label(float(result.get("energy")), -np.asarray(result.get("gradient")) / BOHR)
 
 
+def dipole(numbers: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The dipole moment (3,) of a neutral molecule in e times bohr.
+
+    Args:
+        numbers: (N,) atomic numbers.
+        positions: (N, 3) Å.
+
+    Raises:
+        RuntimeError: the self-consistent field does not converge (from tblite).
+    """
+    from tblite.interface import Calculator
+
+    calculator = Calculator(LEVEL, np.asarray(numbers), np.asarray(positions) / BOHR)
+    calculator.set("verbosity", 0)
+    return np.asarray(calculator.singlepoint().get("dipole"))
+
+
 def relax(numbers: NDArray[np.int64], positions: NDArray[np.float64], max_force: float = 2e-3) -> NDArray[np.float64]:
     """The nearest GFN2-xTB minimum, (N, 3) Å, by L-BFGS until no force component exceeds ``max_force`` Hartree/Å.
 

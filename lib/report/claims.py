@@ -1,194 +1,184 @@
-"""The ledger: every claim of the paper, decided by a rule from tidy rows, ours or the paper's own.
+"""The paper's claims, and which cases or rows each is about.
 
-``data/paper/claims.csv`` has a claim a row, with its place, the rule (``test``, a name of `rules.RULES`) and the rows
-that the rule looks at. Verdicts: `REPRODUCED`, `DIRECTION` (the sign is right, the size is not, or not in every case),
-`UNDECIDED` (the sign is not certain), `FAILED`, `NO_EVIDENCE` (nothing was learnt there by either arm) and `UNTESTED`.
+``data/paper/claims.csv`` has a claim a row, with its place, the rule (``test``, a name of `rules.RULES`), the finding
+that it belongs to and the selection of what the rule looks at; Table 2's 16 improvements follow from ``table2.csv``.
+What no number of ours can decide is in ``undecided.csv``, with the reason.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib.data.datasets import label, paper_names
 from lib.models import MODELS
 from lib.paths import DATA
-from lib.report.rules import (
-    BETWEEN_MODELS,
-    DIRECTION,
-    NAN,
-    NO_EVIDENCE,
-    OF_SIZE,
-    REPRODUCED,
-    RULES,
-    UNTESTED,
-    Verdict,
-    improvements,
-)
-from lib.report.tables import AVERAGE, COLUMNS, DETAILS, LEARNT, ONE_ARM, paper_numbers, printed_gains
+from lib.report.evidence import PARTS, Case
+from lib.report.rules import BLANK, RULES, Question, Rule
+from lib.report.rules.rule import untested
+from lib.report.tables import LEARNT, paper_table2
+from lib.report.verdicts import NO_EVIDENCE, Outcome
 from lib.study.matrix import MATRIX
 from lib.study.scales import get_scale
 
-ITEMS = {"Table 2": "Table 2", "Figure 2a": "Figure 2, ISO17", "Figure 2b": "Figure 2, ISO17",
-         "Figure 2c": "Figure 2, SPICE", "Figure 2d": "Figure 2, SPICE",
-         **{item: item for item in ("Figure 3", "Figure 4", "Figure 5")}}  # fmt: skip
-CELL = ("dataset", "system", "model", "share", "sigma")
-SELECTORS = ("item", "dataset", "system", "subset", "model", "metric", "share")
+CLAIMS, UNDECIDED = DATA / "paper" / "claims.csv", DATA / "paper" / "undecided.csv"
+SELECTORS = ("item", "dataset", "system", "subset", "metric", "share")
 OURS = "our question"  # begins the note of what the paper does not say in so many words
-ROUNDING = 0.005  # of the errors in Table 2
+Cell = tuple[str, str, str, float, float]
 
 
-def load_claims() -> pd.DataFrame:
-    """The claims, a row each."""
-    return pd.read_csv(DATA / "paper" / "claims.csv", dtype=str, keep_default_na=False)
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
 
-
-def decide(claim: pd.Series, rows: pd.DataFrame, expected: pd.DataFrame | None = None) -> Verdict:
-    """The verdict on ``claim`` from ``rows`` of `tables.comparison_table`, data sets by the paper's names.
-
-    Cells where nothing was learnt do not count. Where some of the ``expected`` cells (`whole_matrix`) do not count or
-    are missing, a claim is at best `DIRECTION`; where fewer than half count, it is `UNTESTED`. A claim about a size is
-    at best `DIRECTION` where one arm alone learnt.
+    Attributes:
+        claim: its name.
+        finding: what it is a part of; several rows of one finding count once in a summary.
+        place: in the paper.
+        statement: in words.
+        rule: what decides it.
+        select: what the rule looks at: allowed words by each of `SELECTORS`, all where there are none.
+        models: those that the claim names; empty where it names none.
+        threshold: the number that the claim prints, or that we read into it, as text; empty where there is none.
+        unit: of the number that decides.
+        note: how it was read.
     """
-    found = select(claim, rows)
-    if not len(found):
-        return Verdict(UNTESTED, why="no such runs at this scale")
-    if claim["test"] != "poor" and "evidence" in found:
-        learnt = found[found["evidence"] != "no"]
-        if not len(learnt):
-            one = "a model of the average has" if _of_average(claim) else "both arms have"
-            return Verdict(NO_EVIDENCE, why=f"{one} R² below {LEARNT} in all of these cases")
-        found = learnt
-    counted, wanted = _cells(found), _cells(_wanted(claim, whole_matrix() if expected is None else expected))
-    if 2 * counted < wanted:
-        return Verdict(UNTESTED, why=f"{counted} of {wanted} cells are there, with R² of {LEARNT} or more")
-    verdict = RULES[claim["test"]](found, float(claim["threshold"] or "nan"), claim["model"].split("|"))
-    if counted < wanted:
-        verdict = _at_best_direction(verdict, f"{counted} of {wanted} cells count")
-    if claim["test"] in OF_SIZE and "evidence" in found and (found["evidence"] == ONE_ARM).any():
-        verdict = _at_best_direction(verdict, f"one arm has R² below {LEARNT}")
-    return verdict
+
+    claim: str
+    finding: str
+    place: str
+    statement: str
+    rule: Rule
+    select: dict[str, tuple[str, ...]]
+    models: tuple[str, ...]
+    threshold: str
+    unit: str
+    note: str
+
+    @property
+    def number(self) -> float:
+        """The threshold; NaN where there is none."""
+        return float(self.threshold or "nan")
+
+    @property
+    def of_paper(self) -> bool:
+        """Whether the paper says it in so many words."""
+        return not self.note.startswith(OURS)
+
+    def asks_for(self, model: str, **facts: str) -> bool:
+        """Whether the claim is about a case with these words; a rule that compares models is given all of them."""
+        named = not self.models or self.rule.between_models or model in self.models
+        return named and all(not words or facts[key] in words for key, words in self.select.items() if key in facts)
 
 
-def _at_best_direction(verdict: Verdict, why: str) -> Verdict:
-    capped = DIRECTION if verdict.verdict == REPRODUCED else verdict.verdict
-    return replace(verdict, verdict=capped, why=f"{verdict.why}; {why}")
+def load_claims() -> list[Claim]:
+    """All claims, in the order of the paper."""
+    rows = pd.read_csv(CLAIMS, dtype=str, keep_default_na=False)
+    return _of_table2() + [_claim(row) for _, row in rows.iterrows()]
+
+
+def load_undecided() -> pd.DataFrame:
+    """What no number of ours can decide: columns place, statement, reason."""
+    return pd.read_csv(UNDECIDED, dtype=str, keep_default_na=False)
+
+
+def _claim(row: pd.Series) -> Claim:
+    """The claim of one row of ``claims.csv``."""
+    select = {key: _words(row[key]) for key in SELECTORS}
+    return Claim(row["claim"], row["finding"], row["place"], row["statement"], RULES[row["test"]], select,
+                 _words(row["model"]), row["threshold"], row["unit"], row["note"])  # fmt: skip
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a selection, separated by bars."""
+    return tuple(word for word in text.split("|") if word)
+
+
+def _of_table2() -> list[Claim]:
+    """The 16 improvements that follow from the printed errors; RMSE and MAE of a model on data are one finding."""
+    out = []
+    for _, row in paper_table2().query("pretrained == 'improvement'").iterrows():
+        name, metric = f"{row['model']}-{row['dataset']}".lower(), row["metric"]
+        note = "recomputed from the printed errors"
+        select = dict.fromkeys(SELECTORS, ()) | {
+            "item": ("Table 2",), "dataset": (row["dataset"],), "metric": (metric,), "share": ("1",),
+        }  # fmt: skip
+        printed = f"{row['value']:.1f}"
+        text = f"Pre-training lowers {metric.upper()} of {row['model']} on {row['dataset']} by {printed} %"
+        out.append(Claim(f"table2-{name}-{metric}", f"table2-{name}", "Table 2", text, RULES["average_gain"], select,
+                         (row["model"],), printed, "%", note))  # fmt: skip
+    return out
+
+
+def cases_of(claim: Claim, cases: Sequence[Case]) -> list[Case]:
+    """The ``cases`` that ``claim`` is about."""
+    return [
+        case for case in cases
+        if claim.asks_for(case.model, item=case.item, dataset=case.dataset, system=case.system, subset=case.subset,
+                          metric=case.metric, share=f"{case.share:g}")
+    ]  # fmt: skip
+
+
+def rows_of(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of the measured ``rows`` (columns item, model, subset, value …) that ``claim`` is about."""
+    keep = [claim.asks_for(row["model"], item=row["item"], subset=row["subset"]) for _, row in rows.iterrows()]
+    return rows[np.array(keep, dtype=bool)]
+
+
+def decide(claim: Claim, cases: Sequence[Case], measured: pd.DataFrame | None = None, whole: bool = True) -> Outcome:
+    """What the rule of ``claim`` makes of the evidence.
+
+    Cases where neither arm learnt do not count, unless the rule asks about that or can do with it. Where fewer than
+    half of the paper's cells count, the claim is untested; where some do not, nothing is certain.
+
+    Args:
+        claim: what is decided.
+        cases: all of a scale (`evidence.gather`).
+        measured: rows of equation 8 and of cost.
+        whole: whether cells of the paper's matrix that are missing are counted.
+    """
+    question = Question(claim.models, claim.number)
+    if claim.rule.of_rows:
+        rows = measured if measured is not None else pd.DataFrame()
+        own = rows_of(claim, rows) if len(rows) else rows
+        return claim.rule.decide(question, own) if len(own) else untested("not measured at this scale")
+    own = cases_of(claim, cases)
+    if not own:
+        return untested("no such runs at this scale")
+    expected = len(_paper_cells(claim)) if whole else 0
+    counted = own if claim.rule.of_learning or claim.rule.bounded else [c for c in own if c.learnt != BLANK]
+    if not counted:
+        return Outcome(word=NO_EVIDENCE, why=f"both arms have R² below {LEARNT} in all of these cases")
+    cells = len({case.cell for case in counted})
+    if 2 * cells < expected:
+        return untested(f"{cells} of {expected} cells are there, with R² of {LEARNT} or more")
+    return _with_missing(claim.rule.decide(question, counted), expected - cells, expected)
+
+
+def _with_missing(outcome: Outcome, missing: int, expected: int) -> Outcome:
+    """The ``outcome`` of a claim about ``expected`` cells, of which some are missing."""
+    if missing <= 0:
+        return outcome
+    return replace(outcome, complete=False, why=f"{outcome.why}; {expected - missing} of {expected} cells count")
 
 
 @cache
-def whole_matrix() -> pd.DataFrame:
-    """The cells of the paper's figures and tables, one a row, by the paper's names."""
-    names, rows = paper_names("official"), []
-    for item, group in ITEMS.items():
-        for cell in (pair.pretrained for pair in MATRIX[group](get_scale("paper"))):
+def _whole_matrix() -> tuple[tuple[str, Cell], ...]:
+    """The item and cell of everything in the paper's figures and tables, by the paper's names."""
+    names, out = paper_names("official"), []
+    for item, part in PARTS.items():
+        for cell in (pair.pretrained for pair in MATRIX[part.group](get_scale("paper"))):
             kind, _, system = cell.data.partition("/")
-            rows.append({
-                "item": item, "dataset": names[label("official", kind)], "system": system,
-                "model": MODELS[cell.model].label, "share": cell.share, "sigma": cell.sigma, "n_models": 1,
-            })  # fmt: skip
-    return pd.DataFrame(rows)
+            dataset = names[label("official", kind)]
+            out.append((item, (dataset, system, MODELS[cell.model].label, cell.share, cell.sigma)))
+    return tuple(out)
 
 
-def _wanted(claim: pd.Series, expected: pd.DataFrame) -> pd.DataFrame:
-    """Those of the ``expected`` cells that ``claim`` is about: for an average, the cells of all its models."""
-    models = {"model": "", "test": ""} if _of_average(claim) else {}
-    return select(pd.Series(dict(claim) | {"subset": "", "metric": ""} | models), expected)
-
-
-def _cells(rows: pd.DataFrame) -> int:
-    """How many cells ``rows`` are about; an average counts as those of all its models."""
-    cells = rows.drop_duplicates([key for key in CELL if key in rows])
-    return int(cells["n_models"].sum()) if "n_models" in cells else len(cells)
-
-
-def _of_average(claim: pd.Series) -> bool:
-    return AVERAGE in claim["model"] or (claim["model"] == "" and claim["test"] == "average_gain")
-
-
-def select(claim: pd.Series, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that ``claim`` is about; a rule that compares models gets all of them."""
-    keep = pd.Series(True, rows.index)
-    for key in SELECTORS:
-        wanted = [w for w in claim[key].split("|") if w]
-        if not wanted or (key == "model" and claim["test"] in BETWEEN_MODELS):
-            continue
-        if key not in rows:
-            return rows.iloc[:0]
-        values = rows[key].astype(float).map("{:g}".format) if key == "share" else rows[key]
-        keep &= values.isin(wanted)
-    return rows[keep & ((rows["model"] == AVERAGE) == _of_average(claim))]
-
-
-def with_paper_names(rows: pd.DataFrame, suite: str) -> pd.DataFrame:
-    """``rows`` with the paper's names of data sets."""
-    return rows.assign(dataset=rows["dataset"].replace(paper_names(suite)))
-
-
-def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
-    """The rows of the tables at ``paths`` that are there."""
-    found = [pd.read_csv(p, keep_default_na=False, na_values=["nan", ""]) for p in paths if p.exists()]
-    if not found:
-        return pd.DataFrame(columns=[*COLUMNS, *DETAILS], dtype=object)
-    rows = pd.concat(found, ignore_index=True)
-    return rows.assign(**{key: rows[key].astype(object).fillna("") for key in ("system", "subset") if key in rows})
-
-
-def paper_rows() -> pd.DataFrame:
-    """The paper's Table 2 as rows with the range that rounding leaves, and the averages that follow."""
-    paper = paper_numbers()
-    errors = paper[(paper["item"] == "Table 2") & (paper["unit"] == "kcal/mol")]
-    gains = printed_gains(errors, ROUNDING)
-    means = gains.groupby(["dataset", "metric"])[["value", "low", "high"]].mean().reset_index()
-    means = means.assign(model=AVERAGE, pretrained="improvement", unit="%")
-    errors = errors.assign(low=errors["value"] - ROUNDING, high=errors["value"] + ROUNDING)
-    rows = pd.concat([errors, gains, means], ignore_index=True)
-    return rows.assign(item="Table 2", system="", subset="", share=1.0, sigma=NAN)
-
-
-def verdicts(rows: pd.DataFrame, suite: str) -> pd.DataFrame:
-    """The verdicts on the claims about the items of ``rows``, a table of one notebook, for reading."""
-    named, out = with_paper_names(rows, suite), []
-    for _, claim in load_claims().iterrows():
-        if set(claim["item"].split("|")) & set(rows["item"]):
-            ours = decide(claim, named)
-            out.append({"the paper claims": claim["statement"], "verdict": ours.verdict, "why": ours.why})
-    return pd.DataFrame(out, columns=["the paper claims", "verdict", "why"]).set_index("the paper claims")
-
-
-def ledger(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every claim with our verdict, our number and interval, and whether the paper's own printed numbers bear it out.
-
-    Args:
-        rows: of all tables of a scale, with the paper's names (`with_paper_names`).
-    """
-    own, out = paper_rows(), []
-    for _, claim in load_claims().iterrows():
-        ours = decide(claim, rows)
-        out.append({
-            "claim": claim["claim"], "place": claim["place"], "statement": claim["statement"], "verdict": ours.verdict,
-            "value": ours.value, "low": ours.low, "high": ours.high, "unit": claim["unit"], "why": ours.why,
-            "n_seeds": select(claim, rows)["n_seeds"].min() if len(rows) else NAN,
-            "the paper's own numbers": consistent(claim, own), "note": claim["note"],
-        })  # fmt: skip
-    return pd.DataFrame(out)
-
-
-def consistent(claim: pd.Series, own: pd.DataFrame) -> str:
-    """Whether the numbers that the paper prints bear ``claim`` out: yes, no, or not printed."""
-    found = select(claim, own)
-    if claim["note"].startswith(OURS):
-        return "not claimed"
-    if not len(found):
-        return "not printed"
-    if claim["test"] == "average_gain":
-        half = 0.5 * 10.0 ** -len(claim["threshold"].partition(".")[2])
-        low, high = found["low"].mean() - half, found["high"].mean() + half
-        return "yes" if low <= float(claim["threshold"]) <= high else f"no: {found['value'].mean():.1f}"
-    if claim["test"] == "every_gain":
-        gains = improvements(found)
-        certain, possible = (gains["low"] > float(claim["threshold"])).all(), gains["high"] > float(claim["threshold"])
-        return "yes" if certain else "yes, within rounding" if possible.all() else "no"
-    verdict = RULES[claim["test"]](found, float(claim["threshold"] or "nan"), claim["model"].split("|"))
-    return "yes" if verdict.verdict == REPRODUCED else f"no: {verdict.why}"
+def _paper_cells(claim: Claim) -> set[Cell]:
+    """The cells of the paper's matrix that ``claim`` is about."""
+    return {
+        cell for item, cell in _whole_matrix()
+        if claim.asks_for(cell[2], item=item, dataset=cell[0], system=cell[1], share=f"{cell[3]:g}")
+    }  # fmt: skip

@@ -28,7 +28,7 @@ def repeat(scale: Scale, cells: Iterable[Cell], seed: int, execution: Execution 
 
     Returns:
         One row per metric and cell: ``recorded`` and ``here`` (kcal/mol), ``difference`` (per cent of the record) and
-        ``agrees``: yes, no, or no record.
+        ``within tolerance``: yes, no, or no record.
     """
     rows = []
     for cell in cells:
@@ -40,7 +40,9 @@ def repeat(scale: Scale, cells: Iterable[Cell], seed: int, execution: Execution 
             rows.append({
                 "model": MODELS[cell.model].label, "dataset": scale.data_label(family_of(cell.data)),
                 "pretrained": "yes" if cell.pretrained else "no", "metric": metric, "recorded": before, "here": now,
-                "difference": difference, "agrees": verdict(difference) if record else "no record", "seed": seed,
+                "difference": difference,
+                "within tolerance": verdict(difference) if record else "no record",
+                "seed": seed,
             })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -1,33 +1,41 @@
-"""Means over seeds with 95 % intervals: a paired bootstrap over test molecules, and Student's t over seeds.
+"""Estimates with 95 % intervals over seeds and test molecules: of an error, a gain, or any paired difference.
 
-Every seed tests the same molecules (other conformations of them). So each replicate draws molecules with replacement
-once, for all seeds and both arms; conformations of one molecule stay together, for their errors are alike; of a single
-molecule, those of one of `BLOCKS` stretches of its trajectory. Percentile intervals, as in Efron, Tibshirani 1993, An
-Introduction to the Bootstrap, chapter 13; where molecules are few (ISO17's unknown isomers are eight groups), what a
-draw changes is widened (`widening`) by what Student's t asks for.
+**Test molecules.** Every seed tests the same molecules (other conformations of them). So each replicate draws molecules
+with replacement once, for all seeds and all arms on these data; the interval is between percentiles, as in Efron,
+Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. Where molecules are few (ISO17's unknown isomers are
+eight groups), what a draw changes is widened (`widening`) by what Student's t asks for.
 
-Two or three seeds drawn with replacement vary too little. So a replicate moves the logarithm of an arm's mean by
+**Seeds.** Two or three seeds drawn with replacement vary too little. So a replicate moves the logarithm of an arm's
+mean by
 
     Σ_s (log e_s - mean log e) g_s / sqrt(n χ²),   g_s ~ N(0, 1), χ² with n - 1 degrees of freedom
 
 for errors e_s of n seeds: any difference of arms then follows Student's t with n - 1 degrees of freedom, as it should.
 All arms, models and metrics share the g_s and χ², so what seeds have in common cancels in pairs, and what they have not
-averages out over models. Of one seed, nothing is known about others, and the interval is over test data only.
+averages out over models. Of one seed nothing is known about others: its interval is over test data only, unless it
+borrows (`borrow`) the spread of other arms' seeds.
+
+**Not counted twice.** What a seed's errors have to themselves (its own conformations, what it happens to do badly)
+shows both in the spread of the seeds and in the draws of molecules. It is taken off the latter as far as the spread of
+the seeds has it (`_common`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import f, norm, t
 
-from lib.runs.results import FORCES, Result
-from lib.training.metrics import OF_FORCES
+from lib.report.errors import BLOCKS, Errors, errors_of, groups_of
 
+__all__ = ["BLOCKS", "Comparison", "Errors", "Estimate", "Interval", "Sample", "Spread",
+           "average", "borrow", "compare", "errors_of", "estimate", "gain", "groups_of", "mean_of", "sample",
+           "seed_of", "spread_of", "widening"]  # fmt: skip
 REPLICATES = 2000
 TINY, FAR = 1e-300, 100.0  # errors of zero have a logarithm too; what two seeds move a logarithm by has no bound
-BLOCKS = 20
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,91 +48,200 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Test errors of one run by molecule: its number, sums of squares and of absolute values, and counts, (n,) each."""
+class Sample:
+    """Mean test errors of one arm in one metric.
 
-    molecule: NDArray[np.int64]
-    squared: NDArray[np.float64]
-    absolute: NDArray[np.float64]
-    count: NDArray[np.float64]
+    Attributes:
+        by_seed: (n,) of each seed.
+        draws: (n, R) the same under draws of test molecules.
+        moves: (R,) what other seeds might add to the logarithm of the mean.
+        molecules: how many are drawn.
+    """
+
+    by_seed: Array
+    draws: Array
+    moves: Array
+    molecules: int
 
     @staticmethod
-    def of(groups: NDArray[np.int64], error: NDArray[np.float64]) -> "Errors":
-        """From the ``error`` (n,) of each conformation and the group that it belongs to (`groups_of`), (n,)."""
-        return Errors.of_sums(groups, error**2, np.abs(error), np.ones(len(error)))
+    def of_seeds(by_seed: Array) -> "Sample":
+        """A number (n,) of each seed that no test molecules decide."""
+        logarithms = np.log(np.maximum(by_seed, TINY))
+        moves = _seed_weights(len(by_seed)) @ (logarithms - logarithms.mean())
+        return Sample(by_seed, np.repeat(by_seed[:, None], REPLICATES, axis=1), moves, 1)
 
-    @staticmethod
-    def of_sums(
-        groups: NDArray[np.int64],
-        squared: NDArray[np.float64],
-        absolute: NDArray[np.float64],
-        count: NDArray[np.float64],
-    ) -> "Errors":
-        """From what each conformation contributes to the sums, (n,) each."""
-        molecules, molecule = np.unique(groups, return_inverse=True)
-        return Errors(molecules, *(np.bincount(molecule, column) for column in (squared, absolute, count)))
+    @property
+    def centre(self) -> float:
+        """The mean over seeds."""
+        return float(self.by_seed.mean())
 
-    def score(self, metric: str, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``rmse`` or ``mae`` with molecule k counted ``weights[:, k]`` times, weights (R, all molecules): (R,).
-
-        A ``force_`` before the name changes nothing: the errors decide.
-        """
-        metric, own = metric.removeprefix(OF_FORCES), weights[:, self.molecule]
-        if metric == "rmse":
-            return np.sqrt(own @ self.squared / (own @ self.count))
-        return own @ self.absolute / (own @ self.count)
+    def replicates(self, common: float) -> Array:
+        """Means over seeds (R,), of the draws of molecules the share ``common`` in the standard deviation."""
+        centre = max(self.centre, TINY)
+        power = common * widening(self.molecules)
+        return centre * (self.draws.mean(0) / centre) ** power * np.exp(np.clip(self.moves, -FAR, FAR))
 
 
-def groups_of(molecule: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What the bootstrap draws: molecules or, of a single one, stretches of its trajectory.
+@dataclass(frozen=True)
+class Estimate:
+    """A number ``value`` from the errors of several arms, and its ``replicates`` (R,)."""
+
+    value: float
+    replicates: Array
+
+    def interval(self) -> Interval:
+        """The 95 % interval between percentiles; NaN where there are no replicates."""
+        known = self.replicates[np.isfinite(self.replicates)]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+        return Interval(self.value, float(low), float(high))
+
+    def p_above(self, threshold: float = 0.0) -> float:
+        """One-sided p-value for a true number above ``threshold``: the share of replicates that are not above it."""
+        known = self.replicates[np.isfinite(self.replicates)]
+        return float((1 + (known <= threshold).sum()) / (1 + len(known)))
+
+    def p_below(self, threshold: float = 0.0) -> float:
+        """One-sided p-value for a true number below ``threshold``."""
+        known = self.replicates[np.isfinite(self.replicates)]
+        return float((1 + (known >= threshold).sum()) / (1 + len(known)))
+
+
+def sample(errors: Sequence[Errors], metric: str, seed: int = 0) -> Sample:
+    """Mean test errors of an arm.
 
     Args:
-        molecule: (n,) its number.
-        index: (n,) numbers of the conformations in the store.
+        errors: by seed.
+        metric: one of `metrics.ERRORS`, with `metrics.OF_FORCES` before it where the errors are those of forces.
+        seed: of the draws of molecules; arms with the same molecules and ``seed`` share their draws.
     """
-    if len(np.unique(molecule)) != 1:
-        return molecule
-    local = index - index.min()
-    return local * BLOCKS // (local.max() + 1)
+    n = 1 + max(int(e.molecule.max()) for e in errors)
+    tested = np.isin(np.arange(n), np.concatenate([e.molecule for e in errors]))
+    rng, count = np.random.default_rng(seed), int(tested.sum())
+    weights = np.zeros((REPLICATES, n))
+    weights[:, tested] = rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES)
+    with np.errstate(invalid="ignore"):  # a draw that leaves a seed nothing to test is none
+        draws = np.array([e.score(metric, weights) for e in errors])
+    by_seed = np.array([e.score(metric, np.ones((1, n)))[0] for e in errors])
+    logarithms = np.log(np.maximum(by_seed, TINY))
+    moves = _seed_weights(len(errors)) @ (logarithms - logarithms.mean())
+    return Sample(by_seed, draws, moves, count)
 
 
-def errors_of(
-    result: Result, part: str = "test", molecules: NDArray[np.int64] | None = None, of_forces: bool = False
-) -> Errors:
-    """Test errors of an energy run for the bootstrap, all of ``part`` or those of some ``molecules``.
+def seed_of(name: str) -> int:
+    """The seed of the draws of molecules of the data set ``name``, the same in every process."""
+    return zlib.crc32(name.encode())
 
-    Raises:
-        ValueError: errors of forces are asked for and were not measured.
+
+def estimate(function: Callable[[Array], Array], samples: Sequence[Sample]) -> Estimate:
+    """The number that ``function`` makes of the errors (k, ...) of k arms, with its replicates.
+
+    Draws of molecules count with the part that seeds have in common; where arms differ in their seeds, with all.
     """
-    rows = result.test_errors(part)
-    keep = slice(None) if molecules is None else np.isin(rows["molecule"], molecules)
-    groups = groups_of(rows["molecule"][keep], rows["index"][keep])
-    if not of_forces:
-        return Errors.of(groups, rows["error"][keep])
-    if FORCES[0] not in rows:
-        raise ValueError(f"run {result.key} measured no forces: its settings have force_weight None")
-    return Errors.of_sums(groups, *(rows[key][keep] for key in FORCES))
+    counts = {len(s.by_seed) for s in samples}
+    common = 1.0
+    if len(counts) == 1 and counts != {1}:
+        draws, by_seed = (np.array([getattr(s, name) for s in samples]) for name in ("draws", "by_seed"))
+        common = _common(function(draws), function(by_seed))
+    value = function(np.array([s.centre for s in samples]))
+    return Estimate(float(value), function(np.array([s.replicates(common) for s in samples])))
+
+
+def _common(draws: Array, by_seed: Array) -> float:
+    """The share in the standard deviation of the mean over seeds that they have in common, under ``draws`` (n, R).
+
+    With variance v of a seed and covariance c of two, the mean has (v + (n - 1) c) / n, of which (v - c) / n is what
+    seeds have to themselves. That is taken off as far as the spread of the numbers ``by_seed`` (n,) has it already.
+    """
+    known = draws[:, np.isfinite(draws).all(0)]
+    whole = known.mean(0).var() if known.shape[1] > 1 else 0.0
+    if whole == 0:
+        return 1.0
+    n = len(known)
+    own = (known.var(1).mean() - whole) / (n - 1)
+    twice = np.clip(own, 0, by_seed.var(ddof=1) / n)
+    return float(np.sqrt(max(1 - twice / whole, 0)))
+
+
+def mean_of(by_network: Array, draws: Array, units: int) -> Estimate:
+    """The mean over networks of a number that is no error, with Student's t over networks and draws of what is tested.
+
+    Args:
+        by_network: (n,) of each network.
+        draws: (n, R) the same under draws.
+        units: how many are drawn.
+    """
+    value = by_network.mean()
+    moved = widening(units) * (_common(draws, by_network) if len(draws) > 1 else 1.0) * (draws.mean(0) - value)
+    return Estimate(float(value), value + moved + _seed_weights(len(by_network)) @ (by_network - value))
+
+
+def gain(errors: Array) -> Array:
+    """The improvement in per cent, mean over pairs of arms: errors (2 k, ...), scratch and pre-trained in turns."""
+    return 100 * (1 - errors[1::2] / errors[::2]).mean(0)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Covariance (2, 2) of the logarithms of errors from scratch and pre-trained between seeds, and its degrees of
+    freedom.
+    """
+
+    covariance: Array
+    freedom: int
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two arms on one metric: ``centres`` (2,), means over seeds from scratch and pre-trained, and their
-    ``replicates`` (2, R).
-    """
+    """Two arms on one metric."""
 
-    centres: NDArray[np.float64]
-    replicates: NDArray[np.float64]
+    scratch: Sample
+    pretrained: Sample
+
+    @property
+    def samples(self) -> tuple[Sample, Sample]:
+        """Both arms."""
+        return self.scratch, self.pretrained
 
     def intervals(self) -> tuple[Interval, Interval, Interval]:
         """From scratch, pre-trained, and the improvement in per cent (positive: better)."""
-        return (*(_interval(c, r) for c, r in zip(self.centres, self.replicates, strict=True)), average([self]))
+        arms = (estimate(lambda errors: errors[0], [s]).interval() for s in self.samples)
+        return (*arms, estimate(gain, self.samples).interval())
 
 
-def average(comparisons: Sequence[Comparison]) -> Interval:
-    """The improvement in per cent, mean over ``comparisons`` (models, say), each of which counts the same."""
-    gains = [100 * (1 - c.centres[1] / c.centres[0]) for c in comparisons]
-    replicates = [100 * (1 - c.replicates[1] / c.replicates[0]) for c in comparisons]
-    return _interval(np.mean(gains), np.mean(replicates, axis=0))
+def average(comparisons: Sequence[Comparison], spread: "Spread | None" = None) -> Interval:
+    """The improvement in per cent, mean over ``comparisons`` (models, say), each of which counts the same.
+
+    Those of a single seed borrow ``spread``; None takes that of the others' seeds.
+    """
+    spread = spread_of(comparisons) if spread is None else spread
+    return estimate(gain, [s for k, c in enumerate(comparisons) for s in borrow(c, spread, k).samples]).interval()
+
+
+def spread_of(comparisons: Sequence[Comparison]) -> Spread | None:
+    """The spread between seeds, pooled over those ``comparisons`` that have several; None where none has."""
+    several = [c for c in comparisons if len(c.scratch.by_seed) > 1]
+    if not several:
+        return None
+    scatter, freedom = np.zeros((2, 2)), 0
+    for comparison in several:
+        logarithms = np.log(np.maximum([s.by_seed for s in comparison.samples], TINY))
+        logarithms -= logarithms.mean(1, keepdims=True)
+        scatter += logarithms @ logarithms.T
+        freedom += logarithms.shape[1] - 1
+    return Spread(scatter / freedom, freedom)
+
+
+def borrow(comparison: Comparison, spread: Spread | None, seed: int) -> Comparison:
+    """A ``comparison`` of one seed with the ``spread`` of others' seeds, drawn from ``seed``; any other as it is."""
+    if spread is None or len(comparison.scratch.by_seed) > 1:
+        return comparison
+    rng = np.random.default_rng([seed, 1])
+    values, vectors = np.linalg.eigh(spread.covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    length = np.sqrt(spread.freedom / rng.chisquare(spread.freedom, REPLICATES))
+    moves = root @ rng.standard_normal((2, REPLICATES)) * length
+    arms = (replace(s, moves=m) for s, m in zip(comparison.samples, moves, strict=True))
+    return Comparison(*arms)
 
 
 def compare(scratch: Sequence[Errors], pretrained: Sequence[Errors], metric: str, seed: int = 0) -> Comparison:
@@ -133,7 +250,7 @@ def compare(scratch: Sequence[Errors], pretrained: Sequence[Errors], metric: str
     Args:
         scratch: errors by seed.
         pretrained: errors of the same seeds, on the same test conformations.
-        metric: one of `metrics.ERRORS`, with `OF_FORCES` before it where the errors are those of forces.
+        metric: one of `metrics.ERRORS`, with `metrics.OF_FORCES` before it where the errors are those of forces.
         seed: of the bootstrap.
 
     Raises:
@@ -145,27 +262,14 @@ def compare(scratch: Sequence[Errors], pretrained: Sequence[Errors], metric: str
         raise ValueError(
             f"{len(scratch)} and {len(pretrained)} runs: both arms need the same seeds and test conformations"
         )
-    rng = np.random.default_rng(seed)
-    n = 1 + max(int(errors.molecule.max()) for errors in scratch)
-    tested = np.isin(np.arange(n), np.concatenate([errors.molecule for errors in scratch]))
-    weights = np.zeros((REPLICATES, n))
-    weights[:, tested] = rng.multinomial(tested.sum(), np.full(tested.sum(), 1 / tested.sum()), size=REPLICATES)
-    moved, centres, means = _seed_weights(len(scratch), rng), [], []
-    for arm in (scratch, pretrained):
-        with np.errstate(invalid="ignore"):  # a draw that leaves a seed nothing to test is none
-            scores = np.array([errors.score(metric, weights) for errors in arm])
-        by_seed = np.array([errors.score(metric, np.ones((1, n)))[0] for errors in arm])
-        logarithms, centre = np.log(np.maximum(by_seed, TINY)), max(by_seed.mean(), TINY)
-        drawn = centre * (scores.mean(0) / centre) ** widening(int(tested.sum()))
-        means.append(drawn * np.exp(np.clip(moved @ (logarithms - logarithms.mean()), -FAR, FAR)))
-        centres.append(by_seed.mean())
-    return Comparison(np.array(centres), np.array(means))
+    return Comparison(sample(scratch, metric, seed), sample(pretrained, metric, seed))
 
 
-def _seed_weights(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _seed_weights(n: int) -> Array:
     """The weights (R, n) of ``n`` seeds in each replicate, as in the module's docstring; none of one seed."""
     if n == 1:
         return np.zeros((REPLICATES, 1))
+    rng = np.random.default_rng([n, 2])
     contrast = rng.standard_normal((REPLICATES, n))
     contrast -= contrast.mean(1, keepdims=True)
     contrast /= np.linalg.norm(contrast, axis=1, keepdims=True)
@@ -180,8 +284,3 @@ def widening(n: int) -> float:
     quantile where Student's is due.
     """
     return float(np.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1) / norm.ppf(0.975)) if n > 1 else 1.0
-
-
-def _interval(value: np.floating, replicates: NDArray[np.float64]) -> Interval:
-    low, high = np.nanpercentile(replicates, [2.5, 97.5])
-    return Interval(float(value), float(low), float(high))

@@ -1,6 +1,9 @@
 """Subsets of a data set's molecules, by name: SPICE's own, and by elements and charges."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lib.data.datasets import find, open_store
@@ -8,6 +11,8 @@ from lib.data.readers.spice import subsets_of
 from lib.data.store import ConformationStore
 
 PRE_TRAINED_ELEMENTS = (1, 6, 7, 8)  # those of ANI-1 and ANI-1x
+WATER = 1.85  # debye, the dipole moment of a water molecule
+
 Subsets = dict[str, NDArray[np.int64]]  # numbers of molecules by the subset's name
 
 
@@ -34,3 +39,13 @@ def kinds_of_atoms(store: ConformationStore) -> Subsets:
         "charged atoms": charged,
     }
     return {name: np.flatnonzero(members) for name, members in classes.items()}
+
+
+def polarity(suite: str) -> Subsets:
+    """SPICE's polar molecules: neutral, with a dipole moment of `WATER` or more where the suite comes with dipoles."""
+    dataset = find(f"{suite}/spice")
+    path = Path(f"{dataset.path}_dipoles.csv")
+    if not path.exists():
+        return {}
+    polar = set(pd.read_csv(path).query("debye >= @WATER")["molecule"])
+    return {"polar molecules": np.flatnonzero([name in polar for name in open_store(dataset).names])}

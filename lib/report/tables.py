@@ -19,7 +19,16 @@ from lib.data.datasets import SUITES, find, open_store, paper_names
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
 from lib.report.descriptions import details
-from lib.report.statistics import Comparison, Errors, average, compare, errors_of
+from lib.report.statistics import (
+    Comparison,
+    Errors,
+    Spread,
+    average,
+    compare,
+    errors_of,
+    seed_of,
+    spread_of,
+)
 from lib.runs.results import Result
 from lib.study.arms import Arm
 from lib.study.cells import Pair
@@ -98,7 +107,7 @@ def comparison_table(
     for (metric, item), (name, within) in product(items.items(), subsets.items()):
         compared = [
             (_facts(scale, pair, item, metric, name, _evidence(scale, pair, metric, part, within)),
-             compare(*errors, metric), _atoms(scale, pair) if per_atom else 1.0)
+             compare(*errors, metric, seed_of(pair.scratch.cell.data)), _atoms(scale, pair) if per_atom else 1.0)
             for pair, errors in zip(pairs, errors_by_subset[name, metric.startswith(OF_FORCES)], strict=True)
             if all(len(e.molecule) for arm in errors for e in arm)  # else a seed tests none of the subset
         ]  # fmt: skip
@@ -124,10 +133,10 @@ def _errors_by_subset(
 
 def _evidence(scale: Scale, pair: Pair[Arm], metric: str, part: str, molecules: NDArray[np.int64] | None) -> str:
     """One of `EVIDENCE`, by the number of arms of ``pair`` that explain `LEARNT` of the variance."""
-    return EVIDENCE[sum(_explained(scale, arm, metric, part, molecules) >= LEARNT for arm in pair)]
+    return EVIDENCE[sum(explained(scale, arm, metric, part, molecules) >= LEARNT for arm in pair)]
 
 
-def _explained(scale: Scale, arm: Arm, metric: str, part: str, molecules: NDArray[np.int64] | None) -> float:
+def explained(scale: Scale, arm: Arm, metric: str, part: str, molecules: NDArray[np.int64] | None) -> float:
     """R² of ``arm`` on ``part``, mean over seeds; of energies on some ``molecules`` of it, of forces always on all."""
     of_forces = metric.startswith(OF_FORCES)
     if molecules is None or of_forces:
@@ -171,13 +180,14 @@ def _average_rows(compared: Sequence[tuple[dict[str, Any], Comparison]]) -> list
     for facts, comparison in compared:
         key = tuple(facts[name] for name in ("item", "dataset", "system", "share", "sigma"))
         groups.setdefault(key, []).append((facts, comparison))
-    return [_average_row(group) for group in groups.values() if len(group) > 1]
+    spread = spread_of([c for group in groups.values() for f, c in group if f["evidence"] != EVIDENCE[0]])
+    return [_average_row(group, spread) for group in groups.values() if len(group) > 1]
 
 
-def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]]) -> dict[str, Any]:
-    """The improvement, mean over the models of ``group``."""
+def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]], spread: Spread | None = None) -> dict[str, Any]:
+    """The improvement, mean over the models of ``group``; ``spread`` is what models of a single seed borrow."""
     facts = [f for f, _ in group]
-    interval = average([comparison for _, comparison in group])
+    interval = average([comparison for _, comparison in group], spread)
     return facts[0] | {
         "model": AVERAGE, "pretrained": "improvement", "unit": "%", "value": interval.value, "low": interval.low,
         "high": interval.high, "n_seeds": min(f["n_seeds"] for f in facts),

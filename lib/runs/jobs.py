@@ -22,7 +22,7 @@ from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
-from lib.training.tasks import DenoisingTask, EnergyTask
+from lib.training.tasks import EnergyTask, task_entry
 
 DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all gives 1
 COLLAPSED = 1.5  # last denoising error over the lowest one
@@ -84,7 +84,7 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     whole_splits = splits(config)
     selected = select(config, whole_splits)
     data = {k: ConformationBatches(v, config.settings.cutoff, config.sigma) for k, v in selected.items()}
-    task = DenoisingTask(model, config.training, config.sigma)
+    task = task_entry(config.task).module(model, config.training, config.sigma)
     training = _training_loader(config, data["train"], execution.accumulate)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     if not is_first_process():

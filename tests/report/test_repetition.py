@@ -18,15 +18,15 @@ CELLS = members(matrix.pairs(["egnn"], ["ani1"]))
 
 def test_what_is_recorded_is_trained_again_and_agrees(tmp_path, monkeypatch):
     scale = get_scale("smoke")
-    assert set(repetition.repeat(scale, CELLS, 0, QUIET)["agrees"]) == {"no record"}
+    assert set(repetition.repeat(scale, CELLS, 0, QUIET)["within tolerance"]) == {"no record"}
     monkeypatch.setattr("lib.runs.results.RECORDS", tmp_path)
     results = [run_here(cell_runs(scale, cell, [0])[0], QUIET) for cell in CELLS]
     record(results[0], "smoke")
     record(replace(results[1], metrics={k: 1.3 * v for k, v in results[1].metrics.items()}), "smoke")
     table = repetition.repeat(scale, CELLS, 0, QUIET).set_index(["pretrained", "metric"])
     assert table.loc[("no", "test_mae"), "recorded"] == results[0].metrics["test_mae"]
-    assert set(table.loc["no", "agrees"]) == {"yes"}
-    assert set(table.loc["yes", "agrees"]) == {"no"}
+    assert set(table.loc["no", "within tolerance"]) == {"yes"}
+    assert set(table.loc["yes", "within tolerance"]) == {"no"}
     assert table.loc[("yes", "test_rmse"), "difference"] == pytest.approx(100 * (1 / 1.3 - 1))
 
 

@@ -1,34 +1,82 @@
-"""The ledger of claims at a glance."""
+"""The ledger of claims at a glance: what holds, of which size, and the number that decides with its interval."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 import textwrap
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from lib.report.figures.style import COLUMN, GREEN, ORANGE
-from lib.report.rules import DIRECTION, FAILED, NO_EVIDENCE, REPRODUCED, UNDECIDED, UNTESTED
+from lib.report.figures.style import BLUE, GREEN, ORANGE
+from lib.report.verdicts import (
+    AGAINST, CERTAIN, LIKELY, NO_EVIDENCE, SEEN_ONCE, UNKNOWN, UNLIKELY, UNTESTED,
+)  # fmt: skip
 
-VERDICT_COLOURS = {REPRODUCED: GREEN, DIRECTION: "#56B4E9", UNDECIDED: "#F0E442", FAILED: ORANGE,
-                   NO_EVIDENCE: "#CCCCCC", UNTESTED: "#FFFFFF"}  # fmt: skip
+SIGN_COLOURS = {CERTAIN: GREEN, LIKELY: "#8FD3BF", UNKNOWN: "#F0E442", UNLIKELY: "#F2B48A", AGAINST: ORANGE,
+                SEEN_ONCE: "#B9D9EE", NO_EVIDENCE: "#CCCCCC", UNTESTED: "#FFFFFF"}  # fmt: skip
+ON_AXIS = ("%", "points")  # units of the axis; others are told in words alone
+REACH = 100.0  # of the axis, both ways; what goes beyond ends in an arrow
+ROW, WIDTH, SMALL = 0.31, 13.5, 7.5  # inches a row, inches, points
 
 
 def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
-    """The ledger at a glance: each claim's statement, its verdict in colour and in words, and our number."""
-    figure, ax = plt.subplots(figsize=(2.4 * COLUMN, 0.7 + 0.32 * len(ledger)))
+    """Each claim of `ledger.ledger` with its sign in colour and in words, its size, and its number as a mark and text.
+
+    Open marks are the printed numbers.
+    """
+    height = 1.0 + ROW * len(ledger)
+    figure, (words, forest, numbers) = plt.subplots(1, 3, figsize=(WIDTH, height), sharey=True, width_ratios=[3, 4, 4.2])
     for k, (_, row) in enumerate(ledger.iterrows()):
-        ax.barh(k, 1.0, color=VERDICT_COLOURS[row["verdict"]], edgecolor="black", linewidth=0.5)
-        ax.text(0.5, k, row["verdict"], ha="center", va="center", fontsize="small")
-        number = "" if pd.isna(row["value"]) else f"{row['value']:.3g} {row['unit']}".removesuffix(" 1")
-        interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3g}, {row['high']:.3g}]"
-        least = "least: " if "least: " in row["why"] else ""
-        star = "*" if row["n_seeds"] == 1 else ""
-        ax.text(1.05, k, least + number + interval + star, va="center", fontsize="x-small")
-    statements = [textwrap.fill(statement, 68) for statement in ledger["statement"]]
-    ax.set_yticks(range(len(ledger)), statements, fontsize="x-small")
-    ax.set(xlim=(0, 2.0), ylim=(len(ledger) - 0.4, -0.6), xticks=[])
-    ax.set_title(title, fontsize="medium")
-    if (ledger["n_seeds"] == 1).any():
-        ax.set_xlabel("* one seed", fontsize="x-small", loc="right")
-    sns.despine(ax=ax, left=True, bottom=True)
-    ax.tick_params(length=0)
+        words.barh(k, 1.0, height=0.9, color=SIGN_COLOURS[row["sign"]], edgecolor="black", linewidth=0.5)
+        words.text(0.5, k, row["sign"], ha="center", va="center", fontsize=SMALL)
+        words.text(1.06, k, row["size"], va="center", fontsize=SMALL)
+        _mark(forest, k, row)
+        numbers.text(0.0, k, _in_words(row), va="center", fontsize=SMALL)
+    statements = [textwrap.fill(statement, 78) for statement in ledger["statement"]]
+    words.set_yticks(range(len(ledger)), statements, fontsize=SMALL)
+    words.set(xlim=(0, 2.75), ylim=(len(ledger) - 0.4, -0.6), xticks=[0.5, 1.5])
+    words.set_xticklabels(["sign", "size"])
+    words.xaxis.tick_top()
+    _axis(forest)
+    numbers.set(xlim=(0, 1), xticks=[])
+    for ax in (words, forest, numbers):
+        sns.despine(ax=ax, left=True, bottom=True)
+        ax.tick_params(length=0)
+    figure.suptitle(title, fontsize="medium")
     return figure
+
+
+def _axis(ax: Axes) -> None:
+    """Zero and the unit, above the marks."""
+    ax.axvline(0, color="black", linewidth=0.6)
+    ax.set(xlim=(-REACH, REACH), xticks=[-100, -50, 0, 50, 100])
+    ax.xaxis.tick_top()
+    ax.xaxis.set_label_position("top")
+    ax.set_xlabel("% or points; open: printed", fontsize=SMALL)
+    ax.grid(axis="x", linewidth=0.3)
+
+
+def _mark(ax: Axes, k: int, row: pd.Series) -> None:
+    """The number of ``row`` with its interval on the axis, and the printed one."""
+    if row["unit"] not in ON_AXIS or pd.isna(row["low"]):
+        return
+    low, high = np.clip([row["low"], row["high"]], -REACH, REACH)
+    ax.plot([low, high], [k, k], color=BLUE, linewidth=1.4, solid_capstyle="butt")
+    for end, marker in ((row["low"], "<"), (row["high"], ">")):
+        if abs(end) > REACH:
+            ax.plot(np.clip(end, -REACH, REACH), k, marker, color=BLUE, markersize=4, clip_on=False)
+    if abs(row["value"]) <= REACH:
+        ax.plot(row["value"], k, "o", color=BLUE, markersize=4)
+    if not pd.isna(row["printed"]):
+        ax.plot(row["printed"], k, "D", markerfacecolor="none", markeredgecolor="black", markersize=4.5)
+
+
+def _in_words(row: pd.Series) -> str:
+    """The number of ``row`` with its interval, the printed one, and the seeds or networks behind it."""
+    if pd.isna(row["value"]):
+        return textwrap.shorten(row["why"], 62, placeholder=" …")
+    number = f"{row['value']:.3g}"
+    interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3g}, {row['high']:.3g}]"
+    unit = "" if row["unit"] == "1" else f" {row['unit']}"
+    printed = "" if pd.isna(row["printed"]) else f", printed {row['printed']:g}"
+    return number + interval + unit + printed

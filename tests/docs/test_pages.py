@@ -1,0 +1,188 @@
+"""Pages that cannot go stale: generated parts are current, README is short, and its numbers have a source."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lib.errors import DataError
+from lib.paths import ROOT
+from lib.report.pages import filling, site, standing, values
+from lib.report.pages.__main__ import main
+from lib.report.pages.notebooks import home_of_items, notebook_pages
+from lib.report.pages.tables import ledger, markdown
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# names with digits that are no measurements: the paper's tables, data sets, versions, notebooks, formats
+NAMES = (r"GFN2-xTB|ANI-1x?|ISO17|MD22|Python 3\.\d+ to 3\.\d+|notebook \d\d|95 %|\b(?:0|1)\d\b|"
+         r"10\.1021(?:/|%2F)acs\.jctc\.3c00289|\bs1\b")  # fmt: skip
+FORBIDDEN = (  # sentences of former pages that said the opposite of what was meant, or nothing
+    "and do so pre-trained", "do so pre-trained", "Most of it are", "or cannot be told", "could be told",
+    "A run is not a number",
+    "and the size of the job with them", "on average by as much as the paper prints",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", filling.pages(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_generated_parts_are_current(page):
+    text = page.read_text(encoding="utf-8")
+    assert text == filling.filled(text), "run make pages"
+
+
+def test_a_stale_page_is_refused(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("There are <!-- value:claims -->7<!-- /value --> claims.\n", encoding="utf-8")
+    monkeypatch.setattr(filling, "pages", lambda: [page])
+    monkeypatch.setattr("lib.report.pages.__main__.ROOT", tmp_path)
+    assert main(["--check"]) == 1
+    assert "page.md is stale: run make pages" in capsys.readouterr().err
+    assert main([]) == 0
+    assert f"-->{len(values.table('claims'))}<!--" in page.read_text(encoding="utf-8")
+    assert main(["--check"]) == 0
+    assert main(["--nonsense"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a <!-- value:nothing -->1<!-- /value -->", "no generated value 'nothing'"),
+        ("a <!-- value:gain table2 model=EGNN -->1<!-- /value -->", "expected one"),
+        ("a <!-- value:gain table2 modell=EGNN -->1<!-- /value -->", "no column of table2.csv 'modell'"),
+        ("a <!-- value:gain nowhere -->1<!-- /value -->", "figures/laptop/nowhere.csv is missing"),
+        ("a <!-- value:claims 3 -->1<!-- /value -->", "wrong arguments"),
+        ("a\n<!-- value:claims -->1<!-- /value -->", "begins a line"),
+    ],
+)
+def test_a_wrong_comment_is_named(text, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        filling.filled(text)
+
+
+def test_readme_is_one_screen():
+    assert len(README.splitlines()) <= 150
+    assert len(README.split()) <= 1500
+
+
+def test_numbers_in_readme_are_generated_or_measured():
+    """Digits outside generated parts, commands, links and names of things."""
+    prose = filling.PART.sub("", README)
+    prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|^\[!\[.*$", "", prose, flags=re.DOTALL | re.MULTILINE)
+    digits = re.findall(r"\S*\d\S*", re.sub(NAMES, "", prose))
+    assert not digits, f"draw these from a table or docs/measured.yml: {digits}"
+
+
+def test_the_same_rule_sees_a_number_that_was_typed():
+    typed = README.replace("read both halves together", "by 23 %, read both halves together")
+    assert typed != README
+    assert re.search(r"23", re.sub(NAMES, "", filling.PART.sub("", typed)))
+
+
+@pytest.mark.parametrize("page", filling.pages(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_sentences_that_went(page):
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    assert not [sentence for sentence in FORBIDDEN if sentence in text]
+
+
+def test_the_averages_never_stand_without_the_pattern():
+    text = standing.standing()
+    assert "on average" in text
+    assert "the pattern over models" in text
+
+
+def test_a_statement_that_the_tables_contradict_is_refused(monkeypatch):
+    better = values.table("table2").copy()
+    rows = (better["model"] == "SchNet") & (better["pretrained"] == "improvement")
+    better.loc[rows, ["value", "low", "high"]] = [36.0, 30.0, 40.0]
+    table = values.table
+    monkeypatch.setattr(values, "table", lambda stem: better if stem == "table2" else table(stem))
+    with pytest.raises(ValueError, match="README says that SchNet gains far less"):
+        standing._not_reproduced()
+
+
+def test_departures_begin_with_the_labels():
+    rows = re.findall(
+        r"^\| (?!what|---)(.*?) \|", (ROOT / "docs/departures.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert rows[0].startswith("**How many of the pre-training conformations are labelled.**")
+
+
+def test_measurements_say_how_and_where():
+    for name, entry in yaml.safe_load(values.MEASURED.read_text(encoding="utf-8")).items():
+        assert {"text", "how", "machine"} <= set(entry), name
+        if "record" in entry:
+            with gzip.open(ROOT / entry["record"], "rt", encoding="utf-8") as file:
+                recorded = json.load(file)["about"]["conformations"]["train"]
+            assert entry["text"] == f"{recorded:,}"
+
+
+def test_every_notebook_is_in_readme_with_a_picture():
+    for page in notebook_pages():
+        assert f"({page.executed})" in README
+        assert (ROOT / page.executed).exists()
+        assert page.picture, page.name
+
+
+def test_every_claim_leads_to_a_notebook_and_its_numbers():
+    assert home_of_items("Table 2") == (notebook_pages()[2], "table2")
+    assert home_of_items("Figure 2a|Figure 2b")[1] == "figure2ab"
+    assert home_of_items("nothing of ours")[1] == "claims"
+    lines = ledger().splitlines()[2:]
+    assert len(lines) == len(values.table("claims"))
+    for line in lines:
+        for link in re.findall(r"\]\(\.\./([^)]+)\)", line):
+            assert (ROOT / link).exists(), link
+
+
+def test_values_are_rounded_so_that_signs_stay():
+    assert [values.rounded(x) for x in (23.4, -0.019, 0.4, -28.0, 0.0)] == ["23", "-0.02", "0.4", "-28", "0"]
+    assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+class TestSite:
+    def test_links_of_pages_hold(self, tmp_path):
+        site.stage(tmp_path / "source")
+        staged = {
+            str(path.relative_to(tmp_path / "source")) for path in (tmp_path / "source").rglob("*") if path.is_file()
+        }
+        assert {"index.md", "docs/ledger.md", "figures/laptop/table2.csv", "CONTRIBUTING.md"} <= staged
+        assert {page.executed for page in notebook_pages()} <= staged
+        start = (tmp_path / "source" / "index.md").read_text(encoding="utf-8")
+        assert "badge" not in start
+        entries = re.findall(r"^(?:[\w ]+ <)?([\w/]+)>?$", start, re.MULTILINE)
+        listed = {name for name in entries if "/" in name or name.isupper()}
+        pages = {name.removesuffix(".md").removesuffix(".ipynb") for name in staged if name.endswith((".md", ".ipynb"))}
+        assert listed | {"index"} == pages, "every page is in the table of contents, and nothing else"
+
+    def test_a_broken_link_is_named(self, tmp_path):
+        with pytest.raises(DataError, match=r"docs/x.md, nowhere.csv: the page links to a file that does not exist"):
+            site._copy_linked("[a](nowhere.csv)", Path("docs/x.md"), tmp_path)
+
+    def test_a_folder_of_yours_is_left_alone(self, tmp_path):
+        (tmp_path / "thesis.tex").write_text("mine")
+        with pytest.raises(DataError, match="name another one"):
+            site.stage(tmp_path)
+        assert (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_the_page_on_running_does_what_it_says(capsys):
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/running.md").read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(block, names)
+    assert names["result"].metrics["test_mae"] > 0
+    assert "test_mae" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_page_on_pyg_does_what_it_says(capsys):
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs/pyg.md").read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, names)
+    losses = names["losses"]
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
+    assert capsys.readouterr().out.startswith("torch.Size([3]) ")
+    assert torch.isfinite(names["prediction"].energy).all()
