@@ -141,15 +141,15 @@ class Batch:
             graphs.append(Data(z=z, pos=self.pos[start:end], charges=charges, edge_index=edges, **own))
         return graphs
 
-    def target(self, name: Literal["energy", "forces", "noise"]) -> Tensor:
-        """What a model is trained towards, of a batch that has it.
+    def given(self, name: Literal["energy", "forces", "noise", "index"]) -> Tensor:
+        """The attribute ``name`` of a batch that has it.
 
         Raises:
             ValueError: it has none.
         """
-        value = {"energy": self.energy, "forces": self.forces, "noise": self.noise}[name]
+        value = {"energy": self.energy, "forces": self.forces, "noise": self.noise, "index": self.index}[name]
         if value is None:
-            raise ValueError(f"{name} = None: the task needs it, give Batch.from_arrays {name}")
+            raise ValueError(f"{name} = None: this batch has none, give Batch.from_arrays {name}")
         return value
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":

@@ -96,7 +96,8 @@ def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float
     books = {book: NOTEBOOKS[book] for book in notebooks if book in NOTEBOOKS}
     if not books or not (RECORDS / name).is_dir():
         return {}
-    scale, items, potentials, out = get_scale(name), items_of(name), _potentials(name), {}
+    scale, items, potentials = get_scale(name), items_of(name), _potentials(name)
+    out: dict[str, float] = {}
     for book, shown in books.items():
         configs = {config.key(): config for item in shown for config in items[item]}
         row = todo(scale, book, list(configs.values()), potentials)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+Name = TypeVar("Name", str, int)
 Entry = TypeVar("Entry")
 
 
@@ -21,7 +22,7 @@ class TrainingError(RuntimeError):
     """Training that went wrong; the message says what to change."""
 
 
-def look_up(table: Mapping[str, Entry], name: str, what: str) -> Entry:
+def look_up(table: Mapping[Name, Entry], name: Name, what: str) -> Entry:
     """``table[name]``; ``what`` is the kind of thing that the table holds.
 
     Raises:

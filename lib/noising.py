@@ -69,7 +69,7 @@ def rigid_part(
     Returns:
         (A, 3) Å; ``noise`` minus it is orthogonal to it.
     """
-    noise = np.asarray(noise, dtype=np.float64)
+    moved = np.asarray(noise, dtype=np.float64)
     size = np.bincount(molecule)[:, None]
 
     def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -77,8 +77,8 @@ def rigid_part(
         np.add.at(out, molecule, values)
         return out
 
-    translation = (total(noise) / size)[molecule]
+    translation = (total(moved) / size)[molecule]
     r = positions - (total(np.asarray(positions, dtype=np.float64)) / size)[molecule]
     inertia = total((r * r).sum(1)[:, None, None] * np.eye(3) - r[:, :, None] * r[:, None, :])
-    spin = np.einsum("bij,bj->bi", np.linalg.pinv(inertia, hermitian=True, rcond=1e-9), total(np.cross(r, noise)))
+    spin = np.einsum("bij,bj->bi", np.linalg.pinv(inertia, hermitian=True, rcond=1e-9), total(np.cross(r, moved)))
     return translation + np.cross(spin[molecule], r)

@@ -41,7 +41,7 @@ def bench_data(conformations: int = 5_000_000, seconds: float = 10.0) -> dict[st
         before = _resident()
         plain = _rate(lambda index: store.gather(index), store, seconds)
         data = ConformationBatches([Selection(store, np.arange(len(store)))], cutoff=5.0)
-        with_pairs = _rate(lambda index: data[Request(index, (0,))], store, seconds)
+        with_pairs = _rate(lambda index: data[Request(index, (0, 0))], store, seconds)
         growth = _resident() - before
         geometric = _geometric_rate(store, min(len(store), 20_000))
     return {

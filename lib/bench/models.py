@@ -22,6 +22,7 @@ from lib.batches import Batch
 from lib.bench.textbook import AS_LIBRARY, TEXTBOOK
 from lib.data.datasets import find, open_store
 from lib.machine import hardware, keep_freed_memory, one_thread
+from lib.models.base import Model
 from lib.study.scale import SIGMA
 from lib.study.scales import get_scale
 
@@ -64,8 +65,8 @@ def bench_models(
         for scale in scales:
             for name in names:
                 for energy in (False, True):
-                    pair, beside = _pair(name, scale, alone or precision != torch.float32)
-                    found = _steps(name, pair, arrays, energy, seconds, device, rate, compiled, precision)
+                    ours, others, beside = _pair(name, scale, alone or precision != torch.float32)
+                    found = _steps(name, ours, others, arrays, energy, seconds, device, rate, compiled, precision)
                     steps.append({"widths": scale, "model": models.MODELS[name].label, "beside": beside} | found)
                 growth += [{"widths": scale, "model": models.MODELS[name].label, "atoms": n}
                            | inference(name, scale, n, seconds / 10, device) for n in sizes]  # fmt: skip
@@ -121,25 +122,26 @@ def _conformations(count: int) -> Arrays:
     return found.types, (found.positions + noise).astype(np.float32), found.molecule
 
 
-def _pair(name: str, scale: str, alone: bool) -> tuple[list[nn.Module], str]:
-    """Ours and the textbook version with the same weights and the same function, and what the latter is; ours alone
-    where that is asked for or a library lacks.
+def _pair(name: str, scale: str, alone: bool) -> tuple[Model, list[nn.Module], str]:
+    """Ours, the textbook version with the same weights and the same function, and what the latter is; ours alone where
+    that is asked for or a library lacks.
     """
     torch.manual_seed(0)
     settings = replace(get_scale(scale).settings(name), **AS_LIBRARY.get(name, {}))
     ours = models.build(name, settings)
     if alone or name not in TEXTBOOK:
-        return [ours], "nothing"
+        return ours, [], "nothing"
     beside, textbook = TEXTBOOK[name]
     try:
-        return [ours, textbook(ours)], beside
+        return ours, [textbook(ours)], beside
     except ImportError:
-        return [ours], f"nothing: {beside} is not installed"
+        return ours, [], f"nothing: {beside} is not installed"
 
 
 def _steps(
     name: str,
-    pair: Sequence[nn.Module],
+    ours: Model,
+    others: Sequence[nn.Module],
     arrays: Arrays,
     energy: bool,
     seconds: float,
@@ -148,7 +150,7 @@ def _steps(
     compiled: bool,
     precision: torch.dtype,
 ) -> dict[str, Any]:
-    ours, *others = pair = [model.to(device) for model in pair]
+    pair = [model.to(device) for model in (ours, *others)]
     works = [_step(model, ours.settings.cutoff, arrays, energy, device, precision) for model in pair]
     difference = _difference(ours, others[0], arrays, energy, device) if others else float("nan")
     flops = count_flops(works[0])
@@ -217,15 +219,12 @@ def training_rate(name: str, scale: str, energy: bool, molecules: int = 8, steps
         return molecules / min(_timed(work, "cpu") for _ in range(steps))
 
 
-def _product_in_place(_: Any, first: torch.Tensor, second: torch.Tensor, **__: Any) -> int:
-    """Operations of ``addmm_``, which torch's counter leaves out."""
-    return 2 * first.shape[0] * first.shape[1] * second.shape[1]
+def _product_in_place(_: Any, first: torch.Size, second: torch.Size, **__: Any) -> int:
+    """Operations of ``addmm_`` on matrices of these shapes, which torch's counter leaves out."""
+    return 2 * first[0] * first[1] * second[1]
 
 
-_product_in_place._get_raw = True  # takes tensors, not shapes
-
-
-def _difference(ours: nn.Module, other: nn.Module, arrays: Arrays, energy: bool, device: str) -> float:
+def _difference(ours: Model, other: nn.Module, arrays: Arrays, energy: bool, device: str) -> float:
     """Largest difference of the two answers over the largest answer, before any step."""
     batch = Batch.from_arrays(*arrays, ours.settings.cutoff).to(device)
     with torch.no_grad():

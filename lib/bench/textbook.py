@@ -5,8 +5,6 @@ SE(3)-Transformer: the full kernel matrix formed on every directed pair. SchNet:
 torchmd-net's, with its own neighbour search.
 """
 
-from collections.abc import Callable
-
 import torch
 from e3nn.o3 import spherical_harmonics
 from torch import Tensor, nn
@@ -35,8 +33,7 @@ class TextbookEGNN(nn.Module):
         """As `EGNN`."""
         s, (receiver, sender) = self.ours.settings, batch.pairs
         h, x = self.ours.type_embedding(batch.z), batch.pos
-        for t in range(s.n_layers):
-            layer = self.ours.get_submodule(f"gcl_{t}")
+        for layer in self.ours.message_layers():
             delta = x.index_select(0, receiver) - x.index_select(0, sender)
             squared = (delta**2).sum(1, keepdim=True)
             m = layer.edge_mlp(torch.cat([h.index_select(0, receiver), h.index_select(0, sender), squared], dim=1))
@@ -73,7 +70,7 @@ class LibrarySchNet(GradientModel):
             mapped = name.replace(".mlp.", ".filter.").replace(".conv.nn.", ".filter.").replace(".conv.", ".")
             mapped = {"lin1": "energy_head.0", "lin2": "energy_head.2"}.get(name.split(".")[0]) or mapped
             mapped = f"{mapped}.{name.split('.')[1]}" if name.startswith("lin") else mapped
-            state.setdefault(name, own.get(mapped))
+            state.setdefault(name, own[mapped])
         self.net.load_state_dict(state)
 
     def _graph(self, pos: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,7 +163,7 @@ class TextbookSE3Transformer(GradientModel):
             for d in range(s.degrees)
         }
         features = {0: nn.functional.one_hot(batch.z, len(ATOM_TYPES)).to(pos.dtype).unsqueeze(1)}
-        for attention, norm in zip(ours.attention, ours.norm, strict=True):
+        for attention, norm in ours.layers():
             values, keys = self._send(attention.kernels, features, basis, distance, sender)
             queries = attention.query(features)
             heads = {d: (s.n_heads, value.shape[2] // s.n_heads) for d, value in values.items()}
@@ -186,7 +183,7 @@ class TextbookSE3Transformer(GradientModel):
         return ours.energy_head(pooled).squeeze(1)
 
 
-TEXTBOOK: dict[str, tuple[str, Callable[[nn.Module], nn.Module]]] = {
+TEXTBOOK: dict[str, tuple[str, type[nn.Module]]] = {
     "schnet": ("torch_geometric's SchNet", LibrarySchNet),
     "se3_transformer": ("full kernel on each pair", TextbookSE3Transformer),
     "egnn": ("concatenated edge inputs", TextbookEGNN),

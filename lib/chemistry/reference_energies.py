@@ -88,8 +88,8 @@ def reference_energies(level: str, types: NDArray[np.integer]) -> NDArray[np.flo
     """
     if level not in LEVELS:
         raise ValueError(f"no reference energies for level of theory {level!r}: known are {sorted(LEVELS)}")
-    energies = _table(level)[types]
-    if np.isnan(energies).any():
+    energies, path = _table(level)[types], LEVELS[level]
+    if path is not None and np.isnan(energies).any():
         missing = sorted({ATOM_TYPES[t] for t in np.asarray(types)[np.isnan(energies)]})
-        raise ValueError(f"{level} has no reference energy of {missing}: add them to {LEVELS[level].name}")
+        raise ValueError(f"{level} has no reference energy of {missing}: add them to {path.name}")
     return energies

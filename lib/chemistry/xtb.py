@@ -104,9 +104,8 @@ def hessian(numbers: NDArray[np.int64], positions: NDArray[np.float64], step: fl
     size = positions.size
     columns = np.empty((size, size))
     for k in range(size):
-        shift = np.zeros(size)
-        shift[k] = step
-        shift = shift.reshape(-1, 3)
+        shift = np.zeros((size // 3, 3))
+        shift.flat[k] = step
         ahead, behind = single_point(numbers, positions + shift), single_point(numbers, positions - shift)
         columns[k] = (behind.forces - ahead.forces).ravel() / (2 * step)
     return (columns + columns.T) / 2

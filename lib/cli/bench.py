@@ -54,6 +54,7 @@ def bench_data(
         sys.stdout.write(f"{name:60} {value:,.3g}\n" if value < 100 else f"{name:60} {value:,.0f}\n")
 
 
+WIDTHS = ["paper", "laptop"]
 Scales = Annotated[
     list[str],
     typer.Option("--scales", callback=different, metavar="NAME ...", help="Whose widths: smoke, laptop, wide, paper."),
@@ -96,10 +97,7 @@ Precision = Annotated[Literal["float32", "bfloat16"], typer.Option("--precision"
     epilog=examples("bench models", "bench models --models egnn schnet --sizes 20 200", "bench models --device cuda"),
 )
 def bench_models(
-    scales: Scales = (
-        "paper",
-        "laptop",
-    ),
+    scales: Scales = WIDTHS,
     models: Models = None,
     batch_size: BatchSize = 64,
     seconds: Seconds = 20.0,

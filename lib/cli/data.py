@@ -102,13 +102,13 @@ def convert(
 
     read = look_up(READERS, name, "reader")
     source, given = path or OFFICIAL / name, _reader_options(read, level, settings or ())
-    if store is None and not settings:
-        opened = open_store(DataSet(f"official/{name}", name, str(source), level))
-    elif store is None:
-        raise ValueError(f"--set {settings[0]} makes a store of its own: name the folder to write after the path")
-    else:
+    if store is not None:
         check_store(store, force)
         opened = ConformationStore.write(read(source, **given), store, replace=force)
+    elif settings:
+        raise ValueError(f"--set {settings[0]} makes a store of its own: name the folder to write after the path")
+    else:
+        opened = open_store(DataSet(f"official/{name}", name, str(source), level))
     counts = f"{len(opened.names)} molecules, {len(opened)} conformations, {opened.level}"
     sys.stdout.write(f"{opened.path}: {counts}\n")
     if path is None and name in load_sources():

@@ -11,6 +11,7 @@ import typer
 
 from lib.cli.options import LengthUnit, PretrainingRate, Seed, Weights
 from lib.cli.own_options import (
+    FIRST_SEED,
     Check,
     Data,
     EnergyKey,
@@ -34,6 +35,7 @@ from lib.cli.targets import check_folder
 
 if TYPE_CHECKING:
     from lib.data.datasets import DataSet
+    from lib.runs import RunConfig
 WEIGHTS = "torchmd_net-laptop-dynamics"
 PRETRAIN_EPILOG = examples(
     "pretrain --weights egnn-laptop --seed 1", "pretrain --data my-unlabelled.xyz --pretraining-rate 0.0005"
@@ -109,7 +111,7 @@ def finetune(
     labels: Labels = None,
     learning_rates: LearningRates = None,
     force_weight: ForceWeight = None,
-    seeds: Seeds = (0,),
+    seeds: Seeds = FIRST_SEED,
     workers: Workers = None,
     output: Output = None,
     check: Check = False,
@@ -167,11 +169,11 @@ def _weight(options: Tuning, dataset: "DataSet") -> float | None:
     return default_force_weight(dataset) if options.force_weight is None else options.force_weight
 
 
-def _pool(options: Tuning) -> "DataSet":
+def _pool(pretrain_on: Path, options: Tuning) -> "DataSet":
     """What ``--pretrain-on`` names."""
     from lib.own.datasets import unlabelled_dataset
 
-    return unlabelled_dataset(options.pretrain_on, options.pretrain_length_unit)
+    return unlabelled_dataset(pretrain_on, options.pretrain_length_unit)
 
 
 def _inspect(dataset: "DataSet", labelled: bool = True) -> None:
@@ -222,9 +224,10 @@ def _warn_about_pretraining(options: Tuning, dataset: "DataSet") -> None:
     if _is_own(options, dataset):
         return
     scale, model = layers.named(options.weights)
-    source, where = scale.pretrain(model, 0), options.weights
+    source = scale.pretrain(model, 0)
+    where: str | Path = options.weights
     if options.pretrain_on is not None:
-        there, where = _pool(options), options.pretrain_on
+        there, where = _pool(options.pretrain_on, options), options.pretrain_on
         _inspect(there, labelled=False)
         source = finetuning.pretrain_on(options.weights, there)
         shared = own_checks.shared_conformations(dataset, there, options.seeds)
@@ -251,7 +254,7 @@ def _train(options: Tuning, dataset: "DataSet") -> None:
     weight, sources = _weight(options, dataset), dict.fromkeys(options.seeds)
     if options.pretrain_on is not None:
         own = _is_own(options, dataset)
-        there = dataset if own else _pool(options)
+        there = dataset if own else _pool(options.pretrain_on, options)
         sources = {
             seed: finetuning.pretrain_on(options.weights, there, seed, options.pretraining_rate)
             for seed in options.seeds
@@ -259,7 +262,7 @@ def _train(options: Tuning, dataset: "DataSet") -> None:
     elif not options.from_scratch:
         sources = dict.fromkeys(options.seeds, layers.pretraining_of(options.weights))
 
-    def config(rate: float, seed: int) -> object:
+    def config(rate: float, seed: int) -> "RunConfig":
         return finetuning.fine_tune(options.weights, dataset, sources[seed], rate, seed, options.labels, weight)
 
     scanned = [config(rate, options.seeds[0]) for rate in options.learning_rates]

@@ -104,6 +104,7 @@ ForceWeight = Annotated[
         callback=number_from(0, HEAVIEST, "a weight"),
     ),
 ]
+FIRST_SEED = [0]
 Seeds = Annotated[
     list[int],
     typer.Option("--seeds", metavar="N ...", help="One model each; several make an ensemble.", callback=at_least(0)),

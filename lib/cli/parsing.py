@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import typer
-from typer._click import HelpFormatter
-from typer.core import TyperCommand
+from typer._click import Context, HelpFormatter
+from typer.core import TyperArgument, TyperCommand
 
 NAME = "python -m lib"
 VALUE = re.compile(r"(?!-)|-\.?\d")  # begins a value: no dash, or a negative number
@@ -37,11 +37,12 @@ def examples(*lines: str) -> str:
 class Command(TyperCommand):
     """A command whose help names its arguments without the types of Python, which say nothing to a chemist."""
 
-    def format_options(self, ctx: typer.Context, formatter: HelpFormatter) -> None:
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the help of arguments and options."""
         for param in self.params:
-            if param.param_type_name == "argument":
-                param.display_type_rich = lambda ctx: ""  # it follows the argument's name
+            if isinstance(param, TyperArgument):
+                # what follows the argument's name; typer has no setting for it
+                param.display_type_rich = lambda ctx: ""  # type: ignore[method-assign]
         super().format_options(ctx, formatter)
 
 
@@ -53,7 +54,7 @@ class SeveralValues(TyperCommand):
 
     bare: ClassVar[Mapping[str, str]] = {}  # by option, the value that stands for none, where none may be given
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Spread the values, then parse as usual."""
         names = {name for p in self.params if getattr(p, "multiple", False) for name in p.opts}
         return super().parse_args(ctx, spread(args, names, self.bare))

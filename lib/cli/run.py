@@ -11,6 +11,8 @@ from lib.cli.options import Model, Scale, Seed, at_least, rate
 from lib.cli.parsing import examples
 
 if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
     from lib.runs import Result, RunConfig
     from lib.training.fit import Execution
 EPILOG = examples(
@@ -114,6 +116,7 @@ def _refuse_without_data(pretrained: bool, learning_rate: float | None) -> None:
 
 def _result(config: "RunConfig", execution: "Execution") -> "Result":
     """The stored result, if it is whole, or a new one, trained by as many processes as ``execution`` says."""
+    from lib.errors import TrainingError
     from lib.runs.integrity import refuse_broken
     from lib.runs.runner import run as train
     from lib.runs.runner import stored
@@ -128,7 +131,10 @@ def _result(config: "RunConfig", execution: "Execution") -> "Result":
         return result
     if started is None and number > 1:
         _train_together(config, execution)
-        return stored(config)
+        result = stored(config)
+        if result is None:
+            raise TrainingError(f"the {number} processes ended without a result: run the command again")
+        return result
     return train(config, execution)
 
 
@@ -176,7 +182,7 @@ def _train(config: "RunConfig", execution: "Execution") -> None:
     train(config, execution)
 
 
-def _first_message(error: Exception) -> str:
+def _first_message(error: "ChildFailedError") -> str:
     """The last line of the first failed process's error, which names what went wrong."""
     _, failure = error.get_first_failure()
     return f"a process ended with an error: {failure.message.strip().splitlines()[-1]}"

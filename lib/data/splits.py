@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,8 @@ class Split:
 
     def save(self, path: Path) -> None:
         """Write the parts and the hash as ``.npz``."""
-        np.savez_compressed(path, hash=np.array(self.hash), **self.parts)
+        arrays: dict[str, Any] = {"hash": np.array(self.hash), **self.parts}
+        np.savez_compressed(path, **arrays)
 
     @staticmethod
     def load(path: Path, store: ConformationStore) -> "Split":

@@ -176,7 +176,8 @@ class ConformationStore:
         Raises:
             DataError: no store of this format and units, or a file of another size or, where it is small, checksum.
         """
-        path, arrays = Path(path), {}
+        path = Path(path)
+        arrays: dict[str, NDArray] = {}
         header = _header(path)
         for name in header["arrays"]:
             kind, counted, columns = ARRAYS[name]

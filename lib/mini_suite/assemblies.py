@@ -13,7 +13,7 @@ from ase.build import molecule as ase_molecule
 from ase.build import nanotube
 from numpy.typing import NDArray
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 from scipy.optimize import minimize
 
 from lib.mini_suite.sampling import get_positions, numbers_of, set_positions
@@ -39,8 +39,8 @@ CATCHER = "c1%40ccccc1-" + CORANNULENE.format(
 def embedded(smiles: str, seed: int) -> Chem.Mol:
     """One MMFF94-relaxed conformer of ``smiles`` with hydrogens."""
     molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    AllChem.EmbedMolecule(molecule, randomSeed=seed)
-    AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000)
+    rdDistGeom.EmbedMolecule(molecule, randomSeed=seed)
+    rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=2000)
     return molecule
 
 
@@ -148,7 +148,7 @@ def double_walled_nanotube(seed: int = 0) -> Chem.Mol:
 
 def relax_uff(molecule: Chem.Mol) -> float:
     """Relax with UFF, parts attracting each other; the energy reached in kcal/mol."""
-    field = AllChem.UFFGetMoleculeForceField(molecule, ignoreInterfragInteractions=False)
+    field = rdForceFieldHelpers.UFFGetMoleculeForceField(molecule, ignoreInterfragInteractions=False)
     field.Minimize(maxIts=5000)
     return float(field.CalcEnergy())
 
@@ -164,7 +164,7 @@ def buckyball_catcher(seed: int, tries: int = 8) -> Chem.Mol:
     bowls = np.array(catcher.GetSubstructMatches(Chem.MolFromSmiles("c1cc2ccc3ccc4ccc5ccc1c1c2c3c4c51")))
     found = []
     for k in range(tries):
-        AllChem.EmbedMolecule(catcher, randomSeed=seed + k)
+        rdDistGeom.EmbedMolecule(catcher, randomSeed=seed + k)
         alone = carbon_network(numbers_of(catcher), get_positions(catcher))
         relax_uff(alone)
         x = get_positions(alone)

@@ -45,7 +45,8 @@ def _walk(molecule: sampling.Chem.Mol, rng: np.random.Generator) -> Iterator[np.
         sampling.set_positions(molecule, start)
         walk = islice(sampling.dynamics(molecule, temperature, rng), 10, 10 + FRAMES // len(TEMPERATURES))
         for k, x in enumerate(walk):
-            yield x if k % 2 else sampling.turn_torsion(molecule, x, rng)
+            turned = None if k % 2 else sampling.turn_torsion(molecule, x, rng)
+            yield x if turned is None else turned
 
 
 def write(all_frames: Sequence[Frames], folder: Path, attributes: dict[str, str]) -> None:

@@ -22,7 +22,9 @@ HOTTER = {("C", 1): 475.0}  # K
 
 def write_reference_energies(path: Path) -> None:
     """Compute and write the table, one row for each atom type."""
-    rows = [["element", "charge", "unpaired", "electronic_temperature_kelvin", "energy_hartree"]]
+    rows: list[list[str | int | float]] = [
+        ["element", "charge", "unpaired", "electronic_temperature_kelvin", "energy_hartree"]
+    ]
     for element, charge in ATOM_TYPES:
         electrons = VALENCE[element] - charge
         unpaired, temperature = UNPAIRED[electrons], HOTTER.get((element, charge), 300.0)

@@ -15,6 +15,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +135,7 @@ def label_block(name: str, numbers: NDArray[np.int64], positions: Array) -> Fram
 
 def write(all_frames: Iterable[Frames], folder: Path, attributes: dict[str, str]) -> None:
     """Write ``md22_NAME.npz``: R (Å) and F (kcal/mol/Å) in float32, E (kcal/mol) in float64, z, and its origin."""
+    facts: dict[str, Any] = {k: np.array(value) for k, value in attributes.items() if k != "level_of_theory"}
     for frames in all_frames:
         np.savez_compressed(
             folder / f"md22_{frames.name}.npz",
@@ -144,5 +146,5 @@ def write(all_frames: Iterable[Frames], folder: Path, attributes: dict[str, str]
             name=np.array(frames.name),
             theory=np.array(LEVEL),
             temperature=np.array(SYSTEMS[frames.name].temperature),
-            **{key: np.array(value) for key, value in attributes.items() if key != "level_of_theory"},
+            **facts,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
-from rdkit.Chem import AllChem, rdMolTransforms
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolTransforms
 from rdkit.ForceField.rdForceField import ForceField
 from rdkit.Geometry import Point3D
 
@@ -40,13 +40,13 @@ def embed(smiles: str, rng: np.random.Generator) -> Chem.Mol:
         ValueError: RDKit cannot embed it, or MMFF94 has no parameters for it.
     """
     molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    if AllChem.EmbedMolecule(molecule, randomSeed=int(rng.integers(2**31))) != 0:
+    if rdDistGeom.EmbedMolecule(molecule, randomSeed=int(rng.integers(2**31))) != 0:
         raise ValueError(f"no conformer of {smiles!r} could be embedded: remove it from the list of molecules")
-    if not AllChem.MMFFHasAllMoleculeParams(molecule):
+    if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
         raise ValueError(f"MMFF94 has no parameters for {smiles!r}: remove it from the list of molecules")
     if "." in smiles:
         place_parts(molecule, rng)
-    AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000, ignoreInterfragInteractions=False)
+    rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=2000, ignoreInterfragInteractions=False)
     return molecule
 
 
@@ -118,13 +118,15 @@ def sample_normal_modes(
 
 def mmff_forces(molecule: Chem.Mol) -> Callable[[Array], Array]:
     """MMFF94 forces (N, 3) in kcal/mol/Å, also between the parts of a dimer, as a function of positions (N, 3) Å."""
-    properties = AllChem.MMFFGetMoleculeProperties(molecule)
-    return _forces_of(AllChem.MMFFGetMoleculeForceField(molecule, properties, ignoreInterfragInteractions=False))
+    properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(molecule)
+    return _forces_of(
+        rdForceFieldHelpers.MMFFGetMoleculeForceField(molecule, properties, ignoreInterfragInteractions=False)
+    )
 
 
 def uff_forces(molecule: Chem.Mol) -> Callable[[Array], Array]:
     """The same with UFF, for what MMFF94 has no parameters for."""
-    return _forces_of(AllChem.UFFGetMoleculeForceField(molecule, ignoreInterfragInteractions=False))
+    return _forces_of(rdForceFieldHelpers.UFFGetMoleculeForceField(molecule, ignoreInterfragInteractions=False))
 
 
 def _forces_of(field: ForceField) -> Callable[[Array], Array]:

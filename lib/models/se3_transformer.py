@@ -249,9 +249,14 @@ class SE3Transformer(GradientModel):
             smooth=envelope(distance, s.cutoff).repeat_interleave(2) if s.smooth_cutoff else None,
         )
         features: Features = {0: one_hot(batch.z, len(ATOM_TYPES)).to(pos.dtype).unsqueeze(1)}
-        for attention, norm in zip(self.attention, self.norm, strict=True):
+        for attention, norm in self.layers():
             features = norm(attention(features, pairs))
         return self.energy_head(pool(self._scalars(features, pairs), batch, s.pooling)).squeeze(1)
+
+    def layers(self) -> list[tuple[Attention, nn.Module]]:
+        """Attention and norm of each layer."""
+        attention = [module for module in self.attention if isinstance(module, Attention)]
+        return list(zip(attention, self.norm, strict=True))
 
     def _scalars(self, features: Features, pairs: Pairs) -> Tensor:
         """The last convolution (A, out_channels): the neighbours' mean, and the atom itself."""

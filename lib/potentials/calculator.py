@@ -23,7 +23,7 @@ from lib.units import EV
 class PotentialCalculator(Calculator):
     """Energy (eV), forces (eV/Å) and, of an ensemble, their standard deviations ``energy_std``, ``forces_std``."""
 
-    implemented_properties = ("energy", "free_energy", "forces", "energy_std", "forces_std")
+    implemented_properties = ["energy", "free_energy", "forces", "energy_std", "forces_std"]  # noqa: RUF012 (ASE's type)
 
     def __init__(self, potential: Potential, **options: Any) -> None:
         """``options`` are those of ASE's Calculator."""
@@ -45,7 +45,7 @@ class PotentialCalculator(Calculator):
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What changed since the last calculation; formal charges count as initial ones."""
         changes = super().check_state(atoms, tol)
-        if not changes and not np.array_equal(self._types, types_of(atoms)):
+        if not changes and (self._types is None or not np.array_equal(self._types, types_of(atoms))):
             changes = ["initial_charges"]
         return changes
 

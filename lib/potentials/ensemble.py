@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES, type_name
 from lib.chemistry.reference_energies import reference_energies
 from lib.errors import DataError
 from lib.machine import one_thread
+from lib.models.base import Model
 from lib.models.baseline import baseline_of_target
 from lib.models.forces import energy_and_forces
 from lib.models.weights import Weights, load_weights
@@ -64,7 +64,7 @@ class Potential:
             raise ValueError("an ensemble of no weights: give at least one file")
         self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
         self.dtype = dtype
-        self.members: list[tuple[nn.Module, dict]] = []
+        self.members: list[tuple[Model, dict]] = []
         for each in weights:
             if each.about.get("task") != "energy":
                 raise DataError(each.path, "task", f"it holds {each.about.get('task')!r} weights, which give no energy",

@@ -44,7 +44,7 @@ def predict(task: EnergyTask, loader: DataLoader, device: str) -> dict[str, NDAr
 
 def _predict_batch(task: EnergyTask, batch: Batch) -> dict[str, Tensor]:
     """One batch of `predict`."""
-    targets = {"index": batch.index, "energy": batch.energy, "baseline": task.baseline(batch)}
+    targets = {"index": batch.given("index"), "energy": batch.given("energy"), "baseline": task.baseline(batch)}
     if batch.forces is None:
         return targets | {"prediction": task.predict(batch)}
     energy, forces = task.predict_with_forces(batch)

@@ -180,7 +180,8 @@ def _numbers_problem(result: Result) -> str | None:
         return f"metrics {result.metrics} are not all finite"
     if not TASKS[result.about["config"]["task"]].labelled:
         return None
-    rows, recomputed = result.predictions(), {}
+    rows = result.predictions()
+    recomputed: dict[str, float] = {}
     for part in np.unique(rows["part"]):
         recomputed |= scores(str(part), {key: values[rows["part"] == part] for key, values in rows.items()})
     return _contradiction(result.metrics, recomputed, SAME, "predictions")
@@ -190,7 +191,7 @@ def _recorded_problem(result: Result) -> str | None:
     """Metrics of a record that are not those of its errors, for which R² cannot be told."""
     if not TASKS[result.about["config"]["task"]].labelled:
         return None
-    recomputed = {}
+    recomputed: dict[str, float] = {}
     for part in results._read_record(result.path)["errors"]["parts"]:
         rows = result.test_errors(part)
         recomputed |= {f"{part}_rmse": np.sqrt(np.mean(rows["error"] ** 2)), f"{part}_mae": np.mean(abs(rows["error"]))}

@@ -3,11 +3,10 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
 from torch.utils.data import DataLoader
 
 from lib import models
@@ -15,6 +14,7 @@ from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.splits import subsample
 from lib.data.store import ConformationStore
 from lib.errors import TrainingError
+from lib.models.base import Model
 from lib.models.weights import Weights, save_weights, transfer
 from lib.noising import rigid_part
 from lib.runs.config import RunConfig
@@ -22,12 +22,13 @@ from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
-from lib.training.tasks import EnergyTask, task_entry
+from lib.training.tasks import EnergyTask, Task, task_entry
 
 DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all gives 1
 COLLAPSED = 1.5  # last denoising error over the lowest one
 EVALUATED = 6000  # atoms of a batch of validation and test, about: without gradients more fit, but not any number
 MEASURED = 512  # conformations, for `InputNorm`
+Setting = TypeVar("Setting")
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and further facts for `Result.about`
 Parts = dict[str, ConformationBatches]  # train, validation, test …
 
@@ -39,7 +40,7 @@ def diverged(by_epoch: Sequence[float]) -> bool:
     return not by_epoch[-1] < min(DIVERGED, COLLAPSED * min(by_epoch))
 
 
-def _initial_model(config: RunConfig, execution: Execution) -> nn.Module:
+def _initial_model(config: RunConfig, execution: Execution) -> Model:
     """The model with initial weights drawn from the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -47,6 +48,13 @@ def _initial_model(config: RunConfig, execution: Execution) -> nn.Module:
     if execution.compiled:
         models.compile_layers(config.model, model, noise=not config.labelled)
     return model
+
+
+def _given(setting: Setting | None, name: str) -> Setting:
+    """``setting``, which `RunConfig` asks of runs of this task."""
+    if setting is None:
+        raise ValueError(f"{name} = None: this task needs a value, give RunConfig {name}")
+    return setting
 
 
 def _training_loader(config: RunConfig, data: ConformationBatches, micro_batches: int) -> DataLoader:
@@ -80,11 +88,12 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     Raises:
         TrainingError: training diverged. No result is stored, so nothing can be fine-tuned from it.
     """
-    model = _initial_model(config, execution)
+    model, sigma = _initial_model(config, execution), _given(config.sigma, "sigma")
     whole_splits = splits(config)
     selected = select(config, whole_splits)
-    data = {k: ConformationBatches(v, config.settings.cutoff, config.sigma) for k, v in selected.items()}
-    task = task_entry(config.task).module(model, config.training, config.sigma)
+    data = {k: ConformationBatches(v, config.settings.cutoff, sigma) for k, v in selected.items()}
+    make_task: Callable[..., Task] = task_entry(config.task).module
+    task = make_task(model, config.training, sigma)
     training = _training_loader(config, data["train"], execution.accumulate)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     if not is_first_process():
@@ -96,21 +105,21 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
                             f"{errors}: lower learning_rate = {rate:g} (of your own conformations --pretraining-rate) "
                             "or set clip")  # fmt: skip
     _save_history(folder, task.history)
-    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, sigma=config.sigma)
+    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, sigma=sigma)
     metrics = {
         "validation_denoising_error": fitted.best_metric,
-        "validation_rigid_part": _rigid_fraction(_evaluation_loader(config, data["validation"], alone=True), config),
+        "validation_rigid_part": _rigid_fraction(_evaluation_loader(config, data["validation"], alone=True), sigma),
     }
     return metrics, _facts(config, folder, whole_splits, data, fitted.steps)
 
 
-def _rigid_fraction(loader: DataLoader, config: RunConfig) -> float:
+def _rigid_fraction(loader: DataLoader, sigma: float) -> float:
     """The fraction of the validation noise's variance that is rigid motion of molecules."""
     squared, coordinates = 0.0, 0
     for batch in loader:
-        part = rigid_part(batch.pos.numpy(), batch.noise.numpy(), batch.molecule.numpy())
+        part = rigid_part(batch.pos.numpy(), batch.given("noise").numpy(), batch.molecule.numpy())
         squared, coordinates = squared + float((part**2).sum()), coordinates + part.size
-    return squared / coordinates / config.sigma**2
+    return squared / coordinates / sigma**2
 
 
 def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weights | None = None) -> Outcome:
@@ -125,7 +134,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
-    scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
+    scaling = Scaling.fit(_given(config.baseline, "baseline"), data["train"].energies(), data["train"].compositions())
     task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))
     training = _training_loader(config, data["train"], execution.accumulate)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
@@ -159,14 +168,15 @@ def _test(
     config: RunConfig, task: EnergyTask, data: Parts, store: ConformationStore, folder: Path, device: str
 ) -> dict[str, float]:
     """Metrics of each test part; predictions go to ``folder``."""
-    metrics, predictions = {}, []
+    metrics: dict[str, float] = {}
+    predictions = []
     for part, batches in data.items():
         if part.startswith("test"):
             rows = predict(task, _evaluation_loader(config, batches, alone=True), device)
             rows["index"] = batches.selections[0].index[rows["index"]]
             predictions.append(rows | {"part": np.full(len(rows["index"]), part)})
             metrics |= scores(part, rows)
-    together = {key: np.concatenate([p[key] for p in predictions]) for key in predictions[0]}
+    together: dict[str, Any] = {key: np.concatenate([p[key] for p in predictions]) for key in predictions[0]}
     together["molecule"] = store.molecule_of(together["index"])
     np.savez_compressed(folder / "predictions.npz", **together)
     return metrics

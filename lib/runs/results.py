@@ -175,7 +175,9 @@ def _read_record(path: Path) -> dict[str, Any]:
 def ship_weights(result: Result) -> Path:
     """Copy the weights of ``result`` to `WEIGHTS`, where its record finds them."""
     WEIGHTS.mkdir(parents=True, exist_ok=True)
-    return shutil.copy(result.weights().path, WEIGHTS / f"{result.key}.safetensors")
+    path = WEIGHTS / f"{result.key}.safetensors"
+    shutil.copy(result.weights().path, path)
+    return path
 
 
 def record(result: Result, name: str) -> Path:

@@ -17,6 +17,7 @@ from contextlib import nullcontext
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import torch.distributed as dist
 from filelock import FileLock
@@ -127,7 +128,8 @@ def run_all(
         if missing:
             bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
             _train_all(list(missing.values()), workers, bar, device)
-    return [stored_with_weights(c) if weights else stored(c) for c in configs]
+    results = [stored_with_weights(c) if weights else stored(c) for c in configs]
+    return cast("list[Result]", results)  # none is missing: those that were have just been trained
 
 
 def stored_with_weights(config: RunConfig) -> Result | None:

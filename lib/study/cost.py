@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from math import isnan
+from typing import Final, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from lib.study.cells import Cell, Pair, members
 from lib.study.rates import scan
 from lib.study.scale import Scale
 
-MINUTES = "core-minutes left"
+MINUTES: Final = "core-minutes left"
+Row = TypedDict("Row", {"runs": str, "number": int, "stored": int, "core-minutes left": float})
 FORCES_COST = 6.0  # times a run on energies alone: 5 to 7 in records of TorchMD-Net, with validation and small batches
 
 
@@ -34,9 +36,7 @@ def plan(scale: Scale, pairs: Sequence[Pair[Cell]], seeds: Sequence[int] | None 
     return pd.DataFrame([todo(scale, name, configs) for name, configs in parts.items()])
 
 
-def todo(
-    scale: Scale, name: str, configs: Sequence[RunConfig], with_weights: Collection[str] = ()
-) -> dict[str, str | int | float]:
+def todo(scale: Scale, name: str, configs: Sequence[RunConfig], with_weights: Collection[str] = ()) -> Row:
     """One row of `plan`; a run with its key in ``with_weights`` counts as missing where its weights are."""
     missing = [c for c in configs if not is_available(c, c.key() in with_weights)]
     minutes = round(sum(_seconds(scale, c) for c in missing) / 60, 1)

@@ -8,9 +8,10 @@ was never interrupted. Checkpoints are written atomically.
 import logging
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -27,8 +28,9 @@ from lib.training.settings import TrainingSettings
 from lib.training.tasks import Task
 
 LAST = "last.ckpt"
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-ACCELERATORS = {
+MIXED: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
+PRECISIONS = ("32-true", *MIXED)
+ACCELERATORS: dict[str, Callable[[], bool]] = {
     "auto": lambda: True,
     "cpu": lambda: True,
     "cuda": torch.cuda.is_available,
@@ -88,8 +90,8 @@ class Execution:
 
     def plugins(self) -> list[Any]:
         """Lightning plugins: atomic checkpoints, and mixed precision unless ``32-true``."""
-        mixed = [] if self.precision == "32-true" else [MixedPrecisionModel(self.precision, self.device())]
-        return [AtomicCheckpoints(), *mixed]
+        mixed = MIXED.get(self.precision)
+        return [AtomicCheckpoints(), *([] if mixed is None else [MixedPrecisionModel(mixed, self.device())])]
 
 
 SHOWN, QUIET = Execution(), Execution(progress=False)
@@ -152,7 +154,7 @@ def fit(
     trainer = _trainer(task.settings, folder, [best, last], execution)
     resumed = folder / LAST
     trainer.fit(task, training, validation, ckpt_path=resumed if resumed.exists() else None, weights_only=True)
-    if not best.best_model_path:
+    if not best.best_model_path or best.best_model_score is None:
         raise RuntimeError(f"{folder}: no validation ran, so there is no best checkpoint; lower validate_every")
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     task.load_state_dict(checkpoint["state_dict"])

@@ -65,7 +65,8 @@ def _sign(path: Path, molecules: list[h5py.Group]) -> float | None:
     if "forces" not in molecules[0]:
         return None
     sample = (Entry.of(path, group) for group in molecules[:: -(-len(molecules) // LOOKED_AT)])
-    return sign_of(path, ([entry.dataset(key) for key in ("coordinates", "energies", "forces")] for entry in sample))
+    arrays = ((entry.dataset("coordinates"), entry.dataset("energies"), entry.dataset("forces")) for entry in sample)
+    return sign_of(path, arrays)
 
 
 def _numbers(entry: Entry) -> NDArray[np.int64]:

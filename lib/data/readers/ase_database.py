@@ -19,7 +19,7 @@ class _ReadOnly(SQLite3Database):
     """ASE's reader on a connection that cannot write, does not lock, and trusts no function of the file's schema."""
 
     def _connect(self) -> sqlite3.Connection:
-        return connection(Path(self.filename))
+        return connection(Path(str(self.filename)))
 
 
 def connection(path: Path) -> sqlite3.Connection:

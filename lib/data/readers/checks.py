@@ -171,7 +171,7 @@ def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] 
     if 0 in shape or (keep is not None and not keep.any()):
         raise DataError(path, entry, f"{shape[0]} conformations of {shape[1]} atoms, none with an energy",
                         "leave the entry out, or copy the file again")  # fmt: skip
-    arrays = {"coordinates": molecule.positions, "forces": molecule.forces}
+    arrays: dict[str, NDArray | None] = {"coordinates": molecule.positions, "forces": molecule.forces}
     for what, array in arrays.items():
         if array is not None and array.shape != shape:
             raise DataError(path, entry, f"{what} have shape {array.shape}, not {shape}", COPY_AGAIN)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,11 @@ def refuse_endless_texts(path: Path, molecules: list[h5py.Group], keys: tuple[st
     Raises:
         DataError: reading one does not end.
     """
-    refuse_endless(path, "", (lambda key=key, group=group: group[key][()] for group in molecules for key in keys))
+    refuse_endless(path, "", (partial(_value, group, key) for group in molecules for key in keys))
+
+
+def _value(group: h5py.Group, key: str) -> Any:
+    return group[key][()]
 
 
 def stated(path: Path, item: h5py.Group, keys: tuple[str, ...]) -> str | None:
@@ -200,7 +205,7 @@ def stated(path: Path, item: h5py.Group, keys: tuple[str, ...]) -> str | None:
             return None
         key = next((key for key in keys if key in item.attrs), None)
         if key is not None and item.attrs.get_id(key).dtype.kind == "O":
-            refuse_endless(path, f"{item.name}, attribute {key}", [lambda: item.attrs[key]])
+            refuse_endless(path, f"{item.name}, attribute {key}", [partial(item.attrs.__getitem__, key)])
         value = None if key is None else item.attrs[key]
     except BROKEN as error:
         raise DataError(path, item.name, f"its attributes cannot be read ({error})", COPY_AGAIN) from error

@@ -140,7 +140,7 @@ def _groups(file: Path) -> dict[tuple[int, ...], list[_Frame]]:
             raise DataError(file, entry, f"its atomic_forces are {forces.dtype} of shape {forces.shape}, not numbers "
                             f"of shape {row.positions.shape}", NO_ISO17)  # fmt: skip
         frame = _Frame(row.id, row.positions, float(energy) * EV, forces)
-        groups.setdefault(tuple(int(z) for z in row.numbers), []).append(frame)
+        groups.setdefault(tuple(int(z) for z in row["numbers"]), []).append(frame)
     if not groups:
         raise DataError(file, "", "the database has no rows", COPY_AGAIN)
     return groups

@@ -47,7 +47,7 @@ def read(
     Raises:
         DataError: a file is broken, empty, of another layout or level, or a system is not there.
     """
-    files = {}
+    files: dict[str, Path] = {}
     for file in find_files(path, "md22_*"):
         if _name(file) in files:
             raise DataError(
@@ -121,7 +121,7 @@ def _refuse_cut(file: Path) -> None:
 
 
 def _read_xyz(file: Path) -> tuple[dict[str, np.ndarray], None]:
-    read = []
+    read: list[tuple[np.ndarray, float, np.ndarray, np.ndarray]] = []
     for k, atoms in enumerate(frames(file)):
         entry = f"frame {k}"
         forces = atoms.arrays.get("forces", atoms.calc.results.get("forces") if atoms.calc else None)

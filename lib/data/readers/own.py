@@ -104,7 +104,8 @@ def read(
             groups.setdefault(key, []).append(Frame(file, k, atoms.positions * length, value, forces))
         if k < 0:
             raise DataError(file, "", "it has no frames", COPY_AGAIN)
-    names, alike = {}, Counter()
+    names: dict[tuple, str] = {}
+    alike: Counter[str] = Counter()
     for key in sorted(groups):  # not in the order of the file, on which names do not depend
         names[key] = f"{alike[key[0]]}-{key[0]}"
         alike[key[0]] += 1
@@ -160,9 +161,10 @@ def _energy(atoms: Atoms, key: str, file: Path, entry: str) -> float:
     """The energy of a frame, in the file's unit."""
     value = _value(atoms, key)
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        if not abs(value) < LARGEST:
-            raise DataError(file, entry, f"its energy is {float(value):g}", "remove that frame")
-        return float(value)
+        number = float(value)
+        if not abs(number) < LARGEST:
+            raise DataError(file, entry, f"its energy is {number:g}", "remove that frame")
+        return number
     keys = sorted({*atoms.info, *_results(atoms)})
     if value is None:
         raise DataError(file, entry, f"no energy {key!r} among {keys}", "name it with energy_key=")

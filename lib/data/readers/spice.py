@@ -52,13 +52,13 @@ def read(
                 says = _recognised(file_path, molecules)
             expected = None if says is None else level_named(says).removesuffix(FORMATION) + FORMATION
             of_all = one_level(file_path, expected, level, of_all)
-            chosen, names = molecules, set()
+            chosen = molecules
             if subsets is not None:
                 subset = {group: Entry.of(file_path, group, True).one_text("subset") for group in molecules}
-                names = set(subset.values())
                 chosen = [group for group in molecules if any(word in subset[group] for word in subsets)]
-            if not chosen:
-                raise DataError(file_path, "", f"no group of {list(subsets)}", f"choose from {sorted(names)}")
+                if not chosen:
+                    remedy = f"choose from {sorted(set(subset.values()))}"
+                    raise DataError(file_path, "", f"no group of {list(subsets)}", remedy)
             for group in chosen:
                 yield _molecule(Entry.of(file_path, group, True), of_all)
 
@@ -69,7 +69,7 @@ def subsets_of(path: Path | str | Sequence[Path | str]) -> dict[str, str]:
     Raises:
         DataError: a file is broken or of another layout.
     """
-    out = {}
+    out: dict[str, str] = {}
     for file_path in find_files(path, "*.hdf5"):
         with open_hdf5(file_path) as file:
             molecules = groups(file_path, file, "group of a molecule")
@@ -89,9 +89,10 @@ def _recognised(path: Path, molecules: list[h5py.Group]) -> str:
     """
     entries = (Entry.of(path, group) for group in molecules)
     elements = ((entry, entry.dataset("atomic_numbers", "iu", 1).astype(np.int64)) for entry in entries)
-    entry, z = next(((entry, z) for entry, z in elements if set(z.tolist()) <= COMPARABLE), (None, None))
-    if entry is None:
+    first = next(((entry, z) for entry, z in elements if set(z.tolist()) <= COMPARABLE), None)
+    if first is None:
         return PUBLISHED_LEVEL
+    entry, z = first
     taken = entry.dataset("dft_total_energy", "f", 1) - entry.dataset("formation_energy", "f", 1)
     free = reference_energies(COMPARED_WITH, atom_types(z, np.zeros_like(z))).sum() / HARTREE
     away = np.abs(taken - free).max(initial=0.0) / max(len(z), 1)
@@ -125,7 +126,7 @@ def charges_in_map_order(path: Path, entry: str, smiles: str, z: NDArray[np.int6
         DataError: the SMILES cannot be read, lacks map numbers 1 … N, or names other elements.
     """
     options = Chem.SmilesParserParams()
-    options.removeHs = False
+    options.removeHs = False  # type: ignore[assignment]  # RDKit's stubs give every option the type of the options
     molecule = Chem.MolFromSmiles(smiles, options)
     if molecule is None:
         raise DataError(path, entry, f"RDKit cannot read the SMILES {smiles!r}", "correct the SMILES")

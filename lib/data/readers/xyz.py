@@ -70,9 +70,10 @@ def _frame(path: Path, entry: str, lines: list[str]) -> Atoms:
     if not lines[-1].endswith("\n"):
         _refuse_cut(path, entry, atoms)
     try:
-        return read(io.StringIO("".join(lines)), index=0, format="extxyz")
+        atoms_read = read(io.StringIO("".join(lines)), index=0, format="extxyz")
     except Exception as error:  # ASE raises many kinds on a broken frame
         raise DataError(path, entry, f"ASE cannot read it ({error!r:.200})", COPY_AGAIN) from error
+    return atoms_read[0] if isinstance(atoms_read, list) else atoms_read
 
 
 def _columns(path: Path, entry: str, comment: str) -> int:
@@ -89,11 +90,12 @@ def _columns(path: Path, entry: str, comment: str) -> int:
     if twice:
         raise DataError(path, entry, f"its comment has {twice[0]!r} {keys[twice[0]]} times", "leave one")
     named = re.search(r"(?:^|\s)Properties\s*=\s*\"?([^\s\"]+)", comment, re.IGNORECASE)
-    counts = (named[1] if named else PLAIN).split(":")[2::3]
+    properties = named[1] if named else PLAIN
+    counts = properties.split(":")[2::3]
     if not counts or not all(re.fullmatch(r"\d{1,9}", count, re.ASCII) for count in counts):
-        raise DataError(path, entry, f"Properties={named[1]:.80} does not say how many columns there are",
+        raise DataError(path, entry, f"Properties={properties:.80} does not say how many columns there are",
                         "write name:type:count for each")  # fmt: skip
-    _refuse_words(path, entry, (named[1] if named else PLAIN).split(":"))
+    _refuse_words(path, entry, properties.split(":"))
     return sum(map(int, counts))
 
 
