@@ -7,6 +7,7 @@ the energy target, so that a file alone is a usable potential; and a checksum of
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lib import models
 from lib.errors import DataError
 
 LICENCE = "MIT"
+SUFFIX = ".safetensors"
 UNITS = {"positions": "angstrom", "energy": "kcal/mol, relative to free atoms", "noise": "angstrom"}
 
 
@@ -97,6 +99,28 @@ def load_weights(path: Path) -> Weights:
     if about.get("checksum", found := checksum(state)) != found:
         raise DataError(path, "checksum", f"its parameters give {found}, not {about['checksum']}", remedy)
     return Weights(path, state, about)
+
+
+def weights_of_run(folder: Path, key: str) -> Path | None:
+    """The weights file of the run ``key`` in ``folder``: the one called by the key, or the one whose header names it.
+
+    Files that are no weights files are passed over.
+    """
+    if (folder / f"{key}{SUFFIX}").exists():
+        return folder / f"{key}{SUFFIX}"
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    return next((path for path in files if _run_in_header(path, path.stat().st_mtime_ns) == key), None)
+
+
+@cache
+def _run_in_header(path: Path, changed: int) -> str | None:
+    """The key of the run that the header of ``path`` names; read again only where its time of change is another."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("about", "null"))
+    except (OSError, SafetensorError, ValueError):
+        return None
+    return about.get("run") if isinstance(about, dict) else None
 
 
 def transfer(model: nn.Module, name: str, weights: Weights) -> list[str]:
