@@ -124,7 +124,8 @@ class Potential:
         """`evaluate` of one batch."""
         z, molecule = np.concatenate(types), np.repeat(np.arange(len(types)), [len(t) for t in types])
         starts = np.cumsum([0, *(len(t) for t in types[:-1])])
-        pos = torch.as_tensor(np.concatenate(positions), dtype=self.dtype, device=self.device)
+        centred = [x - x.mean(0) for x in (np.asarray(x, dtype=np.float64) for x in positions)]  # before any rounding
+        pos = torch.as_tensor(np.concatenate(centred), dtype=self.dtype, device=self.device)
         free = np.add.reduceat(reference_energies(self.level, z), starts)
         energies, forces = [], []
         for model, target in self.members:

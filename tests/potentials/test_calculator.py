@@ -75,6 +75,15 @@ def test_forces_are_minus_the_numerical_gradient(paths, frames):
     np.testing.assert_allclose(atoms.get_forces(), calculate_numerical_forces(atoms, eps=1e-4), atol=1e-5)
 
 
+def test_far_from_the_origin_it_is_the_same_molecule(paths, frames):
+    """Float32 resolves 8 mÅ at 1e5 Å; centred in float64 first, nothing is lost."""
+    calculator, moved = PotentialCalculator.from_weights(paths), frames[0].copy()
+    moved.translate([1e5, -3e4, 7.0])
+    together, alone = calculator.evaluate([frames[1], moved])[1], calculator.evaluate([frames[0]])[0]
+    assert together["energy"] == pytest.approx(alone["energy"], abs=1e-4)
+    np.testing.assert_allclose(together["forces"], alone["forces"], atol=1e-3)
+
+
 def test_batches_give_what_single_calls_give(paths, frames, monkeypatch):
     images = [*frames, Atoms("CO", [[0, 0, 0], [0, 0, 1.2]]), frames[0][:7]]
     calculator = PotentialCalculator.from_weights(paths)
