@@ -30,8 +30,8 @@ class Batch:
         forces: (A, 3) target, kcal/mol/Å, where there is one.
         noise: (A, 3) Å, what was added to the clean coordinates, where something was.
         index: (B,) conformation numbers in the data set, where known.
-        share: of the step's conformations that are in this batch, times the number of batches among which these are
-            shared: 1 where they are not. The loss, a mean over the batch, counts that many times.
+        loss_weight: by which the loss, a mean over the batch, is multiplied: 1 for a whole step's batch; of a step that
+            is divided into n batches, n times the fraction of its conformations that are in this one.
     """
 
     z: Tensor
@@ -43,7 +43,7 @@ class Batch:
     forces: Tensor | None = None
     noise: Tensor | None = None
     index: Tensor | None = None
-    share: float = 1.0
+    loss_weight: float = 1.0
 
     @staticmethod
     def from_arrays(z: Array, pos: Array, molecule: Array, cutoff: float = 5.0, **targets: Array) -> "Batch":

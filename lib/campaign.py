@@ -1,4 +1,4 @@
-"""Everything that the notebooks run at a scale: what it costs, what is stored of it, how the batch deals it out."""
+"""All runs of a scale: their items and notebooks, cost, records, and how the batch deals them out."""
 
 from collections.abc import Iterable
 
@@ -9,17 +9,18 @@ from lib.report import dynamics
 from lib.runs.config import RunConfig
 from lib.runs.results import RECORDS, Result, find_record
 from lib.runs.runner import run_all, trained
-from lib.study.arms import chosen, compare_arms, pretrainings, seeds_of, there, yardsticks
+from lib.study.arms import cell_runs, complete_pairs, pretrainings, run_cells, seeds_of, yardsticks
+from lib.study.cells import Cell, members
 from lib.study.cost import MINUTES, todo
-from lib.study.matrix import MATRIX, all_cells, pairs
+from lib.study.matrix import MATRIX, all_pairs, pairs
 from lib.study.rates import scan
-from lib.study.scale import PRE_TRAINING_DATA
+from lib.study.scale import PRE_TRAINING_DATA, Scale
 from lib.study.scales import get_scale
 
 YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
 PRETRAINING, RIDGE = "pre-training", "a network beside the ridge"
 DYNAMICS, OWN = "dynamics", "own molecules"
-NOTEBOOKS = {  # the items that a notebook shows; those left out here train nothing
+NOTEBOOKS = {  # the items that each notebook shows; the other notebooks train nothing
     "00_data": (RIDGE,),
     "01_pretraining": (PRETRAINING,),
     "02_ani1_and_ani1x": ("Table 2", "control"),
@@ -31,16 +32,16 @@ NOTEBOOKS = {  # the items that a notebook shows; those left out here train noth
     "10_forces": ("forces", DYNAMICS),
     "11_your_own_molecules": (OWN,),
 }
-DIVISIBLE = {book: NOTEBOOKS[book] for book in ("05_md22", "06_data_efficiency")}  # they have a parameter ``missing``
+DIVISIBLE = {book: NOTEBOOKS[book] for book in ("05_md22", "06_data_efficiency")}  # those with a parameter ``missing``
 
 
 def items_of(name: str) -> dict[str, list[RunConfig]]:
     """All runs of the scale called ``name``, by item."""
     scale = get_scale(name)
-    items = {PRETRAINING: pretrainings(scale, pairs(scale.models, PRE_TRAINING_DATA))}
-    for item, cells_of in MATRIX.items():
-        cells = cells_of(scale)
-        energies = [config for cell in cells for config in chosen(scale, cell)]
+    items = {PRETRAINING: pretrainings(scale, members(pairs(scale.models, PRE_TRAINING_DATA)))}
+    for item, pairs_of in MATRIX.items():
+        cells = members(pairs_of(scale))
+        energies = [config for cell in cells for config in cell_runs(scale, cell)]
         items[item] = [*pretrainings(scale, cells), *scan(scale, cells), *energies]
     items[RIDGE] = yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, scale.seeds[0])
     items[DYNAMICS] = dynamics.default_runs(scale)
@@ -49,7 +50,7 @@ def items_of(name: str) -> dict[str, list[RunConfig]]:
 
 
 def scale_runs(name: str) -> dict[str, list[RunConfig]]:
-    """The same, each run once: one that several items share is in the first."""
+    """`items_of`, each run once: a run that several items share is in the first of them."""
     items, seen = items_of(name), set()
     for item, configs in items.items():
         new = {c.key(): c for c in configs if c.key() not in seen}
@@ -59,13 +60,11 @@ def scale_runs(name: str) -> dict[str, list[RunConfig]]:
 
 
 def stored_of(name: str) -> list[Result]:
-    """The results of the scale called ``name`` that were trained here and are not recorded, or whose weights are to be
-    `shipped` and are not.
-    """
-    own, out = shipped(name), []
+    """The results of the scale called ``name`` that were trained here and lack a record, or lack `shipped` weights."""
+    with_weights, out = shipped(name), []
     for key in [config.key() for configs in scale_runs(name).values() for config in configs]:
-        result, before = trained(key), find_record(key)
-        if result is not None and (before is None or (key in own and not before.has_weights())):
+        result, record = trained(key), find_record(key)
+        if result is not None and (record is None or (key in with_weights and not record.has_weights())):
             out.append(result)
     return out
 
@@ -73,14 +72,14 @@ def stored_of(name: str) -> list[Result]:
 def shipped(name: str) -> set[str]:
     """Keys of the runs whose weights come with the project: the first seed's pre-training, and those of dynamics."""
     scale = get_scale(name)
-    both = (scale, scale.for_dynamics())
-    pretrained = {variant.pretrain(model, scale.seeds[0]).key() for variant in both for model in scale.models}
+    variants = (scale, scale.for_dynamics())
+    pretrained = {variant.pretrain(model, scale.seeds[0]).key() for variant in variants for model in scale.models}
     return pretrained | _potentials(name)
 
 
 def _potentials(name: str) -> set[str]:
-    """Keys of the energy runs of dynamics, which takes their weights and not only their numbers."""
-    return {config.key() for config in dynamics.default_runs(get_scale(name)) if config.task == "energy"}
+    """Keys of the energy runs of dynamics, which needs their weights as well as their numbers."""
+    return {config.key() for config in dynamics.default_runs(get_scale(name)) if config.labelled}
 
 
 def plan_scale(name: str) -> pd.DataFrame:
@@ -90,16 +89,16 @@ def plan_scale(name: str) -> pd.DataFrame:
 
 
 def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float]:
-    """Those of ``notebooks`` for which what is recorded and stored does not suffice, with the core-minutes missing.
+    """Those of ``notebooks`` with missing runs, and the core-minutes that these take.
 
-    None where the scale called ``name`` has no records at all: there everything is to be trained.
+    Empty where the scale called ``name`` has no records at all: there everything is to be trained.
     """
     books = {book: NOTEBOOKS[book] for book in notebooks if book in NOTEBOOKS}
     if not books or not (RECORDS / name).is_dir():
         return {}
     scale, items, potentials, out = get_scale(name), items_of(name), _potentials(name), {}
-    for book, own in books.items():
-        configs = {config.key(): config for item in own for config in items[item]}
+    for book, shown in books.items():
+        configs = {config.key(): config for item in shown for config in items[item]}
         row = todo(scale, book, list(configs.values()), potentials)
         if row["stored"] < row["number"]:
             out[book] = row[MINUTES]
@@ -107,26 +106,30 @@ def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float
 
 
 def in_part(name: str, notebooks: Iterable[str]) -> list[str]:
-    """Those of ``notebooks`` that can show a part of their cells, of which some pairs have all their runs."""
+    """Those of ``notebooks`` that can leave pairs out, and have a pair whose runs are all recorded or stored."""
     scale = get_scale(name)
-    cells = {book: [cell for item in DIVISIBLE.get(book, ()) for cell in MATRIX[item](scale)] for book in notebooks}
-    return [book for book, own in cells.items() if there(scale, own)]
+    pairs_of = {book: [pair for item in DIVISIBLE.get(book, ()) for pair in MATRIX[item](scale)] for book in notebooks}
+    return [book for book, shown in pairs_of.items() if complete_pairs(scale, shown)]
 
 
 def shards(name: str) -> list[tuple[str, int]]:
-    """What the batch deals out at the scale called ``name``: every model with every seed."""
+    """The jobs of the batch at the scale called ``name``: every model with every seed."""
     scale = get_scale(name)
-    return sorted({(c.model, seed) for c in all_cells(scale) for seed in seeds_of(scale, c, None)})
+    return sorted({(c.model, seed) for c in _all_cells(scale) for seed in seeds_of(scale, c, None)})
+
+
+def _all_cells(scale: Scale) -> list[Cell]:
+    return list(dict.fromkeys(members(all_pairs(scale))))
 
 
 def train_shard(name: str, model: str, seed: int, workers: int = 1) -> list[Result]:
-    """The runs of `shards`' item at the scale called ``name``, and of the learning rates that they need.
+    """Train one of `shards` at the scale called ``name``, with the scans of learning rates that it needs.
 
-    Dynamics and a user's own molecules are not among them: their notebooks train what they need.
+    Dynamics and a user's own molecules are not among them: their notebooks train their own runs.
     """
     scale = get_scale(name)
-    cells = [c for c in all_cells(scale) if c.model == model and seed in seeds_of(scale, c, None)]
-    results = [result for arm in compare_arms(scale, cells, [seed], workers) for result in arm.results]
+    cells = [c for c in _all_cells(scale) if c.model == model and seed in seeds_of(scale, c, None)]
+    results = [result for arm in run_cells(scale, cells, [seed], workers).values() for result in arm.results]
     if (model, seed) == (YARDSTICK, scale.seeds[0]):
         results += run_all(yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, seed), workers, "yardsticks")
     return results

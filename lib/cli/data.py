@@ -33,9 +33,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _list_data(_: argparse.Namespace) -> None:
-    from lib.data.datasets import DATASETS
+    from lib.data.datasets import known_datasets
 
-    for dataset in DATASETS.values():
+    for dataset in known_datasets().values():
         there = "there" if Path(dataset.path).exists() else "missing"
         sys.stdout.write(f"{dataset.name:20} {there:8} {dataset.path}\n")
 

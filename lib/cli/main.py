@@ -145,6 +145,7 @@ def _list_runs(_: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from lib.runs.runner import run
+    from lib.study.cells import Cell
     from lib.study.scales import get_scale
     from lib.training.fit import Execution
 
@@ -153,7 +154,7 @@ def _run(options: argparse.Namespace) -> None:
         config = scale.pretrain(options.model, options.seed)
     else:
         rate = options.learning_rate or scale.rates_of(options.data)[0]
-        config = scale.finetune(options.model, options.data, options.pretrained, rate, options.seed)
+        config = scale.finetune(Cell(options.model, options.data, options.pretrained), rate, options.seed)
     result = run(config, Execution(
         progress=sys.stderr.isatty(), accelerator=options.accelerator, compiled=options.compile,
         tensorboard=options.tensorboard,

@@ -1,8 +1,10 @@
 """Data sets by name: which reader reads which files; opened as a store, converted on first use."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from filelock import FileLock
@@ -18,7 +20,7 @@ class DataSet:
     """A data set on disk.
 
     Attributes:
-        name: for tables, ``suite/reader`` for the known ones.
+        name: for tables; ``suite/family`` or ``suite/family/system`` for the known ones.
         reader: a name of `READERS`.
         path: its file or folder.
         level: level of theory, where the files do not state it.
@@ -37,14 +39,21 @@ class DataSet:
         return self.name.replace("/", "-")
 
 
+@dataclass(frozen=True)
+class Family:
+    """One line of `FAMILIES`: the data sets that one reader reads, in every suite.
+
+    Attributes:
+        label: what tables and figures call it; the paper's name, where it has one.
+        systems: those of its systems that are fitted each by itself, ``mini/md22/DHA``: name in files, and label.
+    """
+
+    label: str
+    systems: Mapping[str, str] = field(default_factory=dict)
+
+
 SUITES: dict[str, str] = {"mini": "mini suite (GFN2-xTB)", "official": "published data"}
-LABELS: dict[str, str] = {
-    "ani1": "ANI-1",
-    "ani1x": "ANI-1x",
-    "iso17": "ISO17",
-    "spice": "SPICE",
-    "md22": "MD22",
-}  # the paper's names of what each reader reads
+NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}"}
 MD22_SYSTEMS: dict[str, str] = {
     "Ac-Ala3-NHMe": "Ac-Ala3-NHMe",
     "DHA": "DHA",
@@ -53,25 +62,38 @@ MD22_SYSTEMS: dict[str, str] = {
     "AT-AT-CG-CG": "AT-AT-CG-CG",
     "buckyball-catcher": "buckyball catcher",
     "double-walled_nanotube": "double-walled nanotube",
-}  # file name: the paper's name
+}
+# A new data set is one line here and its reader, of the same name, in `lib.data.readers.READERS`.
+FAMILIES: dict[str, Family] = {
+    "ani1": Family("ANI-1"),
+    "ani1x": Family("ANI-1x"),
+    "iso17": Family("ISO17"),
+    "spice": Family("SPICE"),
+    "md22": Family("MD22", MD22_SYSTEMS),
+}
 READ_WITH = (
     "chemistry/atom_types.py",
     "chemistry/formal_charges.py",
     "chemistry/reference_energies.py",
     "units.py",
 )  # what readers share
-NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}"}
-DATASETS: dict[str, DataSet] = {
-    f"{suite}/{reader}": DataSet(f"{suite}/{reader}", reader, str(DATA / suite / reader))
-    for suite in SUITES
-    for reader in LABELS
-} | {  # each system of MD22 is fitted by itself: ``mini/md22/DHA``
-    f"{suite}/md22/{system}": DataSet(
-        f"{suite}/md22/{system}", "md22", str(DATA / suite / "md22"), options=(("systems", (system,)),)
-    )
-    for suite in SUITES
-    for system in MD22_SYSTEMS
-}
+
+
+def family_of(data: str) -> str:
+    """The family of ``data``, a name without its suite: ``md22`` of ``md22/DHA``."""
+    return data.split("/")[0]
+
+
+def known_datasets() -> dict[str, DataSet]:
+    """Every data set of `FAMILIES` by name: ``mini/ani1x``, and of single systems ``mini/md22/DHA``."""
+    whole, single = {}, {}
+    for suite, (name, family) in product(SUITES, FAMILIES.items()):
+        path = str(DATA / suite / name)
+        whole[f"{suite}/{name}"] = DataSet(f"{suite}/{name}", name, path)
+        for system in family.systems:
+            full_name = f"{suite}/{name}/{system}"
+            single[full_name] = DataSet(full_name, name, path, options=(("systems", (system,)),))
+    return whole | single
 
 
 def label(suite: str, data: str) -> str:
@@ -79,23 +101,32 @@ def label(suite: str, data: str) -> str:
 
     Args:
         suite: a name of `SUITES`.
-        data: a name of `LABELS`, with or without a system (``md22/DHA``).
+        data: a name of `FAMILIES`, with or without a system (``md22/DHA``).
+
+    Raises:
+        ValueError: no such family; the message lists the names.
     """
-    return NAMES_IN_TABLES[suite].format(LABELS[data.split("/")[0]])
+    return NAMES_IN_TABLES[suite].format(look_up(FAMILIES, family_of(data), "data set").label)
 
 
 def paper_names(suite: str) -> dict[str, str]:
-    """The paper's names of the data sets by those that tables use for them in ``suite``."""
-    return {NAMES_IN_TABLES[suite].format(name): name for name in LABELS.values()}
+    """The labels of the data sets by those that tables use for them in ``suite``."""
+    return {NAMES_IN_TABLES[suite].format(family.label): family.label for family in FAMILIES.values()}
 
 
 def find(name: str) -> DataSet:
     """The known data set ``name``.
 
     Raises:
-        ValueError: there is none; the message lists the names.
+        ValueError: there is none, and the message lists the names; or it is half registered, and the message says what
+            is missing.
     """
-    return look_up(DATASETS, name, "data set")
+    dataset, family = known_datasets().get(name), family_of(name.partition("/")[2])
+    if dataset is None and family in READERS and family not in FAMILIES:
+        raise ValueError(f"data set {name!r} is half registered: its reader needs a line in lib.data.datasets.FAMILIES")
+    if dataset is not None and dataset.reader not in READERS:
+        raise ValueError(f"data set {name!r} is half registered: it needs a reader in lib.data.readers.READERS")
+    return look_up(known_datasets(), name, "data set")
 
 
 def open_store(dataset: DataSet) -> ConformationStore:
@@ -115,7 +146,7 @@ def open_store(dataset: DataSet) -> ConformationStore:
     if not (target / "header.json").exists():
         STORES.mkdir(parents=True, exist_ok=True)
         with FileLock(STORES / f".{target.name}.lock"):
-            if not (target / "header.json").exists():  # nobody has converted it meanwhile
+            if not (target / "header.json").exists():  # no other process has converted it meanwhile
                 options = {} if dataset.level is None else {"level": dataset.level}
                 ConformationStore.write(read(path, **options, **dict(dataset.options)), target)
     return _opened(target)
@@ -123,7 +154,7 @@ def open_store(dataset: DataSet) -> ConformationStore:
 
 @cache
 def _opened(target: Path) -> ConformationStore:
-    """Once a process: another content has another ``target``."""
+    """Opened once per process; other content has another ``target``."""
     return ConformationStore.open(target)
 
 
@@ -132,13 +163,13 @@ def _stamp(path: Path, dataset: DataSet) -> str:
     path = path.resolve()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    told = (facts, _reading_code(), dataset.reader, dataset.level, dataset.options, FORMAT)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+    identity = (facts, _reading_code(), dataset.reader, dataset.level, dataset.options, FORMAT)
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:12]
 
 
 @cache
 def _reading_code() -> str:
-    """The code of the readers and of what they share."""
+    """The source code of the readers and of the modules that they share."""
     folder = ROOT / "lib"
     files = sorted((folder / "data" / "readers").glob("*.py")) + [folder / name for name in READ_WITH]
     return "".join(file.read_text(encoding="utf-8") for file in files)

@@ -1,9 +1,9 @@
 """Loading: shuffled batches of conformations from one or several stores, with noise or with energies.
 
 The order of training conformations comes from (seed, epoch) alone, a conformation's noise from (seed, epoch,
-conformation): neither from batch, worker or process. Validation noise is the same in all epochs. Several processes, and
-the pieces of an accumulated step, share the conformations of each step among them. Gathering is vectorised; one item of
-the data loader is one whole batch.
+conformation): neither from batch nor process. Validation noise is the same in all epochs. Several processes, and the
+micro-batches of an accumulated step, share the conformations of each step among them. Gathering is vectorised; one item
+of the data loader is one whole batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ ORDER, TRAINING_NOISE, FIXED_NOISE = 10, 11, 12  # streams of random numbers, ap
 
 @dataclass(frozen=True)
 class Request:
-    """One batch to load: conformation numbers ``index`` (B,), the key of its noise, and its `Batch.share`."""
+    """One batch to load: conformation numbers ``index`` (B,), the key of its noise, and `Batch.loss_weight`."""
 
     index: NDArray[np.int64]
     noise_key: tuple[int, int]
-    share: float = 1.0
+    loss_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -97,23 +97,23 @@ class ConformationBatches(Dataset):
             n_atoms = np.concatenate([p.n_atoms for p in parts])
             noise = conformation_noise(n_atoms, self.sigma, request.noise_key, owners)
             batch = Batch.from_arrays(types, positions + noise, molecule, self.cutoff, noise=noise, index=index)
-        return replace(batch, share=request.share)
+        return replace(batch, loss_weight=request.loss_weight)
 
 
 class EpochSampler(Sampler[Request]):
     """The batches of an epoch; training order and noise change with `set_epoch`, which Lightning calls.
 
     Each step's conformations are dealt out to the processes of torch.distributed, where there are several and each is
-    not ``alone``, and to ``pieces`` batches one after another. A piece without any gets one with share 0, so that all
-    take equal steps.
+    not ``alone``, and to ``micro_batches`` one after another. One that would be empty gets a conformation with loss
+    weight 0 as padding, so that all processes take equally many steps.
     """
 
     def __init__(
-        self, size: int, batch_size: int, seed: int, shuffle: bool, pieces: int = 1, alone: bool = False
+        self, size: int, batch_size: int, seed: int, shuffle: bool, micro_batches: int = 1, alone: bool = False
     ) -> None:
         """``shuffle`` is for training: order and noise new each epoch; else both stay."""
-        self.size, self.batch_size, self.seed, self.shuffle, self.pieces = size, batch_size, seed, shuffle, pieces
-        self.alone, self.epoch = alone, 0
+        self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
+        self.micro_batches, self.alone, self.epoch = micro_batches, alone, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order and noise come next."""
@@ -121,7 +121,7 @@ class EpochSampler(Sampler[Request]):
 
     def __len__(self) -> int:
         """Number of batches of a process; the last ones may be smaller, none is left out."""
-        return -(-self.size // self.batch_size) * self.pieces
+        return -(-self.size // self.batch_size) * self.micro_batches
 
     def __iter__(self) -> Iterator[Request]:
         """The requests of one epoch."""
@@ -131,11 +131,11 @@ class EpochSampler(Sampler[Request]):
             order = np.random.default_rng([self.seed, ORDER, epoch]).permutation(self.size)
         together = dist.is_initialized() and not self.alone
         rank, processes = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
-        parts, key = processes * self.pieces, (self.seed, (stream << 32) + epoch)
+        parts, key = processes * self.micro_batches, (self.seed, (stream << 32) + epoch)
         for start in range(0, self.size, self.batch_size):
             step = order[start : start + self.batch_size]
-            for piece in range(self.pieces):
-                own = step[piece * processes + rank :: parts]
+            for k in range(self.micro_batches):
+                own = step[k * processes + rank :: parts]
                 yield Request(own if len(own) else step[:1], key, len(own) * parts / len(step))
 
 
@@ -144,20 +144,19 @@ def make_loader(
     batch_size: int,
     seed: int,
     shuffle: bool,
-    workers: int = 0,
-    pieces: int = 1,
+    micro_batches: int = 1,
     alone: bool = False,
 ) -> DataLoader:
-    """A data loader whose items are whole batches; ``batch_size`` counts those of all processes and ``pieces``.
+    """A data loader whose items are whole batches; ``batch_size`` counts those of all processes and
+    ``micro_batches``.
 
     Args:
         data: what is loaded.
         batch_size: conformations of a step.
         seed: of order and noise.
         shuffle: for training.
-        workers: processes that load.
-        pieces: in which each process takes its part of a step.
-        alone: every process gets everything.
+        micro_batches: in which each process takes its part of a step.
+        alone: whether every process gets everything.
     """
-    sampler = EpochSampler(len(data), batch_size, seed, shuffle, pieces, alone)
-    return DataLoader(data, batch_size=None, sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
+    sampler = EpochSampler(len(data), batch_size, seed, shuffle, micro_batches, alone)
+    return DataLoader(data, batch_size=None, sampler=sampler)

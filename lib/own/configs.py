@@ -13,6 +13,7 @@ from lib.data.splits import FINE_TUNING, make_split
 from lib.own.checks import refuse_untaught_types
 from lib.runs.config import RunConfig
 from lib.runs.selection import select, splits
+from lib.study.cells import Cell
 from lib.study.layers import named
 from lib.study.scale import FORCE_WEIGHT
 
@@ -21,7 +22,7 @@ def pretrain_on(weights: str, dataset: DataSet, seed: int = 0, learning_rate: fl
     """Pre-training with the model and settings that ``weights`` names, on the conformations of ``dataset`` alone.
 
     Of labelled ones those are left out that fine-tuning tests with the same seed. Few conformations are passed more
-    often, so that there are about ``own_pretraining_steps`` of the scale. The highest ``learning_rate`` is the scale's
+    often, so that there are about ``own.pretraining_steps`` of the scale. The highest ``learning_rate`` is the scale's
     where it is None.
 
     Raises:
@@ -33,7 +34,7 @@ def pretrain_on(weights: str, dataset: DataSet, seed: int = 0, learning_rate: fl
     config = replace(scale.pretrain(model, seed, strict_split=labelled), data=(dataset,))
     count = len(select(config, splits(config))["train"][0].index)
     steps = config.training.epochs * ceil(count / config.training.batch_size)
-    training = config.training.stretched(max(1, round(scale.own_pretraining_steps / steps)))
+    training = config.training.stretched(max(1, round(scale.own.pretraining_steps / steps)))
     return replace(config, training=replace(training, learning_rate=learning_rate or training.learning_rate))
 
 
@@ -71,14 +72,15 @@ def fine_tune(
         DataError: the split leaves a part without conformations.
     """
     scale, model = named(weights)
-    config = scale.finetune(model, dataset, False, learning_rate, seed, force_weight=force_weight)
+    cell = Cell(model, dataset.name, False, force_weight=force_weight)
+    config = scale.finetune(cell, learning_rate, seed, dataset)
     store = open_store(dataset)
     available = len(make_split(store, seed, FINE_TUNING).parts["train"])
     if labels is not None and not 0 < labels <= available:
         raise ValueError(f"labels = {labels}: {dataset.name} has {available} training conformations; choose fewer")
     if force_weight is not None and not store.has_forces:
         raise ValueError(f"force weight {force_weight:g}: {dataset.path} has no forces; leave the weight out")
-    few = max(1, round(max(scale.labels) / max(1, labels or available))) if scale.constant_steps else 1
+    few = max(1, round(max(scale.own.n_train) / (labels or available))) if scale.finetuning.constant_steps else 1
     limits = replace(config.limits, train=labels or config.limits.train)
     config = replace(config, limits=limits, training=config.training.stretched(few), pretrained=source)
     refuse_untaught_types(config)

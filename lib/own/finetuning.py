@@ -22,6 +22,7 @@ from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import run_all
 from lib.runs.selection import select, splits
+from lib.study import rates
 from lib.study.cost import MINUTES, in_words, todo
 from lib.study.layers import named, pretraining_of
 
@@ -172,8 +173,8 @@ class FineTuning:
             ValueError: validation or test have atom types that training lacks.
         """
         scale, _ = named(self.weights)
-        rates, first = self.candidates(), self.seeds[0]
-        pairs = [*((rate, first) for rate in rates), *((rates[0], seed) for seed in self.seeds[1:])]
+        candidates, first = self.candidates(), self.seeds[0]
+        pairs = [*((rate, first) for rate in candidates), *((candidates[0], seed) for seed in self.seeds[1:])]
         configs = [self._config(rate, seed, None) for rate, seed in pairs]  # the cost without pre-training
         training, parts = configs[0].training, select(configs[0], splits(configs[0]))
         sizes = {part: sum(len(s.index) for s in parts[part]) for part in ("train", "validation", "test")}
@@ -222,11 +223,8 @@ def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> flo
     Raises:
         TrainingError: fine-tuning diverged with each of them.
     """
-    scores = np.array([result.validation for result in run_all(configs, workers, "learning rates")], dtype=float)
-    if not np.isfinite(scores).any():
-        rates = ", ".join(f"{config.training.learning_rate:g}" for config in configs)
-        raise TrainingError(f"fine-tuning diverged with each of the learning rates {rates}: try lower ones")
-    return configs[int(np.nanargmin(scores))].training.learning_rate
+    results = run_all(configs, workers, "learning rates")
+    return rates.choose_rate({c.training.learning_rate: r for c, r in zip(configs, results, strict=True)})
 
 
 def refuse_diverged(results: Sequence[Result]) -> None:

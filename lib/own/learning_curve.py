@@ -3,18 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from lib.models import MODELS
 from lib.own.datasets import example
 from lib.own.finetuning import FineTuning
-from lib.report.statistics import OF_FORCES, compare, errors_of
+from lib.report.statistics import compare, errors_of
 from lib.report.tables import COLUMNS, source_of, three_rows
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import stored
+from lib.study import rates
 from lib.study.layers import DYNAMICS, named
+from lib.training.metrics import OF_FORCES
 
 
 def best_arm(results: Mapping[tuple[int, bool], Sequence[Result]]) -> list[Result]:
@@ -28,9 +29,9 @@ def train_best(
     tuning: FineTuning, results: Mapping[tuple[int, bool], Sequence[Result]], workers: int | None = None
 ) -> list[Result]:
     """`best_arm` with its weights: runs of `run_curve` that are recorded only are trained here."""
-    config, most = best_arm(results)[0].about["config"], max(labels for labels, _ in results)
-    arm = arms(tuning)[config["pretrained"] is not None]
-    return replace(arm, labels=most).train(config["training"]["learning_rate"], workers, title="weights")
+    config, most = best_arm(results)[0].config, max(labels for labels, _ in results)
+    arm = arms(tuning)[config.pretrained is not None]
+    return replace(arm, labels=most).train(config.training.learning_rate, workers, title="weights")
 
 
 def arms(tuning: FineTuning) -> dict[bool, FineTuning]:
@@ -42,15 +43,15 @@ def example_runs(scale: str) -> list[RunConfig]:
     """What notebook 11 runs at its defaults at the scale called ``scale``."""
     weights, dataset = f"torchmd_net-{scale}{DYNAMICS}", example()
     settings, _ = named(weights)
-    source, fewest, most = FineTuning.layers(weights), min(settings.labels), max(settings.labels)
+    source, labels = FineTuning.layers(weights), settings.own.n_train
+    fewest, most = min(labels), max(labels)
     whole = FineTuning(dataset, weights, source, labels=most, seeds=settings.seeds)
     itself = replace(whole, source=dataset, labels=fewest)
     out = [source, *(itself.pretraining(seed) for seed in settings.seeds)]
     for arm in arms(whole).values():
         scan = arm.scan()
-        scores = [result.validation if (result := stored(config)) else np.inf for config in scan]
-        rate = scan[int(np.argmin(scores))].training.learning_rate
-        out += scan + [config for n in settings.labels for config in replace(arm, labels=n).configs(rate)]
+        rate = rates.choose_rate({config.training.learning_rate: stored(config) for config in scan}, rates.FIRST)
+        out += scan + [config for n in labels for config in replace(arm, labels=n).configs(rate)]
     return out + itself.configs(rate)
 
 
@@ -89,7 +90,7 @@ def learning_curve(results: Mapping[tuple[int, bool], Sequence[Result]], dataset
             errors = [[errors_of(r, of_forces=metric.startswith(OF_FORCES)) for r in arm] for arm in (scratch, tuned)]
             facts = {
                 "item": "own molecules", "dataset": dataset, "system": "",
-                "model": MODELS[scratch[0].about["config"]["model"]].label, "metric": metric,
+                "model": MODELS[scratch[0].config.model].label, "metric": metric,
                 "n_seeds": len(scratch), "source": source_of([*scratch, *tuned]), "paper_value": float("nan"),
                 "labels": labels,
             }  # fmt: skip

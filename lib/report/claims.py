@@ -82,7 +82,7 @@ def whole_matrix() -> pd.DataFrame:
     """The cells of the paper's figures and tables, one a row, by the paper's names."""
     names, rows = paper_names("official"), []
     for item, group in ITEMS.items():
-        for cell in (c for c in MATRIX[group](get_scale("paper")) if c.pretrained):
+        for cell in (pair.pretrained for pair in MATRIX[group](get_scale("paper"))):
             kind, _, system = cell.data.partition("/")
             rows.append({
                 "item": item, "dataset": names[label("official", kind)], "system": system,

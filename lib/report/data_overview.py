@@ -1,4 +1,4 @@
-"""What a suite's data sets hold: counts beside the paper's, distributions, contacts of complexes, how learnable."""
+"""A suite's data sets: counts beside the paper's, distributions, contacts of complexes, learnability."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.chemistry.bonds import parts_of
-from lib.data.datasets import DATASETS, LABELS, MD22_SYSTEMS, find, label, open_store, paper_names
+from lib.data.datasets import FAMILIES, MD22_SYSTEMS, find, label, open_store, paper_names
 from lib.data.sources import counted, load_sources
 from lib.data.splits import FINE_TUNING, make_split
 from lib.data.store import ConformationStore
@@ -19,21 +19,21 @@ from lib.report.tables import COLUMNS
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 
-TESTED = {"random": "random", "file": "the last 10 %"}  # by order of the split
+TESTED = {"random": "random", "file": "the last 10 %"}  # test frames, by order of the split
 MAX_DISTANCES = 200  # frames in which contacts are measured
 
 
 def available(suite: str) -> list[str]:
-    """The data sets of `LABELS` whose files are there."""
-    return [data for data in LABELS if Path(DATASETS[f"{suite}/{data}"].path).exists()]
+    """The families of data sets whose files exist in ``suite``."""
+    return [data for data in FAMILIES if Path(find(f"{suite}/{data}").path).exists()]
 
 
-def _rows(item: str, suite: str, data: str, system: str, found: dict[str, float], paper: dict[str, float]) -> list:
+def _rows(item: str, suite: str, data: str, system: str, counts: dict[str, float], paper: dict[str, float]) -> list:
     names = dict.fromkeys(COLUMNS, "") | {"item": item, "dataset": label(suite, data), "system": system, "unit": "1"}
     return [
         names | {"metric": key, "value": value, "low": np.nan, "high": np.nan, "n_seeds": 0, "source": "counted",
-                 "paper_value": paper[key]}
-        for key, value in found.items()
+                 "paper_value": paper.get(key, np.nan)}
+        for key, value in counts.items()
     ]  # fmt: skip
 
 
@@ -46,22 +46,24 @@ def _flat(counts: dict) -> dict[str, float]:
 
 
 def table1(suite: str, datasets: Sequence[str]) -> pd.DataFrame:
-    """Table 1: molecules, conformations, elements and atoms of each data set, counted, beside what the paper prints."""
+    """Table 1: molecules, conformations, elements and atoms of each data set, counted, beside the paper's numbers, NaN
+    for a data set that the paper does not have.
+    """
     sources, rows = load_sources(), []
     for data in datasets:
-        found = _flat(counted(open_store(find(f"{suite}/{data}"))))
-        rows += _rows("Table 1", suite, data, "", found, _flat(sources[data].table1))
+        counts = _flat(counted(open_store(find(f"{suite}/{data}"))))
+        rows += _rows("Table 1", suite, data, "", counts, _flat(sources[data].table1) if data in sources else {})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def beside_published(table: pd.DataFrame, suite: str) -> pd.DataFrame:
-    """`table1` for reading: what was counted, and under the paper's names what is published."""
+    """`table1` for reading: the counts, and the published numbers under the paper's names."""
     published = table.assign(dataset=table["dataset"].replace(paper_names(suite)))
     return pd.concat(
         {"counted here": table.pivot(index="metric", columns="dataset", values="value"),
          "published": published.pivot(index="metric", columns="dataset", values="paper_value")},
         axis=1,
-    ).astype(int)  # fmt: skip
+    ).astype("Int64")  # fmt: skip
 
 
 def table_s1(suite: str, systems: Sequence[str] = tuple(MD22_SYSTEMS)) -> pd.DataFrame:
@@ -70,8 +72,8 @@ def table_s1(suite: str, systems: Sequence[str] = tuple(MD22_SYSTEMS)) -> pd.Dat
     rows = []
     for system in systems:
         store = open_store(find(f"{suite}/md22/{system}"))
-        found = {"atoms": int(store.n_atoms[0]), "conformations": len(store)}
-        rows += _rows("Table S1", suite, "md22", system, found, dict(paper.loc[system, list(found)]))
+        counts = {"atoms": int(store.n_atoms[0]), "conformations": len(store)}
+        rows += _rows("Table S1", suite, "md22", system, counts, dict(paper.loc[system, list(counts)]))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -112,7 +114,7 @@ def contacts(store: ConformationStore, count: int = MAX_DISTANCES) -> pd.DataFra
     """The closest distance in Å from each part of a complex to the others, over frames spread along the trajectory.
 
     Returns:
-        A row a part: atoms, and the smallest, the median and the largest closest distance; no row for one molecule.
+        One row per part: atoms, and the smallest, the median and the largest closest distance; no row for one molecule.
     """
     index = np.unique(np.linspace(0, len(store) - 1, count).astype(int))
     frames = store.gather(index).positions.reshape(len(index), -1, 3).astype(np.float64)
@@ -136,7 +138,7 @@ def typical(suite: str, data: str) -> tuple[str, NDArray[np.int64], NDArray[np.f
 
 
 def learnability(suite: str, configs: Sequence[RunConfig], results: Sequence[Result]) -> pd.DataFrame:
-    """R² on test conformations, of the ridge and of the network that was run, by system and order of the split."""
+    """R² on test conformations of the ridge and of the network, by system and order of the split."""
     rows = []
     for config, result in zip(configs, results, strict=True):
         store = open_store(config.data[0])

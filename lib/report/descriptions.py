@@ -1,6 +1,6 @@
-"""Arms in words and numbers, for reading: learning rates, steps, times, errors by seed and by conformation."""
+"""Arms described for reading: learning rates, steps, times, errors by seed and by conformation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,19 +10,18 @@ from lib.models import MODELS
 from lib.runs.results import Result
 from lib.runs.runner import run_all, stored
 from lib.study.arms import Arm, pretrainings
-from lib.study.matrix import Cell
-from lib.study.rates import choose_rate, scan
+from lib.study.cells import Cell, Pair, members
+from lib.study.rates import rate_of, scan
 from lib.study.scale import Scale
-from lib.training.scaling import baseline_of
 
 
-def scan_table(scale: Scale, cells: Sequence[Cell]) -> pd.DataFrame:
+def scan_table(scale: Scale, pairs: Sequence[Pair[Cell]]) -> pd.DataFrame:
     """Validation RMSE (kcal/mol) of each stored candidate learning rate, and which one was chosen; no test data.
 
     Empty where the scale has one candidate only.
     """
     rows = {}
-    for config in scan(scale, cells):
+    for config in scan(scale, members(pairs)):
         result = stored(config)
         if result is not None:
             data = config.data[0].name.removeprefix(f"{scale.suite}/")
@@ -31,17 +30,18 @@ def scan_table(scale: Scale, cells: Sequence[Cell]) -> pd.DataFrame:
             rows[config.key()] = {
                 "model": MODELS[cell.model].label, "data": cell.data, "forces": config.training.learns_forces,
                 "pretrained": cell.pretrained, "learning_rate": rate,
-                "validation_rmse": result.metrics["validation_rmse"], "chosen": rate == choose_rate(scale, cell),
+                "validation_rmse": result.metrics["validation_rmse"], "chosen": rate == rate_of(scale, cell),
                 "seed": config.seed,
             }  # fmt: skip
     names = ["model", "data", "forces", "pretrained", "learning_rate", "validation_rmse", "chosen", "seed"]
     return pd.DataFrame(rows.values(), columns=names)
 
 
-def describe(arms: Sequence[Arm]) -> pd.DataFrame:
+def describe(pairs: Sequence[Pair[Arm]]) -> pd.DataFrame:
     """The chosen learning rate, steps and R² of each arm, for reading.
 
-    *Rate at the edge*: it is the smallest or largest candidate. *Median seconds*: see `median_seconds`.
+    An arm that several pairs share has one row. *Rate at the edge*: it is the smallest or largest candidate.
+    *Median seconds*: see `median_seconds`.
     """
     return pd.DataFrame(
         {
@@ -58,21 +58,21 @@ def describe(arms: Sequence[Arm]) -> pd.DataFrame:
             "R²": round(sum(r.metrics["test_r2"] for r in a.results) / len(a.results), 4),
             "median seconds": round(median_seconds(a.results), 1),
         }
-        for a in arms
+        for a in {id(arm): arm for arm in members(pairs)}.values()
     )
 
 
 def median_seconds(results: Sequence[Result]) -> float:
-    """Median wall time of those runs that were not interrupted, beside whatever else the machine did; NaN for none."""
+    """Median wall time of the runs that were not interrupted; NaN for none. Other load on the machine is included."""
     times = [r.about["wall_seconds"] for r in results if not r.about.get("resumed")]
     return float(np.median(times)) if times else float("nan")
 
 
-def cost_of_pretraining(scale: Scale, arms: Sequence[Arm]) -> pd.DataFrame:
-    """`median_seconds` of a pre-training and of a run of each of the pre-trained ``arms``, and their ratio."""
+def cost_of_pretraining(scale: Scale, pairs: Sequence[Pair[Arm]]) -> pd.DataFrame:
+    """`median_seconds` of a pre-training and of a run of each pre-trained arm, and their ratio."""
     rows = []
-    for arm in (a for a in arms if a.cell.pretrained):
-        seeds = [result.about["config"]["seed"] for result in arm.results]
+    for arm in (pair.pretrained for pair in pairs):
+        seeds = [result.config.seed for result in arm.results]
         before = median_seconds(run_all(pretrainings(scale, [arm.cell], seeds)))
         after = median_seconds(arm.results)
         rows.append({"model": MODELS[arm.cell.model].label, "data set": arm.cell.data, "pre-training (s)": before,
@@ -80,19 +80,19 @@ def cost_of_pretraining(scale: Scale, arms: Sequence[Arm]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["model", "data set"])
 
 
-def by_seed(arms: Sequence[Arm]) -> pd.DataFrame:
+def by_seed(pairs: Sequence[Pair[Arm]]) -> pd.DataFrame:
     """Test errors of every run: columns pretrained (a bool), sigma (Å, of the pre-training), seed, rmse and mae
     (kcal/mol).
     """
     return pd.DataFrame(
-        {"pretrained": arm.cell.pretrained, "sigma": arm.cell.sigma, "seed": result.about["config"]["seed"],
+        {"pretrained": arm.cell.pretrained, "sigma": arm.cell.sigma, "seed": result.config.seed,
          "rmse": result.metrics["test_rmse"], "mae": result.metrics["test_mae"]}
-        for arm in arms
+        for arm in members(pairs)
         for result in arm.results
     )  # fmt: skip
 
 
-def details(scale: Scale, arms: Sequence[Arm], part: str = "test") -> pd.DataFrame:
+def details(scale: Scale, arms: Iterable[Arm], part: str = "test") -> pd.DataFrame:
     """Every test conformation of every arm and seed.
 
     Returns:
@@ -102,12 +102,12 @@ def details(scale: Scale, arms: Sequence[Arm], part: str = "test") -> pd.DataFra
     for arm in arms:
         store = open_store(find(f"{scale.suite}/{arm.cell.data}"))
         for result in arm.results:
-            found = result.test_errors(part)
-            molecule = found["molecule"]
-            baseline = baseline_of(result.about["target"], store.compositions[molecule])
+            rows = result.test_errors(part)
+            molecule = rows["molecule"]
             parts.append(pd.DataFrame({
                 "model": MODELS[arm.cell.model].label, "pretrained": "yes" if arm.cell.pretrained else "no",
-                "seed": result.about["config"]["seed"], "molecule": molecule, "atoms": store.n_atoms[molecule],
-                "energy": store.relative_energy(found["index"]), "baseline": baseline, "error": found["error"],
+                "seed": result.config.seed, "molecule": molecule, "atoms": store.n_atoms[molecule],
+                "energy": store.relative_energy(rows["index"]), "baseline": result.baselines(store)[molecule],
+                "error": rows["error"],
             }))  # fmt: skip
     return pd.concat(parts, ignore_index=True)

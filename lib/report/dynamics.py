@@ -1,6 +1,6 @@
-"""What notebook 10 asks of potentials with forces: is the energy kept in dynamics, is the ensemble's spread honest.
+"""Potentials with forces in notebook 10: energy conservation in dynamics, and the calibration of an ensemble's spread.
 
-A start from pre-trained layers, energies and forces in the loss; with the paper's cutoff, where energies may jump, and
+They start from pre-trained layers and learn energies and forces; with the paper's cutoff, where energies may jump, and
 with the smooth one (`Scale.for_dynamics`).
 """
 
@@ -18,12 +18,13 @@ from lib.potentials.ensemble import Potential
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import run_all
-from lib.study.arms import chosen
-from lib.study.matrix import FORCE_DATA, FORCE_WEIGHTS, Cell
+from lib.study.arms import cell_runs
+from lib.study.cells import Cell
+from lib.study.matrix import FORCE_DATA, FORCE_WEIGHTS
 from lib.study.scale import Scale
 
 SHARP, SMOOTH = "sharp cutoff", "smooth cutoff"
-WITH_UNITS = {  # the columns of `kept` for reading
+WITH_UNITS = {  # the columns of `energy_conservation` for reading
     "drift": "drift (meV/atom/ps)",
     "fluctuation": "fluctuation (meV/atom)",
     "fluctuation_at_first": "over the first tenth (meV/atom)",
@@ -36,18 +37,16 @@ def configs(
     """Runs of ``model`` on ``data`` with forces, pre-trained: of the first seed with the paper's cutoff, of all
     ``seeds`` with the smooth one. Both have the learning rate that was chosen for the paper's.
     """
-    sharp = chosen(scale, Cell(model, data, True, force_weight=force_weight), seeds)
-    rate, smooth = sharp[0].training.learning_rate, scale.for_dynamics()
-    return {
-        SHARP: sharp[:1],
-        SMOOTH: [smooth.finetune(model, data, True, rate, c.seed, force_weight=force_weight) for c in sharp],
-    }
+    cell, smooth = Cell(model, data, True, force_weight=force_weight), scale.for_dynamics()
+    sharp = cell_runs(scale, cell, seeds)
+    rate = sharp[0].training.learning_rate
+    return {SHARP: sharp[:1], SMOOTH: [smooth.finetune(cell, rate, config.seed) for config in sharp]}
 
 
 def default_runs(scale: Scale) -> list[RunConfig]:
     """`configs` of notebook 10 at its defaults, with the pre-trainings that they start from."""
-    found = configs(scale, scale.force_models[-1], FORCE_DATA, max(FORCE_WEIGHTS))
-    runs = [config for group in found.values() for config in group]
+    groups = configs(scale, scale.exceptions.force_models[-1], FORCE_DATA, max(FORCE_WEIGHTS))
+    runs = [config for group in groups.values() for config in group]
     return [*(config.pretrained for config in runs), *runs]
 
 
@@ -61,8 +60,8 @@ def sharp_and_smooth(
     device: str = "auto",
 ) -> dict[str, list[Result]]:
     """The results of `configs`, with their weights."""
-    found = configs(scale, model, data, force_weight, seeds)
-    return {name: run_all(group, workers, name, device, weights=True) for name, group in found.items()}
+    groups = configs(scale, model, data, force_weight, seeds)
+    return {name: run_all(group, workers, name, device, weights=True) for name, group in groups.items()}
 
 
 def run_nve(
@@ -76,10 +75,10 @@ def run_nve(
     """`dynamics.nve` with the first run of each name; with the last, for a tenth of the time, with half the ``step``.
 
     All start from the first test conformation with the same velocities; they last ``picoseconds`` (None: the scale's),
-    a step ``step`` fs.
+    and one step is ``step`` fs.
 
     Returns:
-        The trajectories by name, and where they start.
+        The trajectories by name, and their first frame.
     """
     calculators = {name: PotentialCalculator.from_weights(group[0].weights().path) for name, group in runs.items()}
     last = list(calculators)[-1]
@@ -89,14 +88,15 @@ def run_nve(
     plans = [(name, each, time, step) for name, each in calculators.items()]
     plans.append((f"{last}, half the step", calculators[last], time / 10, step / 2))
     return {
-        name: dynamics.nve(start, each, lasting, np.random.default_rng(0), temperature, dt)
-        for name, each, lasting, dt in plans
+        name: dynamics.nve(start, each, duration, np.random.default_rng(0), temperature, dt)
+        for name, each, duration, dt in plans
     }, start
 
 
-def kept(trajectories: Mapping[str, pd.DataFrame], atoms: int) -> pd.DataFrame:
+def energy_conservation(trajectories: Mapping[str, pd.DataFrame], atoms: int) -> pd.DataFrame:
     """Drift (meV/atom/ps) and fluctuation (meV/atom) of the total energy of each trajectory, how long it lasts, and the
-    fluctuation over the time of the shortest one (``fluctuation_at_first``): it grows with time, so only that compares.
+    fluctuation over the time of the shortest one (``fluctuation_at_first``): it grows with time, so only those of equal
+    times can be compared.
     """
     shortest = min(rows["time"].iloc[-1] for rows in trajectories.values())
     first = {name: rows[rows["time"] <= shortest * (1 + 1e-9)] for name, rows in trajectories.items()}

@@ -1,4 +1,4 @@
-"""One conformation seen closely: noised, and the noise that a pre-trained model finds in it."""
+"""One conformation as an example: clean, noised, and with the noise that a pre-trained model predicts."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class NoisedExample:
 
 
 def noised_example(config: RunConfig, result: Result, n_atoms: int, seed: int) -> NoisedExample:
-    """The first validation conformation with ``n_atoms`` atoms, noised from ``seed``, and what ``result`` predicts.
+    """The first validation conformation with ``n_atoms`` atoms, noised from ``seed``, with the predicted noise.
 
     Raises:
         ValueError: no validation conformation has that many atoms.
@@ -37,18 +37,21 @@ def noised_example(config: RunConfig, result: Result, n_atoms: int, seed: int) -
         store, index = selection.store, selection.index
         fitting = index[store.n_atoms[store.molecule_of(index)] == n_atoms]
         if len(fitting):
-            found = store.gather(fitting[:1])
+            conformation = store.gather(fitting[:1])
             break
     else:
         raise ValueError(f"no validation conformation has {n_atoms} atoms: choose another number")
-    return denoised(result.weights().build(), found, config.sigma, np.random.default_rng(seed))
+    return denoised(result.weights().build(), conformation, config.sigma, np.random.default_rng(seed))
 
 
-def denoised(model: nn.Module, found: Conformations, sigma: float, generator: np.random.Generator) -> NoisedExample:
-    """One conformation ``found``, noised with ``sigma`` (Å), and the noise that ``model`` predicts."""
-    noise = gaussian_noise(len(found.types), sigma, generator)
-    batch = Batch.from_arrays(found.types, found.positions + noise, found.molecule, model.settings.cutoff)
+def denoised(
+    model: nn.Module, conformation: Conformations, sigma: float, generator: np.random.Generator
+) -> NoisedExample:
+    """One ``conformation``, noised with ``sigma`` (Å), and the noise that ``model`` predicts."""
+    clean = conformation.positions
+    noise = gaussian_noise(len(conformation.types), sigma, generator)
+    batch = Batch.from_arrays(conformation.types, clean + noise, conformation.molecule, model.settings.cutoff)
     with torch.no_grad():
         predicted = model(batch, energy=False).noise.numpy()
-    numbers = np.array([atomic_numbers[ATOM_TYPES[t][0]] for t in found.types])
-    return NoisedExample(numbers, found.positions, noise, predicted)
+    numbers = np.array([atomic_numbers[ATOM_TYPES[t][0]] for t in conformation.types])
+    return NoisedExample(numbers, clean, noise, predicted)

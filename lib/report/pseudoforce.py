@@ -1,4 +1,4 @@
-"""Equation 8 put to the test: the predicted noise as a pseudo-force.
+"""Equation 8 tested: the predicted noise as a pseudo-force.
 
 At a noised geometry X̂ = X + ε minus the noise points back to the clean one. For a Gaussian q around X the gradient
 ∇ log q is -(X̂ - X)/σ² = -ε/σ² (the paper prints it without the sign), and forces are the gradient of log p, times kT.
@@ -21,6 +21,7 @@ from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.selection import select, splits
 from lib.study.scale import Scale
+from lib.training.metrics import METRICS
 from lib.units import HARTREE
 
 ITEM = "Equation 8"
@@ -30,63 +31,66 @@ def pseudo_forces(config: RunConfig, result: Result, count: int, seed: int) -> p
     """Forces beside noise at ``count`` noised validation conformations of the pre-training run ``result``.
 
     Returns:
-        A row a coordinate: conformation, element of the atom, force (kcal/mol/Å), minus the true noise and minus the
-        predicted noise (Å).
+        One row per coordinate: conformation, element of the atom, force (kcal/mol/Å), minus the true noise and minus
+        the predicted noise (Å).
     """
     from lib.chemistry.xtb import single_point
 
     rng, model, parts = np.random.default_rng(seed), result.weights().build(), []
     selections = select(config, splits(config))["validation"]
     for k in range(count):
-        chosen = selections[k % len(selections)]
-        found = chosen.store.gather(rng.choice(chosen.index, 1))
-        seen = denoised(model, found, config.sigma, rng)
-        charge = sum(ATOM_TYPES[t][1] for t in found.types)
+        selection = selections[k % len(selections)]
+        conformation = selection.store.gather(rng.choice(selection.index, 1))
+        example = denoised(model, conformation, config.sigma, rng)
+        charge = sum(ATOM_TYPES[t][1] for t in conformation.types)
         try:
-            force = single_point(seen.numbers, (seen.clean + seen.noise).astype(float), charge).forces * HARTREE
+            noised = (example.clean + example.noise).astype(float)
+            force = single_point(example.numbers, noised, charge).forces * HARTREE
         except RuntimeError:
             continue  # the self-consistent field does not converge where noise tears a molecule apart
-        elements = np.repeat([chemical_symbols[z] for z in seen.numbers], 3)
+        elements = np.repeat([chemical_symbols[z] for z in example.numbers], 3)
+        true, predicted = -example.noise.ravel(), -example.predicted.ravel()
         parts.append(pd.DataFrame({"conformation": k, "element": elements, "force": force.ravel(),
-                                   "true": -seen.noise.ravel(), "predicted": -seen.predicted.ravel()}))  # fmt: skip
+                                   "true": true, "predicted": predicted}))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
 
-def correlations(found: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    """Pearson's correlation of ``column`` (true or predicted) with the force, for each conformation."""
-    return np.array([group["force"].corr(group[column]) for _, group in found.groupby("conformation")])
+def correlations(rows: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """Pearson's correlation of ``column`` (true or predicted) of `pseudo_forces` with the force, by conformation."""
+    return np.array([group["force"].corr(group[column]) for _, group in rows.groupby("conformation")])
 
 
-def error_by_element(found: pd.DataFrame, sigma: float) -> pd.Series:
-    """Mean squared error of the predicted noise of `pseudo_forces` by element, over σ² (Å²); 1 for none predicted."""
-    return ((found["predicted"] - found["true"]) / sigma).pow(2).groupby(found["element"]).mean()
+def error_by_element(rows: pd.DataFrame, sigma: float) -> pd.Series:
+    """Mean squared error of the predicted noise of `pseudo_forces` by element, in units of σ² (σ in Å)."""
+    return ((rows["predicted"] - rows["true"]) / sigma).pow(2).groupby(rows["element"]).mean()
 
 
-def correlation_table(scale: Scale, configs: Sequence[RunConfig], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def correlation_table(scale: Scale, configs: Sequence[RunConfig], probes: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Mean correlations with 95 % bootstrap intervals over conformations, of all seeds of a model together.
 
-    The true noise has a row too: equation 8 would make it 1 if the clean geometries were minima. Networks of one seed
-    are probed at the same noised conformations, which count once for it; so each model also has a row of the difference
-    to the true noise, conformation by conformation.
+    ``probes`` are of `pseudo_forces`, one per config. The true noise has a row too: equation 8 would make it 1 if the
+    clean geometries were minima. Networks of one seed are probed at the same noised conformations, which count once in
+    that row. Each model also has a row of the difference to the true noise, conformation by conformation.
     """
-    rows = []
+    table = []
     models = list(dict.fromkeys(c.model for c in configs))
     for model in models:
-        own = [f for c, f in zip(configs, found, strict=True) if c.model == model]
-        predicted, true = ([correlations(f, column) for f in own] for column in ("predicted", "true"))
-        rows.append(_row(scale, ITEM, MODELS[model].label, predicted))
-        more = [p - t for p, t in zip(predicted, true, strict=True)]
-        rows.append(_row(scale, f"{ITEM}, beyond the true noise", MODELS[model].label, more))
-    of_seed = {c.seed: f for c, f in zip(configs, found, strict=True)}
-    rows.append(_row(scale, f"{ITEM}, true noise", "none", [correlations(f, "true") for f in of_seed.values()]))
-    return pd.DataFrame(rows, columns=COLUMNS)
+        of_model = [rows for c, rows in zip(configs, probes, strict=True) if c.model == model]
+        predicted, true = ([correlations(rows, column) for rows in of_model] for column in ("predicted", "true"))
+        table.append(_row(scale, ITEM, MODELS[model].label, predicted))
+        gains = [p - t for p, t in zip(predicted, true, strict=True)]
+        table.append(_row(scale, f"{ITEM}, beyond the true noise", MODELS[model].label, gains))
+    by_seed = {c.seed: rows for c, rows in zip(configs, probes, strict=True)}
+    table.append(_row(scale, f"{ITEM}, true noise", "none", [correlations(rows, "true") for rows in by_seed.values()]))
+    return pd.DataFrame(table, columns=COLUMNS)
 
 
 def _row(scale: Scale, item: str, model: str, values: Sequence[NDArray[np.float64]]) -> dict:
     together = np.concatenate(values)
     low, high = bootstrap((together,), np.mean, rng=np.random.default_rng(0), method="percentile").confidence_interval
     return dict.fromkeys(COLUMNS, "") | {
-        "item": item, "dataset": scale.label, "model": model, "metric": "correlation", "unit": "1",
+        "item": item, "dataset": scale.label, "model": model, "metric": "correlation",
+        "unit": METRICS["correlation"].unit,
         "value": together.mean(), "low": low, "high": high, "n_seeds": len(values), "source": "computed",
         "paper_value": np.nan,
     }  # fmt: skip

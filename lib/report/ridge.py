@@ -1,6 +1,6 @@
-"""A ridge regression on histograms of pair distances: what a system's energies give away without a neural network.
+"""A ridge regression on histograms of pair distances: how well a system's energies are learnt without a neural network.
 
-A system of one composition only (MD22, or one molecule of any set). It is a yardstick: where it learns and a network
+For systems of one composition only (MD22, or one molecule of any set). It is a yardstick: where it learns and a network
 does not, the network's training is at fault, not the data.
 """
 
@@ -14,13 +14,13 @@ from sklearn.preprocessing import StandardScaler
 from lib.data.splits import Split
 from lib.data.store import ConformationStore
 
-EDGES = np.arange(0.7, 4.0, 0.05)  # Å; fine bins of near pairs tell most
-SMEARING = 1.0  # bins
+EDGES = np.arange(0.7, 4.0, 0.05)  # Å; fine bins, since near pairs are the most informative
+SMOOTHING = 1.0  # standard deviation in bins
 PENALTIES = np.logspace(-1, 5, 13)
 
 
 def distance_histograms(z: NDArray[np.integer], positions: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Smeared histograms of the distances between each two elements.
+    """Smoothed histograms of the distances between each two elements.
 
     Args:
         z: (N,) atomic numbers or types.
@@ -35,10 +35,10 @@ def distance_histograms(z: NDArray[np.integer], positions: NDArray[np.floating])
     out = np.zeros((len(positions), (kinds.max() + 1) * bins))
     for row, x in zip(out, positions.astype(np.float64), strict=True):
         distance = np.linalg.norm(x[i] - x[j], axis=1)
-        place = np.digitize(distance, EDGES) - 1
-        inside = (place >= 0) & (place < bins)
-        row += np.bincount(kinds[inside] * bins + place[inside], minlength=len(row))
-    return gaussian_filter1d(out.reshape(len(out), -1, bins), SMEARING, axis=2).reshape(len(out), -1)
+        bin_of = np.digitize(distance, EDGES) - 1
+        inside = (bin_of >= 0) & (bin_of < bins)
+        row += np.bincount(kinds[inside] * bins + bin_of[inside], minlength=len(row))
+    return gaussian_filter1d(out.reshape(len(out), -1, bins), SMOOTHING, axis=2).reshape(len(out), -1)
 
 
 def ridge_r2(store: ConformationStore, split: Split) -> float:

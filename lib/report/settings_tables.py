@@ -2,42 +2,49 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
 from lib import models
-from lib.data.datasets import LABELS, MD22_SYSTEMS
+from lib.data.datasets import FAMILIES
 from lib.data.sources import load_sources
+from lib.data.splits import FINE_TUNING, PRE_TRAINING
 from lib.models import MODELS
 from lib.paths import DATA
 from lib.study.cost import relative_cost
 from lib.study.scale import PRE_TRAINING_DATA, Scale
 from lib.study.scales import get_scale
-from lib.training.settings import TrainingSettings
 
-# mean atoms of a conformation where we do not have the published files: assumed, from the range that the paper prints
+# mean atoms of a conformation of the published files, which we do not have: assumed, from the range in the paper
 ASSUMED_ATOMS = {"ani1": 18, "ani1x": 18, "iso17": 19, "spice": 30}
 GPU = "h100-batch256-float32"  # record of data/bench
-TRAINED_SHARE = {"denoising": 0.95, "energy": 0.8}
 
 
 def training_table(scale: Scale) -> pd.DataFrame:
-    """S2: optimiser and schedule of pre-training and of each fine-tuning, a row each."""
-    names = (*LABELS, *(f"md22/{system}" for system in MD22_SYSTEMS))  # one row of MD22 where its systems share it
-    kinds = {"pre-training": scale.pretraining} | {n: scale.finetuning[n] for n in names if n in scale.finetuning}
-    shown = [f.name for f in fields(TrainingSettings)]
-    table = pd.DataFrame([{"run": kind, **{n: asdict(s)[n] for n in shown}} for kind, s in kinds.items()])
-    rates = [", ".join(f"{rate:g}" for rate in scale.rates_of(kind)) for kind in list(kinds)[1:]]
-    others = [f"; {MODELS[model].label} {rate:g}" for model, rate in scale.pretraining_rates.items()]
-    first = f"{scale.pretraining.learning_rate:g}{''.join(others)}"
+    """S2: optimiser and schedule of pre-training and of each fine-tuning, one row each."""
+    plan, pretraining = scale.finetuning, scale.pretraining
+    rows = {"pre-training": pretraining.training} | {name: plan.training.of(name) for name in _trained_apart(scale)}
+    table = pd.DataFrame([{"run": name, **asdict(settings)} for name, settings in rows.items()])
+    others = [f"; {MODELS[model].label} {rate:g}" for model, rate in pretraining.rates.items()]
+    first = f"{pretraining.training.learning_rate:g}{''.join(others)}"
+    rates = [", ".join(f"{rate:g}" for rate in plan.rates.of(name)) for name in list(rows)[1:]]
     table["learning_rate"] = [first, *rates]
     return table.set_index("run")
 
 
+def _trained_apart(scale: Scale) -> list[str]:
+    """The families of data sets; of one whose systems have settings of their own, the systems."""
+    names = []
+    for name, family in FAMILIES.items():
+        systems = [f"{name}/{system}" for system in family.systems]
+        names += systems if set(systems) & set(scale.finetuning.training.exceptions) else [name]
+    return names
+
+
 def model_table(scale: Scale, names: Sequence[str]) -> pd.DataFrame:
-    """S3: hyperparameters of the models and their numbers of parameters, a column a model."""
+    """S3: hyperparameters of the models and their numbers of parameters, one column per model."""
     columns = {}
     for name in names:
         settings = scale.settings(name)
@@ -56,8 +63,7 @@ def paper_matrix(rates: Mapping[tuple[str, str], float], record: str = GPU) -> p
 
     Returns:
         By model and task, conformations that pass through training (`paper_passes`), those that one thread trains in a
-        second (``rates``), those that the recorded GPU trains, and its hours (NaN for a
-        model that it did not).
+        second (``rates``), those that the recorded GPU trains, and its hours (NaN for a model that it did not train).
     """
     steps = json.loads((DATA / "bench" / f"{record}.json").read_text(encoding="utf-8"))["steps"]
     on_gpu = {(s["model"], s["task"]): s["conformations/s"] for s in steps if s["widths"] == "paper"}
@@ -76,7 +82,7 @@ def paper_matrix(rates: Mapping[tuple[str, str], float], record: str = GPU) -> p
 def paper_passes() -> dict[str, float]:
     """Conformations that pass through training at the paper's settings: pre-training once, energies in both arms.
 
-    A larger conformation counts as as many of 18 atoms as have its number of neighbour pairs.
+    Conformations are weighed by their number of neighbour pairs, relative to one of 18 atoms.
     """
     scale, sources = get_scale("paper"), load_sources()
     md22 = pd.read_csv(DATA / "paper" / "md22.csv")
@@ -84,6 +90,9 @@ def paper_passes() -> dict[str, float]:
     counts = [*(sources[data].table1["conformations"] for data in ASSUMED_ATOMS), *md22["conformations"]]
     atoms = np.array([*ASSUMED_ATOMS.values(), *md22["atoms"]])
     weighed = dict(zip(names, np.array(counts) * relative_cost(atoms), strict=True))
-    pre = sum(weighed[data] for data in PRE_TRAINING_DATA) * scale.pretraining.epochs * TRAINED_SHARE["denoising"]
-    fine = sum(w * scale.finetuning[data].epochs for data, w in weighed.items()) * TRAINED_SHARE["energy"]
-    return {"denoising": pre, "energy": 2 * fine}
+    pretraining = scale.pretraining.training.epochs * sum(weighed[data] for data in PRE_TRAINING_DATA)
+    finetuning = sum(weight * scale.finetuning.training.of(data).epochs for data, weight in weighed.items())
+    return {
+        "denoising": pretraining * PRE_TRAINING["train"] / 100,
+        "energy": 2 * finetuning * FINE_TUNING["train"] / 100,
+    }

@@ -23,11 +23,10 @@ from numpy.typing import NDArray
 from scipy.stats import f, norm, t
 
 from lib.runs.results import FORCES, Result
+from lib.training.metrics import OF_FORCES
 
 REPLICATES = 2000
 TINY, FAR = 1e-300, 100.0  # errors of zero have a logarithm too; what two seeds move a logarithm by has no bound
-METRICS = ("rmse", "mae")
-OF_FORCES = "force_"  # begins the name of a force's metric
 BLOCKS = 20
 
 
@@ -134,7 +133,7 @@ def compare(scratch: Sequence[Errors], pretrained: Sequence[Errors], metric: str
     Args:
         scratch: errors by seed.
         pretrained: errors of the same seeds, on the same test conformations.
-        metric: one of `METRICS`, with `OF_FORCES` before it where the errors are those of forces.
+        metric: one of `metrics.ERRORS`, with `OF_FORCES` before it where the errors are those of forces.
         seed: of the bootstrap.
 
     Raises:

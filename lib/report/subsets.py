@@ -1,4 +1,4 @@
-"""Subsets of a data set's molecules, by name: what they are, and how charged."""
+"""Subsets of a data set's molecules, by name: SPICE's own, and by elements and charges."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ Subsets = dict[str, NDArray[np.int64]]  # numbers of molecules by the subset's n
 
 
 def spice_subsets(suite: str) -> Subsets:
-    """SPICE's own subsets, by their names in the file without ``SPICE`` and what stands before it."""
+    """SPICE's own subsets, by their names in the file without ``SPICE`` and the text before it."""
     dataset = find(f"{suite}/spice")
     names = subsets_of(dataset.path)
     own = np.array([names[name].partition("SPICE ")[2] or names[name] for name in open_store(dataset).names])
@@ -20,7 +20,7 @@ def spice_subsets(suite: str) -> Subsets:
 
 
 def kinds_of_atoms(store: ConformationStore) -> Subsets:
-    """Molecules by what pre-training knows of them: its elements without charges, other elements, charges.
+    """Molecules by elements and charges, compared with pre-training, which has `PRE_TRAINED_ELEMENTS` without charges.
 
     A charged atom counts even where the molecule as a whole is neutral.
     """
@@ -33,4 +33,4 @@ def kinds_of_atoms(store: ConformationStore) -> Subsets:
         "other elements, no charges": ~charged & foreign,
         "charged atoms": charged,
     }
-    return {name: np.flatnonzero(chosen) for name, chosen in classes.items()}
+    return {name: np.flatnonzero(members) for name, members in classes.items()}

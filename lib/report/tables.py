@@ -1,9 +1,9 @@
-"""Tables: tidy rows from saved results, one row a number, beside what the paper prints.
+"""Tables: tidy rows from saved results, one row per number, beside the number that the paper prints.
 
 Columns: `COLUMNS`, and in comparisons `DETAILS`. ``pretrained`` is yes, no, or improvement (per cent, positive where
 pre-training is better). ``evidence`` is no where neither arm explains `LEARNT` of the energies' variance (of a subset:
-of its molecules'): nothing was learnt there, so nothing follows from it; `ONE_ARM` where only one does, so that the
-improvement has a sign, but a size that another learning rate or more steps might change much.
+of its molecules'): nothing was learnt there, so nothing follows from it. It is `ONE_ARM` where only one arm does: the
+sign of the improvement is known, but its size might change much with another learning rate or more steps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,12 @@ from lib.data.datasets import SUITES, find, open_store, paper_names
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
 from lib.report.descriptions import details
-from lib.report.statistics import METRICS, OF_FORCES, Comparison, average, compare, errors_of
+from lib.report.statistics import Comparison, Errors, average, compare, errors_of
 from lib.runs.results import Result
 from lib.study.arms import Arm
+from lib.study.cells import Pair
 from lib.study.scale import Scale
+from lib.training.metrics import ERRORS, OF_FORCES, metric_label, metric_of
 
 COLUMNS = ["item", "dataset", "system", "model", "pretrained", "metric", "unit", "value", "low", "high", "n_seeds",
            "source", "paper_value"]  # fmt: skip
@@ -43,8 +45,8 @@ def paper_numbers() -> pd.DataFrame:
     gain = printed_gains(table2).assign(item="Table 2")
     text = pd.read_csv(DATA / "paper" / "text.csv", dtype={"system": str}, keep_default_na=False)
     text = text.assign(share=pd.to_numeric(text["share"]))
-    found = pd.concat([table2, gain, text], ignore_index=True).fillna({"system": "", "share": 1.0})
-    return found[[*PAPER_KEY, "unit", "value"]]
+    numbers = pd.concat([table2, gain, text], ignore_index=True).fillna({"system": "", "share": 1.0})
+    return numbers[[*PAPER_KEY, "unit", "value"]]
 
 
 def printed_gains(errors: pd.DataFrame, rounding: float = 0.0) -> pd.DataFrame:
@@ -60,13 +62,13 @@ def printed_gains(errors: pd.DataFrame, rounding: float = 0.0) -> pd.DataFrame:
 
 def paper_table2() -> pd.DataFrame:
     """The 32 numbers of the paper's Table 2 and the improvements that follow from them."""
-    found = paper_numbers()
-    return found[(found["item"] == "Table 2") & (found["model"] != AVERAGE)]
+    numbers = paper_numbers()
+    return numbers[(numbers["item"] == "Table 2") & (numbers["model"] != AVERAGE)]
 
 
 def comparison_table(
     scale: Scale,
-    arms: Sequence[Arm],
+    pairs: Sequence[Pair[Arm]],
     items: str | Mapping[str, str],
     part: str = "test",
     molecules: Mapping[str, NDArray[np.int64]] | None = None,
@@ -76,47 +78,48 @@ def comparison_table(
     """Errors with and without pre-training, improvements, 95 % intervals, and the paper's numbers where it prints any.
 
     Args:
-        scale: which data they are.
-        arms: pairs of arms (from scratch, pre-trained), as `arms.compare_arms` gives.
-        items: what of the paper they are, of all metrics or by metric (``rmse``, ``mae``, ``force_rmse``,
-            ``force_mae``); metrics left out are not shown.
+        scale: of the arms.
+        pairs: of arms, as `arms.compare_arms` gives them.
+        items: the table or figure of the paper, of all metrics or by metric (``rmse``, ``mae``, ``force_rmse``,
+            ``force_mae``); metrics that are left out are not shown.
         part: of the test conformations (ISO17: ``test`` are unknown molecules, ``test_known`` known ones).
         molecules: names of subsets and the molecules in them, a group of rows each; None takes all together.
-        subset: what ``part`` is called, without ``molecules``.
-        per_atom: divide errors by the number of atoms (of a system that has only one).
+        subset: the name of ``part`` in the table, where there are no ``molecules``.
+        per_atom: divide errors by the number of atoms (of a system that has only one molecule).
 
     Returns:
         Rows of `COLUMNS` and `DETAILS`; where there are several models, also their average improvement.
     """
-    rows = []
-    couples = list(zip(arms[::2], arms[1::2], strict=True))
-    items = dict.fromkeys(METRICS, items) if isinstance(items, str) else items
+    items = dict.fromkeys(ERRORS, items) if isinstance(items, str) else items
+    subsets = molecules or {subset: None}
     tested = {
-        (name, forces): [
-            [[errors_of(r, part, chosen, forces) for r in arm.results] for arm in couple] for couple in couples
-        ]
-        for name, chosen in (molecules or {subset: None}).items()
+        (name, forces): [_errors(pair, part, within, forces) for pair in pairs]
+        for name, within in subsets.items()
         for forces in {metric.startswith(OF_FORCES) for metric in items}
     }
+    rows = []
     for metric, item in items.items():
-        for name in molecules or {subset: None}:
-            all_errors = tested[name, metric.startswith(OF_FORCES)]
-            groups: dict[tuple, list[tuple[dict[str, Any], Comparison]]] = {}
-            for (scratch, tuned), errors in zip(couples, all_errors, strict=True):
-                if not all(len(e.molecule) for arm in errors for e in arm):
-                    continue  # a seed tests none of the subset
-                found = compare(*errors, metric)
-                subset_of = (molecules or {}).get(name)
-                learnt = [_explained(scale, arm, metric, part, subset_of) >= LEARNT for arm in (scratch, tuned)]
-                facts = _facts(scale, scratch, tuned, item, metric)
-                facts |= {"subset": name, "evidence": EVIDENCE[sum(learnt)]}
-                key = tuple(facts[name] for name in ("item", "dataset", "system", "share", "sigma"))
-                groups.setdefault(key, []).append((facts, found))
-                divisor = _atoms(scale, scratch) if per_atom else 1.0
-                rows += three_rows(facts, found, divisor)
-            rows += [_average_row(group) for group in groups.values() if len(group) > 1]
+        for name, within in subsets.items():
+            compared = [
+                (_facts(scale, pair, item, metric, name, _evidence(scale, pair, metric, part, within)),
+                 compare(*errors, metric), _atoms(scale, pair) if per_atom else 1.0)
+                for pair, errors in zip(pairs, tested[name, metric.startswith(OF_FORCES)], strict=True)
+                if all(len(e.molecule) for arm in errors for e in arm)  # else a seed tests none of the subset
+            ]  # fmt: skip
+            rows += [row for each in compared for row in three_rows(*each)]
+            rows += _average_rows([(facts, comparison) for facts, comparison, _ in compared])
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DETAILS])
     return table if molecules or part != "test" else table.assign(paper_value=_printed(table))
+
+
+def _errors(pair: Pair[Arm], part: str, molecules: NDArray[np.int64] | None, of_forces: bool) -> list[list[Errors]]:
+    """Test errors of both arms by seed."""
+    return [[errors_of(result, part, molecules, of_forces) for result in arm.results] for arm in pair]
+
+
+def _evidence(scale: Scale, pair: Pair[Arm], metric: str, part: str, molecules: NDArray[np.int64] | None) -> str:
+    """Of `EVIDENCE`."""
+    return EVIDENCE[sum(_explained(scale, arm, metric, part, molecules) >= LEARNT for arm in pair)]
 
 
 def _explained(scale: Scale, arm: Arm, metric: str, part: str, molecules: NDArray[np.int64] | None) -> float:
@@ -131,38 +134,45 @@ def _explained(scale: Scale, arm: Arm, metric: str, part: str, molecules: NDArra
     return float((1 - sums["error"] / sums["label"]).mean())
 
 
-def _facts(scale: Scale, scratch: Arm, tuned: Arm, item: str, metric: str) -> dict[str, Any]:
-    """What the three rows of a pair of arms share."""
-    cell, (kind, *system) = tuned.cell, tuned.cell.data.split("/")
-    times = scratch.cell.longer
+def _facts(scale: Scale, pair: Pair[Arm], item: str, metric: str, subset: str, evidence: str) -> dict[str, Any]:
+    """The columns in which the three rows of a pair of arms agree."""
+    cell = pair.pretrained.cell
+    system, times = cell.data.partition("/")[2], pair.scratch.cell.longer
     if times > 1:
         item += f", {'' if cell.longer == times else 'scratch '}{times} times the steps"
-    runs = [*scratch.results, *tuned.results]
     return {
         "item": item,
-        "dataset": scale.data_label(kind), "system": system[0] if system else "", "model": MODELS[cell.model].label,
-        "metric": metric, "n_seeds": len(scratch.results), "source": source_of(runs), "paper_value": float("nan"),
-        "share": cell.share, "sigma": cell.sigma, "n_models": 1,
+        "dataset": scale.data_label(cell.data), "system": system, "model": MODELS[cell.model].label,
+        "metric": metric, "n_seeds": len(pair.scratch.results), "paper_value": float("nan"),
+        "source": source_of([*pair.scratch.results, *pair.pretrained.results]),
+        "share": cell.share, "sigma": cell.sigma, "n_models": 1, "subset": subset, "evidence": evidence,
     }  # fmt: skip
 
 
-def three_rows(facts: dict[str, Any], found: Comparison, divisor: float) -> list[dict[str, Any]]:
-    """From scratch, pre-trained and improvement."""
+def three_rows(facts: dict[str, Any], comparison: Comparison, divisor: float) -> list[dict[str, Any]]:
+    """From scratch, pre-trained and improvement; errors are divided by ``divisor``, the atoms, where it is not 1."""
+    unit = metric_of(facts["metric"]).unit + ("/atom" if divisor != 1 else "")
     rows = []
-    for kind, interval in zip(ARMS, found.intervals(), strict=True):
-        plain = kind == "improvement"
-        unit = "kcal/mol/angstrom" if facts["metric"].startswith(OF_FORCES) else "kcal/mol"
-        unit = "%" if plain else f"{unit}/atom" if divisor != 1 else unit
-        by = 1.0 if plain else divisor
-        rows.append(facts | {"pretrained": kind, "unit": unit, "value": interval.value / by,
+    for kind, interval in zip(ARMS, comparison.intervals(), strict=True):
+        by, shown = (1.0, "%") if kind == "improvement" else (divisor, unit)
+        rows.append(facts | {"pretrained": kind, "unit": shown, "value": interval.value / by,
                              "low": interval.low / by, "high": interval.high / by})  # fmt: skip
     return rows
 
 
+def _average_rows(compared: Sequence[tuple[dict[str, Any], Comparison]]) -> list[dict[str, Any]]:
+    """The improvement, mean over models, where several models share data, share and noise."""
+    groups: dict[tuple, list[tuple[dict[str, Any], Comparison]]] = {}
+    for facts, comparison in compared:
+        key = tuple(facts[name] for name in ("item", "dataset", "system", "share", "sigma"))
+        groups.setdefault(key, []).append((facts, comparison))
+    return [_average_row(group) for group in groups.values() if len(group) > 1]
+
+
 def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]]) -> dict[str, Any]:
-    """The improvement, mean over models that share data."""
+    """The improvement, mean over the models of ``group``."""
     facts = [f for f, _ in group]
-    interval = average([found for _, found in group])
+    interval = average([comparison for _, comparison in group])
     return facts[0] | {
         "model": AVERAGE, "pretrained": "improvement", "unit": "%", "value": interval.value, "low": interval.low,
         "high": interval.high, "n_seeds": min(f["n_seeds"] for f in facts),
@@ -173,19 +183,19 @@ def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]]) -> dict[str
 
 def _printed(table: pd.DataFrame) -> pd.Series:
     """The paper's number for each row, whatever the suite is called."""
-    names = {ours: printed for suite in SUITES for ours, printed in paper_names(suite).items()}
+    names = {label: printed for suite in SUITES for label, printed in paper_names(suite).items()}
     paper = paper_numbers().set_index(PAPER_KEY)["value"]
     keys = table.assign(dataset=table["dataset"].map(names))[PAPER_KEY]
     return pd.Series([paper.get(tuple(key), float("nan")) for key in keys.itertuples(index=False)], table.index)
 
 
-def _atoms(scale: Scale, arm: Arm) -> float:
-    """Atoms of the system of ``arm``."""
-    return float(open_store(find(f"{scale.suite}/{arm.cell.data}")).n_atoms[0])
+def _atoms(scale: Scale, pair: Pair[Arm]) -> float:
+    """Atoms of the system of ``pair``."""
+    return float(open_store(find(f"{scale.suite}/{pair.scratch.cell.data}")).n_atoms[0])
 
 
 def source_of(results: Sequence[Result]) -> str:
-    """Where a number of several runs comes from: recorded, trained (on this machine), or both."""
+    """The source of a number from several runs: recorded, trained (on this machine), or both."""
     return " and ".join(sorted({result.source for result in results}))
 
 
@@ -202,13 +212,8 @@ def beside_paper(table: pd.DataFrame, columns: Sequence[str] = ("dataset", "metr
     text = table.assign(cell=[cell(row) for _, row in table.iterrows()], metric=table["metric"].map(metric_label))
     wide = text.pivot(index=["model", "pretrained"], columns=list(columns), values="cell")
     order = [(m, kind) for m in table["model"].unique() for kind in ARMS if (m, kind) in wide.index]
-    met = list(text[list(columns)].drop_duplicates().itertuples(index=False, name=None))  # in the paper's order
-    return wide.loc[order, met if len(columns) > 1 else [key for (key,) in met]].fillna("")
-
-
-def metric_label(metric: str) -> str:
-    """What tables and figures call a metric."""
-    return f"force {metric.removeprefix(OF_FORCES).upper()}" if metric.startswith(OF_FORCES) else metric.upper()
+    keys = list(text[list(columns)].drop_duplicates().itertuples(index=False, name=None))  # in the paper's order
+    return wide.loc[order, keys if len(columns) > 1 else [key for (key,) in keys]].fillna("")
 
 
 def save_table(table: pd.DataFrame, stem: str, scale: str) -> Path:

@@ -11,9 +11,9 @@ from lib.data.datasets import DataSet, open_store
 from lib.data.splits import ORDERS, PUBLISHED
 from lib.training.scaling import BASELINES
 from lib.training.settings import TrainingSettings
+from lib.training.tasks import task_entry
 
-FORMAT = 3  # part of every hash: raise it when the same settings, or a default, come to mean something else
-TASKS = ("denoising", "energy")
+FORMAT = 3  # part of every hash: raise it when the meaning of a setting or of its default changes
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,17 @@ class RunConfig:
     """Everything that decides a run's outcome.
 
     Attributes:
-        task: ``denoising`` (pre-training) or ``energy`` (fine-tuning, or training from scratch).
-        data: the data sets; pre-training takes all of them together, an energy run takes one.
+        task: a name of `tasks.TASKS`: ``denoising`` (pre-training) or ``energy`` (fine-tuning, or training from
+            scratch).
+        data: the data sets; pre-training takes all of them together, a run with labels takes one.
         model: a name of `models.MODELS`, with its ``settings``.
         training: optimiser and schedule.
         seed: of split, order, noise and initial weights.
-        sigma: Å, standard deviation of the noise; denoising only.
-        baseline: what is taken off the energies, one of `scaling.BASELINES`; energy only.
-        limits: how many conformations, where not all.
-        share: of the training conformations that `limits` leaves, which an energy run takes; smaller shares are nested.
-        pretrained: the pre-training run whose message-passing layers an energy run starts from.
+        sigma: Å, standard deviation of the noise; without labels only.
+        baseline: what is taken off the energies, one of `scaling.BASELINES`; with labels only.
+        limits: how many conformations.
+        share: of the training conformations within ``limits``, that a run with labels takes; smaller ones are nested.
+        pretrained: the pre-training whose message-passing layers a run with labels starts from.
         split_order: one of `splits.ORDERS`, of a fine-tuning split, or ``published`` for the split that comes with the
             data set.
         strict_split: pre-training leaves out the test conformations of the fine-tuning split of the same seed; without
@@ -61,37 +62,44 @@ class RunConfig:
     share: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run, before anything runs."""
-        if self.task not in TASKS:
-            raise ValueError(f"no task {self.task!r}: choose from {TASKS}")
-        if not isinstance(self.settings, models.entry(self.model).settings):
-            raise ValueError(f"settings of {self.model} are {models.entry(self.model).settings.__name__}, "
-                             f"not {type(self.settings).__name__}")  # fmt: skip
-        if (self.task == "denoising") != (self.sigma is not None):
-            raise ValueError(f"sigma = {self.sigma!r} with task {self.task!r}: it belongs to denoising, and only there")
-        if (self.task == "energy") != (self.baseline in BASELINES):
-            raise ValueError(
-                f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
-            )
+        """Refuse settings that cannot be run, before anything runs."""
+        kind = models.entry(self.model).settings
+        if not isinstance(self.settings, kind):
+            raise ValueError(f"settings of {self.model} are {kind.__name__}, not {type(self.settings).__name__}")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise ValueError(f"seed = {self.seed!r} must be a whole number from 0 on; several are a list, [0, 1]")
-        if self.sigma is not None and not self.sigma > 0:
-            raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
         if self.split_order not in (*ORDERS, PUBLISHED):
             raise ValueError(f"split_order = {self.split_order!r}: choose from {(*ORDERS, PUBLISHED)}")
         check_share(self.share)
-        if self.task == "denoising" and self.share != 1:
-            raise ValueError(f"share = {self.share!r} with task 'denoising': only energy runs take less than all")
         if len({d.name for d in self.data}) < len(self.data):
             raise ValueError(f"data sets {[d.name for d in self.data]} must have different names")
-        if self.task == "energy" and len(self.data) != 1:
-            raise ValueError(f"an energy run takes one data set, not {[d.name for d in self.data]}")
+        self._check_task()
         if self.pretrained is not None:
             self._check_pretrained(self.pretrained)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the task learns energies (`tasks.TaskEntry`)."""
+        return task_entry(self.task).labelled
+
+    def _check_task(self) -> None:
+        """Refuse settings that belong to another kind of task."""
+        if self.labelled == (self.sigma is not None):
+            raise ValueError(f"sigma = {self.sigma!r} with task {self.task!r}: it belongs to denoising, and only there")
+        if self.labelled != (self.baseline in BASELINES):
+            raise ValueError(
+                f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
+            )
+        if self.sigma is not None and not self.sigma > 0:
+            raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
+        if not self.labelled and self.share != 1:
+            raise ValueError(f"share = {self.share!r} with task {self.task!r}: only energy runs take less than all")
+        if self.labelled and len(self.data) != 1:
+            raise ValueError(f"an energy run takes one data set, not {[d.name for d in self.data]}")
+
     def _check_pretrained(self, source: "RunConfig") -> None:
-        """The pre-training must be one, of the same model, and must not have seen this run's test conformations."""
-        if self.task != "energy" or source.task != "denoising":
+        """``source`` must be a pre-training of the same model that has not seen this run's test conformations."""
+        if not self.labelled or source.labelled:
             raise ValueError(f"pretrained joins an energy run to a denoising run, not {self.task} to {source.task}")
         if (source.model, source.settings) != (self.model, self.settings):
             raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
@@ -101,27 +109,27 @@ class RunConfig:
                              "take the one of the same seed and split_order")  # fmt: skip
 
     def describe(self, whole: bool = True) -> dict[str, Any]:
-        """The settings as JSON values; data sets by fingerprint; not ``whole``: without those at their default."""
-        out = asdict(self) if whole else _beyond_defaults(self)
+        """The settings as JSON values, data sets by fingerprint; not ``whole``: without settings at their default."""
+        out = asdict(self) if whole else _without_defaults(self)
         stores = [open_store(d) for d in self.data]
         out["data"] = [
             {"reader": d.reader, "fingerprint": s.fingerprint} for d, s in zip(self.data, stores, strict=True)
         ]
-        if self.task == "energy":
+        if self.labelled:
             out["references"] = [hashlib.sha256(s.references.tobytes()).hexdigest() for s in stores]
         out["pretrained"] = None if self.pretrained is None else self.pretrained.describe(whole)
         return out | {"format": FORMAT}
 
     def key(self) -> str:
-        """The content hash, 16 hexadecimal digits; a setting that comes later, at its default, leaves it as it is."""
+        """The content hash, 16 hexadecimal digits; a new setting does not change it while it is at its default."""
         return key_of(self.describe(whole=False))
 
 
 def check_share(share: float) -> None:
-    """Refuse a share of the training conformations that is none.
+    """Check a share of the training conformations.
 
     Raises:
-        ValueError: it is not above 0 and up to 1.
+        ValueError: it is not above 0 and at most 1.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share = {share!r} of the training conformations must be above 0 and at most 1")
@@ -132,12 +140,12 @@ def key_of(identity: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _beyond_defaults(settings: Any) -> dict[str, Any]:
-    """The fields of a dataclass, and of dataclasses in it, that have no default or another value."""
+def _without_defaults(settings: Any) -> dict[str, Any]:
+    """The fields of a dataclass, and of dataclasses in it, that have no default or differ from it."""
     out = {}
     for field_ in fields(settings):
         value = getattr(settings, field_.name)
         default = field_.default_factory() if callable(field_.default_factory) else field_.default
         if value != default:
-            out[field_.name] = _beyond_defaults(value) if is_dataclass(value) else value
+            out[field_.name] = _without_defaults(value) if is_dataclass(value) else value
     return out

@@ -13,24 +13,29 @@ from torch.utils.data import DataLoader
 from lib import models
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.splits import subsample
+from lib.data.store import ConformationStore
 from lib.errors import TrainingError
 from lib.models.weights import Weights, save_weights, transfer
 from lib.noising import rigid_part
 from lib.runs.config import RunConfig
-from lib.runs.evaluation import _predict, _scores
+from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
 from lib.training.tasks import DenoisingTask, EnergyTask
 
-DIVERGED, COLLAPSED = 10.0, 1.5  # last denoising error: in σ², 1 is predicting no noise at all; over the lowest one
+DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all gives 1
+COLLAPSED = 1.5  # last denoising error over the lowest one
 EVALUATED = 6000  # atoms of a batch of validation and test, about: without gradients more fit, but not any number
 MEASURED = 512  # conformations, for `InputNorm`
-Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and what else is to be said
+Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and further facts for `Result.about`
+Parts = dict[str, ConformationBatches]  # train, validation, test …
 
 
 def diverged(by_epoch: Sequence[float]) -> bool:
-    """Whether the denoising errors (σ²) of a pre-training end far off, or far above the lowest: it once knew better."""
+    """Whether a pre-training diverged: its last denoising error (σ²) is above `DIVERGED`, above `COLLAPSED` times its
+    minimum, or not a number.
+    """
     return not by_epoch[-1] < min(DIVERGED, COLLAPSED * min(by_epoch))
 
 
@@ -40,42 +45,48 @@ def _initial_model(config: RunConfig, execution: Execution) -> nn.Module:
         torch.manual_seed(config.seed)
         model = models.build(config.model, config.settings)
     if execution.compiled:
-        models.compile_layers(config.model, model, noise=config.task == "denoising")
+        models.compile_layers(config.model, model, noise=not config.labelled)
     return model
 
 
-def _loader(config: RunConfig, data: ConformationBatches, pieces: int | None = None, alone: bool = False) -> DataLoader:
-    """Of training, in ``pieces``, or without them of validation and test."""
-    size = config.training.batch_size
-    if pieces is None:
-        atoms = np.concatenate([s.n_atoms for s in data.selections]).mean()
-        size = max(1, min(4 * size, int(EVALUATED / atoms)))
-    return make_loader(data, size, config.seed, shuffle=pieces is not None, pieces=pieces or 1, alone=alone)
+def _training_loader(config: RunConfig, data: ConformationBatches, micro_batches: int) -> DataLoader:
+    """Shuffled batches, each step's in ``micro_batches``."""
+    return make_loader(data, config.training.batch_size, config.seed, shuffle=True, micro_batches=micro_batches)
 
 
-def _facts(
-    config: RunConfig, folder: Path, found: Splits, data: dict[str, ConformationBatches], steps: int
-) -> dict[str, Any]:
-    """What both tasks say about themselves; saves the splits."""
+def _evaluation_loader(config: RunConfig, data: ConformationBatches, alone: bool = False) -> DataLoader:
+    """Batches of validation or test data: four times as large as in training, up to about `EVALUATED` atoms."""
+    atoms = np.concatenate([s.n_atoms for s in data.selections]).mean()
+    size = max(1, min(4 * config.training.batch_size, int(EVALUATED / atoms)))
+    return make_loader(data, size, config.seed, shuffle=False, alone=alone)
+
+
+def _facts(config: RunConfig, folder: Path, whole_splits: Splits, data: Parts, steps: int) -> dict[str, Any]:
+    """Hashes of the splits, which are saved in ``folder``, conformations by part, and steps."""
     hashes = {}
-    for (_, split), dataset in zip(found, config.data, strict=True):
+    for (_, split), dataset in zip(whole_splits, config.data, strict=True):
         split.save(folder / f"split-{dataset.stem}.npz")
         hashes[dataset.name] = split.hash
     return {"splits": hashes, "conformations": {k: len(v) for k, v in data.items()}, "steps": steps}
+
+
+def _save_history(folder: Path, history: dict[str, list[float]]) -> None:
+    (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
 
 
 def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weights | None = None) -> Outcome:
     """Pre-train: metrics are the validation denoising error and the part of the noise that is rigid motion.
 
     Raises:
-        TrainingError: training diverged; nothing is stored, so that nothing is fine-tuned from it.
+        TrainingError: training diverged. No result is stored, so nothing can be fine-tuned from it.
     """
     model = _initial_model(config, execution)
-    found = splits(config)
-    data = {k: ConformationBatches(v, config.settings.cutoff, config.sigma) for k, v in select(config, found).items()}
+    whole_splits = splits(config)
+    selected = select(config, whole_splits)
+    data = {k: ConformationBatches(v, config.settings.cutoff, config.sigma) for k, v in selected.items()}
     task = DenoisingTask(model, config.training, config.sigma)
-    validation = _loader(config, data["validation"])
-    fitted = fit(task, _loader(config, data["train"], execution.accumulate), validation, folder, execution)
+    training = _training_loader(config, data["train"], execution.accumulate)
+    fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     if not is_first_process():
         return {}, {}
     by_epoch = task.history[task.monitor]
@@ -84,17 +95,17 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
         raise TrainingError(f"pre-training of {config.model}, seed {config.seed}, diverged, denoising errors by epoch "
                             f"{errors}: lower learning_rate = {rate:g} (of your own conformations --pretraining-rate) "
                             "or set clip")  # fmt: skip
-    (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
-    save_weights(folder / "weights.safetensors", config.model, model, task="denoising", sigma=config.sigma)
+    _save_history(folder, task.history)
+    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, sigma=config.sigma)
     metrics = {
         "validation_denoising_error": fitted.best_metric,
-        "validation_rigid_part": _rigid_share(_loader(config, data["validation"], alone=True), config),
+        "validation_rigid_part": _rigid_fraction(_evaluation_loader(config, data["validation"], alone=True), config),
     }
-    return metrics, _facts(config, folder, found, data, fitted.steps)
+    return metrics, _facts(config, folder, whole_splits, data, fitted.steps)
 
 
-def _rigid_share(loader: DataLoader, config: RunConfig) -> float:
-    """Share of the validation noise's variance that is rigid motion of molecules."""
+def _rigid_fraction(loader: DataLoader, config: RunConfig) -> float:
+    """The fraction of the validation noise's variance that is rigid motion of molecules."""
     squared, coordinates = 0.0, 0
     for batch in loader:
         part = rigid_part(batch.pos.numpy(), batch.noise.numpy(), batch.molecule.numpy())
@@ -106,55 +117,87 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     """Train the energy, from ``weights`` where given: metrics are RMSE, MAE, R² of each test part and the validation
     RMSE of the best epoch; where settings ask for forces, theirs too.
 
-    R² is the share of the variance about the baseline (`scaling`) that the model explains: 0 for the baseline alone.
+    R² is the fraction of the variance about the baseline (`scaling`) that the model explains; the baseline alone has 0.
     """
     model = _initial_model(config, execution)
     if weights is not None:
         transfer(model, config.model, weights)
-    found = splits(config)
-    forces = config.training.force_weight is not None
-    data = {k: ConformationBatches(v, config.settings.cutoff, forces=forces) for k, v in select(config, found).items()}
+    whole_splits = splits(config)
+    forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
+    data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
     scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
     task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))
-    loaders = {k: _loader(config, v, execution.accumulate if k == "train" else None) for k, v in data.items()}
-    fitted = fit(task, loaders["train"], loaders["validation"], folder, execution)
+    training = _training_loader(config, data["train"], execution.accumulate)
+    fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     task.finish()
     if not is_first_process():
         return {}, {}
-    (folder / "history.json").write_text(json.dumps(task.history), encoding="utf-8")
-    store = found[0][0]
-    target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level}
-    target["types"] = np.flatnonzero(data["train"].compositions().any(0)).tolist()  # what training has met
-    save_weights(folder / "weights.safetensors", config.model, model, task="energy", target=target)
-    tests = {part: batches for part, batches in data.items() if part.startswith("test")}
+    _save_history(folder, task.history)
+    store = whole_splits[0][0]
+    target = _target(scaling, store, data["train"])
+    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, target=target)
+    metrics = _validation_metrics(task) | _test(config, task, data, store, folder, execution.device())
+    return metrics, _facts(config, folder, whole_splits, data, fitted.steps) | {"target": target}
+
+
+def _target(scaling: Scaling, store: ConformationStore, train: ConformationBatches) -> dict[str, Any]:
+    """The scaling, the level of theory and the atom types seen in training, as JSON values."""
+    types = np.flatnonzero(train.compositions().any(0)).tolist()
+    return {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level,
+            "types": types}  # fmt: skip
+
+
+def _validation_metrics(task: EnergyTask) -> dict[str, float]:
+    """Monitor and RMSE of the best epoch, with forces theirs too."""
     best = int(np.argmin(np.nan_to_num(task.history[task.monitor], nan=np.inf)))
-    shown = {task.monitor, "validation_rmse", *(["validation_force_rmse"] if forces else [])}
-    metrics, predictions = {name: task.history[name][best] for name in sorted(shown)}, []
-    for part, batches in tests.items():
-        rows = _predict(task, _loader(config, batches, alone=True), execution.device())
-        rows["index"] = batches.selections[0].index[rows["index"]]
-        predictions.append(rows | {"part": np.full(len(rows["index"]), part)})
-        metrics |= _scores(part, rows)
+    of_forces = ["validation_force_rmse"] if task.settings.force_weight is not None else []
+    names = sorted({task.monitor, "validation_rmse", *of_forces})
+    return {name: task.history[name][best] for name in names}
+
+
+def _test(
+    config: RunConfig, task: EnergyTask, data: Parts, store: ConformationStore, folder: Path, device: str
+) -> dict[str, float]:
+    """Metrics of each test part; predictions go to ``folder``."""
+    metrics, predictions = {}, []
+    for part, batches in data.items():
+        if part.startswith("test"):
+            rows = predict(task, _evaluation_loader(config, batches, alone=True), device)
+            rows["index"] = batches.selections[0].index[rows["index"]]
+            predictions.append(rows | {"part": np.full(len(rows["index"]), part)})
+            metrics |= scores(part, rows)
     together = {key: np.concatenate([p[key] for p in predictions]) for key in predictions[0]}
     together["molecule"] = store.molecule_of(together["index"])
     np.savez_compressed(folder / "predictions.npz", **together)
-    return metrics, _facts(config, folder, found, data, fitted.steps) | {"target": target}
+    return metrics
 
 
 def _measured(config: RunConfig, train: ConformationBatches, execution: Execution) -> DataLoader | None:
-    """Training conformations on which `InputNorm` measures, where the settings ask for it.
+    """Training conformations on which `InputNorm` measures, where the settings ask for normalisation.
 
     Raises:
-        ValueError: a step's batch is to be divided, so that it would be normalised in parts.
+        ValueError: a step's batch is to be divided, so that its parts would be normalised separately.
     """
     if not config.training.normalise:
         return None
     if execution.accumulate * execution.devices * execution.nodes > 1:
-        raise ValueError(f"normalise = True wants whole batches: accumulate = {execution.accumulate}, devices = "
+        raise ValueError(f"normalise = True needs undivided batches: accumulate = {execution.accumulate}, devices = "
                          f"{execution.devices}, nodes = {execution.nodes} must be 1")  # fmt: skip
     (selection,) = train.selections
     index = subsample(selection.index, min(MEASURED, len(selection.index)), config.seed)
-    return _loader(config, ConformationBatches([Selection(selection.store, index)], config.settings.cutoff))
+    return _evaluation_loader(config, ConformationBatches([Selection(selection.store, index)], config.settings.cutoff))
 
 
-JOBS: dict[str, Callable[..., Outcome]] = {"denoising": denoise, "energy": energy}
+Job = Callable[..., Outcome]
+JOBS: dict[str, Job] = {"denoising": denoise, "energy": energy}  # by the names of `tasks.TASKS`
+
+
+def job_of(task: str) -> Job:
+    """The job of ``task``.
+
+    Raises:
+        ValueError: the task has a line in `TASKS` and none in `JOBS`.
+    """
+    if task not in JOBS:
+        raise ValueError(f"task {task!r} is half registered: give it a job in lib.runs.jobs.JOBS")
+    return JOBS[task]

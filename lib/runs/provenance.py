@@ -1,4 +1,4 @@
-"""Where a number comes from: commit, versions, hardware, time."""
+"""Provenance of a number: commit, versions, hardware, time."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from typing import Any
 from lib.machine import hardware
 from lib.paths import ROOT
 
-COMMIT = "DENOISING_COMMIT"  # environment variable: of a copy without git, as clusters and containers have
+COMMIT = "DENOISING_COMMIT"  # environment variable: the commit of a copy without git, as on clusters and in containers
 PACKAGES = ("torch", "lightning", "numpy", "h5py")
 
 
@@ -29,8 +29,8 @@ def provenance(device: str = "cuda") -> dict[str, str]:
 
 
 def of_runs(abouts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What `provenance` was when each of several runs was trained (their ``about``), all values where they differ; and
-    their seeds, and the commit that shows them now.
+    """The `provenance` of several runs from their ``about``, all values where they differ; their seeds; and the commit
+    that shows them now.
     """
     abouts = list(abouts)
     keys = [key for key in abouts[0]["provenance"] if key != "time"]
@@ -49,17 +49,17 @@ def of_runs(abouts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def commit() -> str:
     """The git commit of this checkout when a process first asks, with ``+changes`` where ``lib`` differs from it.
 
-    A process keeps the code that it began with, whatever is committed while it runs. Outside git, and in a copy that
-    lies in another checkout, what the environment variable `COMMIT` says, or ``unknown``.
+    A process keeps the code that it began with, whatever is committed while it runs. Outside git, and in a copy inside
+    another checkout, the commit is what the environment variable `COMMIT` says, or ``unknown``.
     """
-    told = os.environ.get(COMMIT) or "unknown"
+    fallback = os.environ.get(COMMIT) or "unknown"
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
-            return told
+            return fallback
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", "lib") else "")
     except (OSError, subprocess.CalledProcessError):
-        return told
+        return fallback
 
 
 def _git(*arguments: str) -> str:

@@ -1,32 +1,36 @@
 """Results of runs: as a run left them, or as they were recorded in small compressed text files of the project.
 
-A record has the metrics, where they come from, the validation history, and the error of each test conformation; not the
-weights (some are shipped in `WEIGHTS`), nor the predictions.
+A record has the metrics, their provenance, the validation history, and the error of each test conformation; it has
+neither the weights (some are shipped in `WEIGHTS`) nor the predictions.
 """
 
 import gzip
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.data.store import ConformationStore
 from lib.errors import DataError
 from lib.models.weights import SUFFIX, Weights, export_weights, load_weights, weights_of_run
 from lib.paths import DATA
+from lib.runs.stored_config import StoredConfig
+from lib.training.scaling import Scaling
 
 RECORDS, WEIGHTS = DATA / "results", DATA / "weights"
-IGNORE = "DENOISING_FRESH"  # environment variable: set and not empty, records count for nothing
+IGNORE = "DENOISING_FRESH"  # environment variable: where it is set and not empty, records are ignored
 DIGITS = 4  # of a recorded error, significant
 FORCES = ("force_squared", "force_absolute", "components")  # of a conformation: (kcal/mol/Å)², kcal/mol/Å, number
 
 
 @dataclass(frozen=True)
 class Result:
-    """A run's ``metrics`` with their units in ``about`` (settings, splits, provenance, time).
+    """A run's ``metrics``, and ``about``, the JSON values on its settings, units, splits, provenance and time.
 
     ``path`` is its folder or, where ``recorded``, the compressed text file.
     """
@@ -37,9 +41,27 @@ class Result:
     about: dict[str, Any]
     recorded: bool = False
 
+    @cached_property
+    def config(self) -> StoredConfig:
+        """The settings of the run.
+
+        Raises:
+            DataError: they are incomplete, or of a version with other settings.
+        """
+        try:
+            return StoredConfig.from_json(self.about["config"], self.about["splits"])
+        except (KeyError, TypeError, ValueError) as error:
+            remedy = "remove the run, or read it with the version that wrote it"
+            raise DataError(self.path, "config", f"{type(error).__name__}: {error}", remedy) from error
+
+    def baselines(self, store: ConformationStore) -> NDArray[np.float64]:
+        """Of an energy run, the baseline (n_molecules,) in kcal/mol of each molecule of ``store``."""
+        molecule = np.repeat(np.arange(len(store.names)), store.n_atoms)
+        return Scaling.from_target(self.about["target"]).baselines(store.types, molecule, len(store.names))
+
     @property
     def source(self) -> str:
-        """For tables: whether the number was read from the record or trained on this machine."""
+        """For tables: whether the number is recorded or was trained on this machine."""
         return "recorded" if self.recorded else "trained"
 
     def predictions(self) -> dict[str, NDArray]:
@@ -78,14 +100,14 @@ class Result:
 
     @property
     def validation(self) -> float:
-        """What decides between energy runs: the validation loss where forces are learnt, else the validation RMSE
+        """The metric by which energy runs are compared: the validation loss where forces are learnt, else the RMSE
         (kcal/mol); infinite where training diverged.
         """
         value = self.metrics.get("validation_loss", self.metrics["validation_rmse"])
         return value if np.isfinite(value) else np.inf
 
     def has_weights(self) -> bool:
-        """Whether `weights` finds a file."""
+        """Whether the file of `weights` exists."""
         return self._weights_file().exists()
 
     def weights(self) -> Weights:
@@ -109,14 +131,13 @@ class Result:
         """
         if not self.recorded:
             raise DataError(self.path, "", "it is not recorded, so that it belongs to no scale", "record it first")
-        config = self.about["config"]
-        words = [config["model"], self.path.parent.name]
-        if config["settings"].get("smooth_cutoff"):
+        config = self.config
+        words = [config.model, self.path.parent.name]
+        if config.settings.get("smooth_cutoff"):
             words.append("dynamics")
-        if config["task"] == "energy":
-            (data,) = self.about["splits"]  # by name of the data set
-            words.append(data.split("/", 1)[1].replace("/", "-"))
-        return "-".join([*words, f"seed{config['seed']}"])
+        if config.labelled:
+            words.append(config.data[0].name.split("/", 1)[1].replace("/", "-"))
+        return "-".join([*words, f"seed{config.seed}"])
 
 
 def _by_part(predictions: dict[str, NDArray]) -> dict[str, dict[str, NDArray]]:
@@ -126,13 +147,13 @@ def _by_part(predictions: dict[str, NDArray]) -> dict[str, dict[str, NDArray]]:
         rows = np.flatnonzero(predictions["part"] == part)
         rows = rows[np.argsort(predictions["index"][rows], kind="stable")]
         error = predictions["prediction"][rows] - predictions["energy"][rows]
-        also = {key: predictions[key][rows] for key in ("index", "molecule", *FORCES) if key in predictions}
-        out[str(part)] = also | {"error": error}
+        columns = {key: predictions[key][rows] for key in ("index", "molecule", *FORCES) if key in predictions}
+        out[str(part)] = columns | {"error": error}
     return out
 
 
 def _from_steps(rows: dict[str, list]) -> dict[str, NDArray]:
-    """Numbers and errors from a record, which has the steps from one number to the next, for they are short."""
+    """Numbers and errors from a record, which has differences between successive numbers, since these are short."""
     numbers = {key: np.cumsum(rows[f"{key} steps"]) for key in ("index", "molecule")}
     return numbers | {key: np.array(rows[key]) for key in ("error", *FORCES) if key in rows}
 
@@ -189,7 +210,7 @@ def ship_weights(result: Result) -> Path:
 
 
 def record(result: Result, name: str) -> Path:
-    """Write ``result`` to the records called ``name``, as one line an item, the same bytes for the same result."""
+    """Write ``result`` to the records called ``name``, one line per item, the same bytes for the same result."""
     path = RECORDS / name / f"{result.key}.json.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"metrics": result.metrics, "about": result.about, "history": result.history()}

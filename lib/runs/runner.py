@@ -1,9 +1,9 @@
-"""Runs: a frozen `RunConfig` in, a `Result` out, stored under the hash of its content.
+"""The runner: a frozen `RunConfig` in, a `Result` out, stored under the hash of its content.
 
 A seed changes split, order, noise and initial weights alike. The hash covers every setting and the fingerprints of the
-data, so an edited setting or another data file is another run. A result appears whole or not at all; asked for a
-second time, it is loaded. Until then the run lies in a hidden folder, locked by the process that trains it: another
-that asks for the same run waits and loads; a run whose process was killed goes on after its last epoch.
+data, so an edited setting or another data file is another run. Results are written atomically, and loaded when they are
+asked for again. Until a run is finished it is kept in a hidden folder, locked by the process that trains it: another
+process that asks for the same run waits and loads the result; a run that was killed resumes after its last epoch.
 """
 
 import json
@@ -26,19 +26,19 @@ from lib.machine import available_cores, keep_freed_memory, one_thread
 from lib.models.weights import Weights
 from lib.paths import RUNS
 from lib.runs.config import RunConfig
-from lib.runs.jobs import JOBS
-from lib.runs.metrics import UNITS
+from lib.runs.jobs import job_of
 from lib.runs.provenance import commit, provenance
 from lib.runs.results import Result, find_record, load_result
 from lib.training.fit import LAST, SHOWN, Execution, is_first_process
+from lib.training.metrics import metric_of
 from lib.training.progress import bars_shown
 
 
 def stored(config: RunConfig) -> Result | None:
     """The result of ``config`` where it is recorded or stored.
 
-    A record comes first: what was trained again here (for its weights, or to be held against the record) differs from
-    it in rounding at least, and must not change what is chosen and drawn from the records.
+    A record comes first: a run that was trained again here (for its weights, or to compare it with the record) differs
+    from it in rounding at least, and must not change what is chosen and drawn from the records.
     """
     return find_record(config.key()) or trained(config.key())
 
@@ -50,7 +50,7 @@ def trained(key: str) -> Result | None:
 
 
 def all_stored() -> list[Result]:
-    """Every stored result, by key; records left out."""
+    """Every result that was trained on this machine, by key."""
     return [load_result(path.parent) for path in sorted(RUNS.glob("[!.]*/result.json"))]
 
 
@@ -60,7 +60,7 @@ def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
 
 
 def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
-    """Train ``config`` on this machine, or load what was trained here: records do not count."""
+    """Train ``config`` on this machine, or load what was trained here; records are ignored."""
     weights = None
     if config.pretrained is not None:
         weights = (stored_with_weights(config.pretrained) or run_here(config.pretrained, execution)).weights()
@@ -68,7 +68,7 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
     RUNS.mkdir(parents=True, exist_ok=True)
     first = int(os.environ.get("RANK", "0")) == 0
     with FileLock(RUNS / f".{key}.lock") if first else nullcontext():
-        if not (RUNS / key / "result.json").exists():  # nobody has finished it meanwhile
+        if not (RUNS / key / "result.json").exists():  # no other process has finished it meanwhile
             _train(config, RUNS / f".{key}", execution, weights)
             if first:
                 shutil.rmtree(RUNS / key, ignore_errors=True)
@@ -81,20 +81,21 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
 
 
 def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights | None) -> None:
-    """Do the job in ``part``, where one that was interrupted goes on; the result comes last."""
+    """Do the job in the folder ``part``, where an interrupted one resumes; the result is written last."""
+    job = job_of(config.task)
     part.mkdir(exist_ok=True)
-    goes_on = (part / LAST).exists()
+    resumed = (part / LAST).exists()
     commit()  # of the code that trains
     if execution.resolve() == "cpu":
         keep_freed_memory()
     started = time.perf_counter()
     with one_thread():
-        metrics, about = JOBS[config.task](config, part, execution, weights)
+        metrics, about = job(config, part, execution, weights)
     if not is_first_process():
         return
     about |= {"config": config.describe(), "identity": config.describe(whole=False)}
-    about |= {"units": {name: UNITS[name] for name in metrics}}
-    about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": goes_on}
+    about |= {"units": {name: metric_of(name).unit for name in metrics}}
+    about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": resumed}
     about["provenance"] = provenance(execution.device())
     (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
 
@@ -110,36 +111,36 @@ def run_all(
 
     Args:
         configs: any mix of tasks.
-        workers: processes of one thread each (they beat one process of many threads at these sizes); all cores by
-            default, 1 where there is a GPU.
+        workers: processes of one thread each (at these sizes faster than one process of many threads); all cores by
+            default, 1 on a GPU.
         title: of the progress bar.
         device: ``Execution.accelerator``.
-        weights: train also what is recorded without its weights.
+        weights: whether to train runs that are recorded without their weights.
     """
     on_gpu = Execution(accelerator=device).resolve() != "cpu"
     workers = workers or (1 if on_gpu else available_cores())
     sources = [c.pretrained for c in configs if c.pretrained is not None]
     for stage in (sources, configs):
-        missing = {c.key(): c for c in stage if not is_there(c, weights and stage is configs)}
+        missing = {c.key(): c for c in stage if not is_available(c, weights and stage is configs)}
         if missing:
             bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
-            _do(list(missing.values()), workers, bar, device)
+            _train_all(list(missing.values()), workers, bar, device)
     return [stored_with_weights(c) if weights else stored(c) for c in configs]
 
 
 def stored_with_weights(config: RunConfig) -> Result | None:
     """The result of ``config`` where its weights are shipped or were trained here."""
-    found = find_record(config.key())
-    return found if found is not None and found.has_weights() else trained(config.key())
+    record = find_record(config.key())
+    return record if record is not None and record.has_weights() else trained(config.key())
 
 
-def is_there(config: RunConfig, weights: bool) -> bool:
-    """Whether the result of ``config`` is stored or recorded, where wanted with its weights."""
+def is_available(config: RunConfig, weights: bool) -> bool:
+    """Whether the result of ``config`` is stored or recorded; with ``weights``, whether its weights are too."""
     return (stored_with_weights(config) if weights else stored(config)) is not None
 
 
-def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], Iterable], device: str) -> None:
-    """Run ``configs``, here or in ``workers`` processes, which stay for the next call: to start one takes seconds."""
+def _train_all(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], Iterable], device: str) -> None:
+    """Run ``configs``, here or in ``workers`` processes, which are kept, since starting one takes seconds."""
     if min(workers, len(configs)) == 1:
         for config in bar(configs):
             _run_quietly(config, device)
@@ -154,7 +155,7 @@ def _do(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], It
         raise
     finally:
         for job in jobs:
-            job.cancel()  # of those that wait, where one has failed
+            job.cancel()  # those that have not begun, where one has failed
 
 
 @cache

@@ -12,7 +12,10 @@ Splits = list[tuple[ConformationStore, Split]]
 
 
 def splits(config: RunConfig) -> Splits:
-    """Each data set's store and the split that ``config`` uses."""
+    """Each data set's store and the split that ``config`` uses.
+
+    Pre-training leaves out the test conformations of the fine-tuning split, unless ``strict_split`` is off.
+    """
     out = []
     for dataset in config.data:
         store = open_store(dataset)
@@ -21,17 +24,21 @@ def splits(config: RunConfig) -> Splits:
             split = split_by_rows(store, parts(dataset.path))
         else:
             split = make_split(store, config.seed, FINE_TUNING, order=config.split_order)
-        if config.task == "denoising":
+        if not config.labelled:
             test = split.parts["test"] if config.strict_split else None
             split = make_split(store, config.seed, PRE_TRAINING, without=test)
         out.append((store, split))
     return out
 
 
-def select(config: RunConfig, found: Splits) -> dict[str, list[Selection]]:
-    """The conformations of each part in every data set of ``found`` (from `splits`), limited as the config says."""
+def select(config: RunConfig, whole_splits: Splits) -> dict[str, list[Selection]]:
+    """The conformations of each part in every data set of ``whole_splits`` (from `splits`), limited by ``config``.
+
+    Raises:
+        DataError: a part is left without conformations.
+    """
     out: dict[str, list[Selection]] = {}
-    for store, split in found:
+    for store, split in whole_splits:
         for part, index in split.parts.items():
             limit = getattr(config.limits, part.split("_")[0])
             index = index if limit is None or not len(index) else subsample(index, min(limit, len(index)), config.seed)

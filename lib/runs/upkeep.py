@@ -1,4 +1,4 @@
-"""Upkeep of the run store: check what it holds, and clear what nobody needs."""
+"""Upkeep of the run store: verify its results, and remove what no run needs."""
 
 import math
 import shutil
@@ -22,10 +22,10 @@ def find_result(key: str) -> Result:
     Raises:
         ValueError: none does, or several do.
     """
-    found = [result for result in all_stored() if result.key.startswith(key)]
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} stored runs begin with {key!r}: python -m lib runs list")
-    return found[0]
+    matches = [result for result in all_stored() if result.key.startswith(key)]
+    if len(matches) != 1:
+        raise ValueError(f"{len(matches)} stored runs begin with {key!r}: python -m lib runs list")
+    return matches[0]
 
 
 def verify() -> dict[str, str]:
@@ -36,36 +36,41 @@ def verify() -> dict[str, str]:
 def _verdict(folder: Path) -> str:
     try:
         result = load_result(folder)
-        config, identity = result.about["config"], result.about["identity"]
+        identity = result.about["identity"]
         if key_of(identity) != result.key:
             return f"its settings make the key {key_of(identity)}: they were changed"
-        if not _holds(config, identity):
+        if not _contains(result.about["config"], identity):
             return "its settings are not those that make its key: they were changed"
-        if config["format"] != FORMAT:
-            return f"of format {config['format']}, this version's is {FORMAT}: nothing will find it"
+        if _format(result) != FORMAT:
+            return f"of format {_format(result)}, this version's is {FORMAT}: nothing will find it"
         if not all(math.isfinite(value) for value in result.metrics.values()):
             return f"metrics {result.metrics} are not all finite"
         result.weights()
         result.history()
-        if config["task"] == "energy":
+        if result.config.labelled:
             result.test_errors()
     except (DataError, OSError, KeyError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     return WHOLE
 
 
-def _holds(whole: Any, part: Any) -> bool:
-    """Whether ``part`` is in ``whole``, dictionaries key by key."""
+def _format(result: Result) -> int:
+    """As stored: `Result.config` may be unable to read the settings of another format."""
+    return result.about["config"]["format"]
+
+
+def _contains(whole: Any, part: Any) -> bool:
+    """Whether ``whole`` contains ``part``, dictionaries key by key."""
     if not isinstance(part, dict):
         return whole == part
-    return isinstance(whole, dict) and all(key in whole and _holds(whole[key], part[key]) for key in part)
+    return isinstance(whole, dict) and all(key in whole and _contains(whole[key], part[key]) for key in part)
 
 
 def collect() -> list[Path]:
-    """Remove the unfinished runs that no process trains, runs of another format, and locks nobody holds.
+    """Remove unfinished runs that no process trains, runs of another format, and locks that no process holds.
 
     Returns:
-        What was removed. An unfinished run that is asked for again would have gone on where it stopped.
+        The removed files and folders. An unfinished run would have resumed where it stopped.
     """
     removed = []
     for lock in sorted(RUNS.glob(".*.lock")):
@@ -80,7 +85,7 @@ def collect() -> list[Path]:
         except Timeout:
             continue
     for result in all_stored():
-        if result.about["config"]["format"] != FORMAT:
+        if _format(result) != FORMAT:
             shutil.rmtree(result.path)
             removed.append(result.path)
     return removed

@@ -1,9 +1,18 @@
-"""The paper's matrix: scales, cells, arms with and without pre-training, learning rates and cost."""
+"""The paper's matrix: scales, cells and their pairs, arms with and without pre-training, learning rates and cost."""
 
-from lib.study.arms import Arm, arms_there, chosen, compare_arms, pretrainings, wanted, yardsticks
+from lib.study.arms import (
+    Arm,
+    available_arms,
+    compare_arms,
+    complete_pairs,
+    pairs_to_show,
+    pretrainings,
+    results_of,
+    yardsticks,
+)
+from lib.study.cells import SIGMA, Cell, Pair, members
 from lib.study.cost import plan
 from lib.study.matrix import (
-    Cell,
     controls,
     longer_on_md22,
     noise_levels,
@@ -12,27 +21,30 @@ from lib.study.matrix import (
     systems_of_md22,
     with_forces,
 )
-from lib.study.scale import SIGMA, Scale
+from lib.study.scale import Scale
 from lib.study.scales import get_scale
 
 __all__ = [
     "SIGMA",
     "Arm",
     "Cell",
+    "Pair",
     "Scale",
-    "arms_there",
-    "chosen",
+    "available_arms",
     "compare_arms",
+    "complete_pairs",
     "controls",
     "get_scale",
     "longer_on_md22",
+    "members",
     "noise_levels",
     "pairs",
+    "pairs_to_show",
     "plan",
     "pretrainings",
+    "results_of",
     "shares",
     "systems_of_md22",
-    "wanted",
     "with_forces",
     "yardsticks",
 ]

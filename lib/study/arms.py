@@ -1,14 +1,14 @@
 """With and without pre-training: the same schedule, steps, seeds and splits; each arm with its own learning rate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lib.data.splits import ORDERS
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
-from lib.runs.runner import is_there, run_all
-from lib.study.matrix import Cell
-from lib.study.rates import choose_rate, scan
+from lib.runs.runner import is_available, run_all
+from lib.study.cells import Cell, Pair, members
+from lib.study.rates import rate_of, scan
 from lib.study.scale import Scale
 
 TRAIN, LEAVE_OUT = MISSING = ("train", "leave out")
@@ -30,15 +30,27 @@ class Arm:
 
 def compare_arms(
     scale: Scale,
+    pairs: Sequence[Pair[Cell]],
+    seeds: Sequence[int] | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+) -> list[Pair[Arm]]:
+    """Run or load both arms of each of ``pairs``; ``seeds`` None takes the scale's own."""
+    arms = run_cells(scale, members(pairs), seeds, workers, device)
+    return [Pair(arms[pair.scratch], arms[pair.pretrained]) for pair in pairs]
+
+
+def run_cells(
+    scale: Scale,
     cells: Sequence[Cell],
     seeds: Sequence[int] | None = None,
     workers: int | None = None,
     device: str = "auto",
-) -> list[Arm]:
-    """Run or load ``cells``, an arm each; ``seeds`` None takes the scale's own."""
+) -> dict[Cell, Arm]:
+    """Run or load ``cells``, each once: one arm per cell."""
     run_all(pretrainings(scale, cells, seeds), workers, "pre-training", device)
     run_all(scan(scale, cells), workers, "learning rates", device)
-    configs = {cell: chosen(scale, cell, seeds) for cell in dict.fromkeys(cells)}
+    configs = {cell: cell_runs(scale, cell, seeds) for cell in dict.fromkeys(cells)}
     results = iter(run_all([c for group in configs.values() for c in group], workers, "energies", device))
     arms = {}
     for cell, group in configs.items():
@@ -46,7 +58,12 @@ def compare_arms(
         candidates = scale.rates_of(cell.data)
         at_edge = len(candidates) > 1 and rate in (min(candidates), max(candidates))
         arms[cell] = Arm(cell, rate, at_edge, tuple(next(results) for _ in group))
-    return [arms[cell] for cell in cells]
+    return arms
+
+
+def results_of(pairs: Iterable[Pair[Arm]]) -> list[Result]:
+    """All results of both arms of each pair."""
+    return [result for arm in members(pairs) for result in arm.results]
 
 
 def seeds_of(scale: Scale, cell: Cell, seeds: Sequence[int] | None) -> Sequence[int]:
@@ -54,59 +71,48 @@ def seeds_of(scale: Scale, cell: Cell, seeds: Sequence[int] | None) -> Sequence[
     return scale.seeds_of(cell.model, cell.data, cell.longer) if seeds is None else seeds
 
 
-def pretrainings(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> list[RunConfig]:
+def pretrainings(scale: Scale, cells: Iterable[Cell], seeds: Sequence[int] | None = None) -> list[RunConfig]:
     """The pre-training runs that ``cells`` start from, each once."""
-    wanted = {(c.model, seed, c.sigma) for c in cells if c.pretrained for seed in seeds_of(scale, c, seeds)}
-    return [scale.pretrain(*each) for each in sorted(wanted)]
+    runs = {(c.model, seed, c.sigma) for c in cells if c.pretrained for seed in seeds_of(scale, c, seeds)}
+    return [scale.pretrain(*each) for each in sorted(runs)]
 
 
-def chosen(scale: Scale, cell: Cell, seeds: Sequence[int] | None = None) -> list[RunConfig]:
-    """The runs of ``cell``, one a seed, at its chosen learning rate."""
-    rate = choose_rate(scale, cell)
-    return [
-        scale.finetune(
-            cell.model,
-            cell.data,
-            cell.pretrained,
-            rate,
-            seed,
-            cell.longer,
-            cell.share,
-            cell.sigma,
-            force_weight=cell.force_weight,
-        )
-        for seed in seeds_of(scale, cell, seeds)
-    ]
+def cell_runs(scale: Scale, cell: Cell, seeds: Sequence[int] | None = None) -> list[RunConfig]:
+    """The runs of ``cell``, one per seed, at the learning rate that was chosen for it."""
+    rate = rate_of(scale, cell)
+    return [scale.finetune(cell, rate, seed) for seed in seeds_of(scale, cell, seeds)]
 
 
-def there(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> list[Cell]:
-    """Those of ``cells``, pairs of arms, whose runs are all recorded or stored, the scan of rates too."""
-    out = []
-    for pair in zip(cells[::2], cells[1::2], strict=True):
-        runs = [*pretrainings(scale, pair, seeds), *scan(scale, pair)]
-        runs += [config for cell in pair for config in chosen(scale, cell, seeds)]
-        if all(is_there(config, weights=False) for config in runs):
-            out += pair
-    return out
+def complete_pairs(scale: Scale, pairs: Sequence[Pair[Cell]], seeds: Sequence[int] | None = None) -> list[Pair[Cell]]:
+    """Those of ``pairs`` whose runs are all recorded or stored, the scan of learning rates too."""
+    return [pair for pair in pairs if _is_complete(scale, pair, seeds)]
 
 
-def arms_there(scale: Scale, cells: Sequence[Cell]) -> list[Arm]:
-    """Those of ``cells``, pairs of arms, of which a seed has all its runs recorded or stored, with all such seeds."""
+def _is_complete(scale: Scale, pair: Pair[Cell], seeds: Sequence[int] | None) -> bool:
+    runs = [*pretrainings(scale, pair, seeds), *scan(scale, pair)]
+    runs += [config for cell in pair for config in cell_runs(scale, cell, seeds)]
+    return all(is_available(config, weights=False) for config in runs)
+
+
+def available_arms(scale: Scale, pairs: Sequence[Pair[Cell]]) -> list[Pair[Arm]]:
+    """The arms of ``pairs`` whose runs are available, with those seeds that have all of them; nothing is trained."""
     arms = []
-    for pair in zip(cells[::2], cells[1::2], strict=True):
-        found = [seed for seed in seeds_of(scale, pair[0], None) if there(scale, pair, [seed])]
-        arms += compare_arms(scale, pair, found) if found else []
+    for pair in pairs:
+        seeds = [seed for seed in seeds_of(scale, pair.scratch, None) if _is_complete(scale, pair, [seed])]
+        arms += compare_arms(scale, [pair], seeds) if seeds else []
     return arms
 
 
-def wanted(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None, missing: str) -> list[Cell]:
-    """``cells``, pairs of arms, all of them or those whose runs are recorded or stored.
+def pairs_to_show(
+    scale: Scale, pairs: Sequence[Pair[Cell]], seeds: Sequence[int] | None, missing: str
+) -> list[Pair[Cell]]:
+    """All ``pairs``, or those whose runs are all recorded or stored.
 
     Args:
         scale: theirs.
-        cells: from scratch and pre-trained, in turns.
+        pairs: of cells.
         seeds: None takes the scale's own.
-        missing: one of `MISSING`: what is to be done about cells that lack a run.
+        missing: one of `MISSING`: whether pairs with missing runs are trained or left out.
 
     Raises:
         ValueError: ``missing`` is another word, or no pair has all its runs.
@@ -114,17 +120,17 @@ def wanted(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None, mis
     if missing not in MISSING:
         raise ValueError(f"missing = {missing!r}: choose from {MISSING}")
     if missing == TRAIN:
-        return list(cells)
-    out = there(scale, cells, seeds)
-    if not out:
-        raise ValueError(f"none of {len(cells)} cells has all its runs recorded or stored: set missing = {TRAIN!r}")
-    return out
+        return list(pairs)
+    complete = complete_pairs(scale, pairs, seeds)
+    if not complete:
+        raise ValueError(f"none of {len(pairs)} pairs has all its runs recorded or stored: set missing = {TRAIN!r}")
+    return complete
 
 
 def yardsticks(scale: Scale, model: str, systems: Sequence[str], learning_rate: float, seed: int) -> list[RunConfig]:
     """``model`` from scratch on each of MD22's ``systems``, on a random split and on one in the file's order."""
     return [
-        scale.finetune(model, f"md22/{system}", False, learning_rate, seed, split_order=order)
+        scale.finetune(Cell(model, f"md22/{system}", False), learning_rate, seed, split_order=order)
         for system in systems
         for order in ORDERS
     ]

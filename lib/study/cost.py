@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.runs.config import RunConfig
-from lib.runs.runner import is_there
+from lib.runs.runner import is_available
 from lib.runs.selection import select, splits
-from lib.study.arms import chosen, pretrainings
-from lib.study.matrix import Cell
+from lib.study.arms import cell_runs, pretrainings
+from lib.study.cells import Cell, Pair, members
 from lib.study.rates import scan
 from lib.study.scale import Scale
 
@@ -19,16 +19,17 @@ MINUTES = "core-minutes left"
 FORCES_COST = 6.0  # times a run on energies alone: 5 to 7 in records of TorchMD-Net, with validation and small batches
 
 
-def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None) -> pd.DataFrame:
-    """What `compare_arms` has to run for ``cells``.
+def plan(scale: Scale, pairs: Sequence[Pair[Cell]], seeds: Sequence[int] | None = None) -> pd.DataFrame:
+    """What `arms.compare_arms` has to run for ``pairs``.
 
-    The cost in core-minutes of what is not stored is the number of conformations that training passes, weighed by
-    their size, times the scale's measured seconds: an estimate.
+    The cost of the missing runs in core-minutes is an estimate: the number of conformations that training passes,
+    weighed by their size, times the scale's measured seconds.
     """
+    cells = members(pairs)
     parts = {
         "pre-training": pretrainings(scale, cells, seeds),
         "energy, learning rates": scan(scale, cells),
-        "energy": [config for cell in dict.fromkeys(cells) for config in chosen(scale, cell, seeds)],
+        "energy": [config for cell in dict.fromkeys(cells) for config in cell_runs(scale, cell, seeds)],
     }
     return pd.DataFrame([todo(scale, name, configs) for name, configs in parts.items()])
 
@@ -36,8 +37,8 @@ def plan(scale: Scale, cells: Sequence[Cell], seeds: Sequence[int] | None = None
 def todo(
     scale: Scale, name: str, configs: Sequence[RunConfig], with_weights: Collection[str] = ()
 ) -> dict[str, str | int | float]:
-    """One row of `plan`; a run with its key in ``with_weights`` is still to be done where they are not recorded."""
-    missing = [c for c in configs if not is_there(c, c.key() in with_weights)]
+    """One row of `plan`; a run with its key in ``with_weights`` counts as missing where its weights are."""
+    missing = [c for c in configs if not is_available(c, c.key() in with_weights)]
     minutes = round(sum(_seconds(scale, c) for c in missing) / 60, 1)
     return {"runs": name, "number": len(configs), "stored": len(configs) - len(missing), MINUTES: minutes}
 
@@ -50,12 +51,12 @@ def in_words(minutes: float) -> str:
 
 
 def _seconds(scale: Scale, config: RunConfig) -> float:
-    per_conformation = scale.seconds.get(config.model, (float("nan"),) * 2)[config.task == "energy"]
+    per_conformation = scale.cost.of(config.model, config.task)
     selections = select(config, splits(config))["train"]
     passed = config.training.epochs * sum(float(relative_cost(s.n_atoms).sum()) for s in selections)
     return 1.0 + passed * per_conformation * (FORCES_COST if config.training.learns_forces else 1)
 
 
 def relative_cost(atoms: NDArray[np.number]) -> NDArray[np.float64]:
-    """Cost of conformations beside one of 18 atoms: pairs within the cutoff, at most some 45 an atom."""
+    """Cost of conformations relative to one of 18 atoms: pairs within the cutoff, at most about 45 per atom."""
     return atoms * (atoms - 1).clip(1, 45) / (18 * 17)

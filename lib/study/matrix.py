@@ -1,17 +1,14 @@
-"""The matrix: which cells each table and figure of the paper takes, defined once for notebooks, batch and plan.
-
-A `Cell` is one arm: a model on a data set, pre-trained or not. Cells come in pairs, from scratch and
-pre-trained.
-"""
+"""The matrix: the pairs of cells of each table and figure of the paper, defined once for notebooks, batch and plan."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lib.data.datasets import MD22_SYSTEMS, find
 from lib.errors import look_up
 from lib.models import entry
 from lib.runs.config import check_share
-from lib.study.scale import FORCE_WEIGHT, PRE_TRAINING_DATA, SIGMA, Scale
+from lib.study.cells import Cell, Pair
+from lib.study.scale import FORCE_WEIGHT, PRE_TRAINING_DATA, Scale
 
 CONTROL = 3  # times the steps in both arms, the control for faster optimisation
 MATCHED = 8  # times the steps from scratch, the control for the compute of pre-training
@@ -23,30 +20,9 @@ FORCE_DATA, FORCE_WEIGHTS = "iso17", (0.0, FORCE_WEIGHT)
 SIGMAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # Å, section 3.6; 0 is without pre-training
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One arm of a comparison.
-
-    Attributes:
-        model: a name of `models.MODELS`.
-        data: a data set of the suite, ``ani1x`` or ``md22/DHA``.
-        pretrained: whether it starts from pre-trained layers.
-        longer: times the steps.
-        share: of the training conformations.
-        sigma: Å, of the pre-training.
-        force_weight: of the loss; None is without forces (`TrainingSettings`).
-    """
-
-    model: str
-    data: str
-    pretrained: bool
-    longer: int = 1
-    share: float = 1.0
-    sigma: float = SIGMA
-    force_weight: float | None = None
-
-
-def pairs(models: Sequence[str], data: Sequence[str], longer: int = 1, share: float = 1.0) -> list[Cell]:
+def pairs(
+    models: Sequence[str], data: Sequence[str], longer: int = 1, share: float = 1.0, force_weight: float | None = None
+) -> list[Pair[Cell]]:
     """Every model on every data set, from scratch and pre-trained.
 
     Raises:
@@ -58,28 +34,32 @@ def pairs(models: Sequence[str], data: Sequence[str], longer: int = 1, share: fl
         entry(model)
     for name in data:
         find(f"mini/{name}")  # both suites have the same names
-    return [Cell(m, d, pretrained, longer, share) for m in models for d in data for pretrained in (False, True)]
+    return [
+        Pair(*(Cell(m, d, pretrained, longer, share, force_weight=force_weight) for pretrained in (False, True)))
+        for m in models
+        for d in data
+    ]
 
 
-def controls(scale: Scale, models: Sequence[str], data: Sequence[str]) -> list[Cell]:
+def controls(scale: Scale, models: Sequence[str], data: Sequence[str]) -> list[Pair[Cell]]:
     """`pairs` with `CONTROL` times the steps, and with `MATCHED` times in the arm from scratch alone.
 
-    Of the models that ``scale`` can afford it for.
+    Of those ``models`` that ``scale`` compares so (`Exceptions.control_models`).
     """
-    own = [model for model in models if model in scale.control_models]
-    if not own or not data:
+    compared = [model for model in models if model in scale.exceptions.control_models]
+    if not compared or not data:
         return []
-    matched = [replace(cell, longer=1 if cell.pretrained else MATCHED) for cell in pairs(own, data)]
-    return pairs(own, data, CONTROL) + matched
+    matched = [replace(pair, scratch=replace(pair.scratch, longer=MATCHED)) for pair in pairs(compared, data)]
+    return pairs(compared, data, CONTROL) + matched
 
 
-def longer_on_md22(scale: Scale, models: Sequence[str], systems: Sequence[str]) -> list[Cell]:
-    """`pairs` with `CONTROL` times the steps, of those ``models`` and ``systems`` that ``scale`` asks it for."""
-    cells = []
+def longer_on_md22(scale: Scale, models: Sequence[str], systems: Sequence[str]) -> list[Pair[Cell]]:
+    """`pairs` with `CONTROL` times the steps, of those ``models`` and ``systems`` that ``scale`` trains for longer."""
+    out = []
     for model in models:
-        own = [system for system in systems if system in scale.longer_systems.get(model, ())]
-        cells += pairs([model], systems_of_md22(own), CONTROL) if own else []
-    return cells
+        longer = [system for system in systems if system in scale.exceptions.longer_systems.get(model, ())]
+        out += pairs([model], systems_of_md22(longer), CONTROL) if longer else []
+    return out
 
 
 def systems_of_md22(systems: Sequence[str]) -> list[str]:
@@ -93,24 +73,24 @@ def systems_of_md22(systems: Sequence[str]) -> list[str]:
     return [f"md22/{system}" for system in systems]
 
 
-def shares(scale: Scale, model: str, data: Sequence[str], values: Sequence[float]) -> list[Cell]:
-    """Pairs by data set and share of the training conformations, but those below ``scale.smallest_shares``.
+def shares(scale: Scale, model: str, data: Sequence[str], values: Sequence[float]) -> list[Pair[Cell]]:
+    """Pairs by data set and share of the training conformations, without shares below `Exceptions.smallest_shares`.
 
     Raises:
-        ValueError: a share that is not above 0 and up to 1.
+        ValueError: a share that is not above 0 and at most 1.
     """
     for value in values:
         check_share(value)
     return [
-        cell
+        pair
         for name in data
         for value in values
-        if value >= scale.smallest_shares.get(name, 0)
-        for cell in pairs([model], [name], share=value)
+        if value >= scale.exceptions.smallest_shares.get(name, 0)
+        for pair in pairs([model], [name], share=value)
     ]
 
 
-def with_forces(models: Sequence[str], data: str, force_weights: Sequence[float]) -> list[Cell]:
+def with_forces(models: Sequence[str], data: str, force_weights: Sequence[float]) -> list[Pair[Cell]]:
     """Pairs by weight of the forces in the loss; with 0 they are measured only.
 
     Raises:
@@ -118,11 +98,11 @@ def with_forces(models: Sequence[str], data: str, force_weights: Sequence[float]
     """
     if not force_weights or min(force_weights) < 0:
         raise ValueError(f"force_weights = {list(force_weights)}: name at least one, none negative")
-    return [replace(cell, force_weight=weight) for weight in force_weights for cell in pairs(models, [data])]
+    return [pair for weight in force_weights for pair in pairs(models, [data], force_weight=weight)]
 
 
-def noise_levels(model: str, data: str, sigmas: Sequence[float]) -> list[Cell]:
-    """One cell for each σ (Å), each paired with the first, σ = 0: from scratch.
+def noise_levels(model: str, data: str, sigmas: Sequence[float]) -> list[Pair[Cell]]:
+    """One pair for each σ (Å) above 0; all have the same cell from scratch, which is σ = 0.
 
     Raises:
         ValueError: a negative σ, or no σ but 0.
@@ -135,10 +115,10 @@ def noise_levels(model: str, data: str, sigmas: Sequence[float]) -> list[Cell]:
     noisy = sorted({s for s in sigmas if s > 0})
     if not noisy:
         raise ValueError(f"sigmas = {list(sigmas)}: name at least one above 0 Å")
-    return [cell for s in noisy for cell in (Cell(model, data, False), Cell(model, data, True, sigma=s))]
+    return [Pair(Cell(model, data, False), Cell(model, data, True, sigma=s)) for s in noisy]
 
 
-MATRIX: dict[str, Callable[[Scale], list[Cell]]] = {
+MATRIX: dict[str, Callable[[Scale], list[Pair[Cell]]]] = {
     "Table 2": lambda scale: pairs(scale.models, PRE_TRAINING_DATA),
     "control": lambda scale: controls(scale, scale.models, CONTROL_DATA),
     "Figure 2, ISO17": lambda scale: pairs(scale.models, ["iso17"]),
@@ -147,10 +127,10 @@ MATRIX: dict[str, Callable[[Scale], list[Cell]]] = {
     "Figure 3, longer": lambda scale: longer_on_md22(scale, scale.models, scale.systems),
     "Figure 4": lambda scale: shares(scale, EFFICIENCY_MODEL, EFFICIENCY_DATA, SHARES),
     "Figure 5": lambda _: noise_levels(SIGMA_MODEL, SIGMA_DATA, SIGMAS),
-    "forces": lambda scale: with_forces(scale.force_models, FORCE_DATA, FORCE_WEIGHTS),
-}  # each item's cells at its notebook's defaults
+    "forces": lambda scale: with_forces(scale.exceptions.force_models, FORCE_DATA, FORCE_WEIGHTS),
+}  # each item's pairs at its notebook's defaults
 
 
-def all_cells(scale: Scale) -> list[Cell]:
-    """The cells of all items, each once."""
-    return list(dict.fromkeys(cell for cells_of in MATRIX.values() for cell in cells_of(scale)))
+def all_pairs(scale: Scale) -> list[Pair[Cell]]:
+    """The pairs of all items, each once."""
+    return list(dict.fromkeys(pair for pairs_of in MATRIX.values() for pair in pairs_of(scale)))

@@ -9,12 +9,20 @@ from dataclasses import replace
 from lib.errors import look_up
 from lib.models import MODELS
 from lib.runs.config import Limits
-from lib.study.scale import PRE_TRAINING_DATA, Scale
+from lib.study.scale import (
+    PRE_TRAINING_DATA,
+    ByData,
+    Cost,
+    Exceptions,
+    FinetuningPlan,
+    OwnPlan,
+    PretrainingPlan,
+    Scale,
+)
 from lib.training.settings import TrainingSettings
 
-SMALL = ("ani1", "ani1x", "iso17", "spice")  # many molecules, up to some fifty atoms
-# at the paper's scale each system of MD22 is trained for about 10,000 steps of at most some 12,000 atoms; the paper's
-# own settings stand in a supplement that we do not have
+# at the paper's scale each system of MD22 is trained for about 10,000 steps of at most about 12,000 atoms; the paper's
+# own settings are in a supplement that we do not have
 MD22_TRAINING = {
     "md22/Ac-Ala3-NHMe": TrainingSettings(epochs=50, batch_size=256),
     "md22/DHA": TrainingSettings(epochs=50, batch_size=128),
@@ -24,93 +32,121 @@ MD22_TRAINING = {
     "md22/buckyball-catcher": TrainingSettings(epochs=150, batch_size=64),
     "md22/double-walled_nanotube": TrainingSettings(epochs=50, batch_size=32),
 }
-SCALES: dict[str, Scale] = {
-    "smoke": Scale(
-        suite="mini",
-        widths={
-            "schnet": {"hidden_channels": 16, "num_filters": 16, "num_interactions": 3},
-            "se3_transformer": {"n_layers": 2, "degrees": 2, "radial_channels": 16, "out_channels": 16},
-            "egnn": {"hidden_channels": 16, "n_layers": 3},
-            "torchmd_net": {"hidden_channels": 16, "num_layers": 2, "num_rbf": 16, "num_heads": 4},
-        },
-        pretraining=TrainingSettings(epochs=3, batch_size=32, learning_rate=5e-3),
-        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=4, batch_size=20, normalise=True, validate_every=2))
-        | {"md22": TrainingSettings(epochs=2, batch_size=8, normalise=True)}
-        | {"own": TrainingSettings(epochs=20, batch_size=8, normalise=True, validate_every=10)},
-        baseline="composition",
-        learning_rates=(3e-3,),
-        seeds=(0, 1),
-        md22_seeds=dict.fromkeys(MODELS, 1),
-        pretraining_limits=Limits(300, 60),
-        finetuning_limits=dict.fromkeys(SMALL, Limits(100, 40, 60))
-        | {"md22": Limits(40, 10, 20)}
-        | {"md22/AT-AT-CG-CG": Limits(20, 4, 8), "md22/double-walled_nanotube": Limits(20, 4, 8)}
-        | {"md22/buckyball-catcher": Limits(40, 4, 8)}  # 5 % of them are two
-        | {"own": Limits(None, 20, 40)},
-        labels=(20, 100),
-        force_models=("schnet",),
-        picoseconds=0.02,
-        seconds={
-            "schnet": (6e-4, 7e-4),
-            "se3_transformer": (5.3e-3, 2.6e-3),
-            "egnn": (5e-4, 1.1e-3),
-            "torchmd_net": (8e-4, 1.1e-3),
-        },
+SMOKE = Scale(
+    suite="mini",
+    widths={
+        "schnet": {"hidden_channels": 16, "num_filters": 16, "num_interactions": 3},
+        "se3_transformer": {"n_layers": 2, "degrees": 2, "radial_channels": 16, "out_channels": 16},
+        "egnn": {"hidden_channels": 16, "n_layers": 3},
+        "torchmd_net": {"hidden_channels": 16, "num_layers": 2, "num_rbf": 16, "num_heads": 4},
+    },
+    seeds=(0, 1),
+    pretraining=PretrainingPlan(TrainingSettings(epochs=3, batch_size=32, learning_rate=5e-3), limits=Limits(300, 60)),
+    finetuning=FinetuningPlan(
+        training=ByData(
+            TrainingSettings(epochs=4, batch_size=20, normalise=True, validate_every=2),
+            {
+                "md22": TrainingSettings(epochs=2, batch_size=8, normalise=True),
+                "own": TrainingSettings(epochs=20, batch_size=8, normalise=True, validate_every=10),
+            },
+        ),
+        rates=ByData((3e-3,)),
+        limits=ByData(
+            Limits(100, 40, 60),
+            {
+                "md22": Limits(40, 10, 20),
+                "md22/AT-AT-CG-CG": Limits(20, 4, 8),
+                "md22/double-walled_nanotube": Limits(20, 4, 8),
+                "md22/buckyball-catcher": Limits(40, 4, 8),  # 5 % of them are two
+                "own": Limits(None, 20, 40),
+            },
+        ),
     ),
-    "laptop": Scale(
-        suite="mini",
-        widths={
-            "schnet": {"hidden_channels": 64, "num_filters": 64, "num_interactions": 4},
-            "se3_transformer": {"n_layers": 2, "degrees": 3},
-            "egnn": {"hidden_channels": 64, "n_layers": 4},
-            "torchmd_net": {"hidden_channels": 64, "num_layers": 4, "num_heads": 4},
-        },
-        pretraining=TrainingSettings(epochs=4, batch_size=64, learning_rate=5e-3),
-        pretraining_rates={"schnet": 2e-3, "torchmd_net": 2e-3},  # at 5e-3 two of three and one of two seeds diverged
-        finetuning=dict.fromkeys(SMALL, TrainingSettings(epochs=32, batch_size=32, normalise=True, validate_every=4))
-        | {"md22": TrainingSettings(epochs=10, batch_size=16, normalise=True, validate_every=2)}
-        | {"own": TrainingSettings(epochs=40, batch_size=8, normalise=True, validate_every=10)},
-        baseline="composition",
-        learning_rates=(3e-4, 1e-3, 3e-3, 1e-2),
-        other_learning_rates=dict.fromkeys(("md22", "spice"), (3e-4, 1e-3, 3e-3)) | {"own": (1e-3, 3e-3)},
-        seeds=(0, 1, 2),
+    exceptions=Exceptions(md22_seeds=dict.fromkeys(MODELS, 1), force_models=("schnet",)),
+    own=OwnPlan(n_train=(20, 100)),
+    picoseconds=0.02,
+    cost=Cost(
+        {
+            "schnet": {"denoising": 6e-4, "energy": 7e-4},
+            "se3_transformer": {"denoising": 5.3e-3, "energy": 2.6e-3},
+            "egnn": {"denoising": 5e-4, "energy": 1.1e-3},
+            "torchmd_net": {"denoising": 8e-4, "energy": 1.1e-3},
+        }
+    ),
+)
+LAPTOP = Scale(
+    suite="mini",
+    widths={
+        "schnet": {"hidden_channels": 64, "num_filters": 64, "num_interactions": 4},
+        "se3_transformer": {"n_layers": 2, "degrees": 3},
+        "egnn": {"hidden_channels": 64, "n_layers": 4},
+        "torchmd_net": {"hidden_channels": 64, "num_layers": 4, "num_heads": 4},
+    },
+    seeds=(0, 1, 2),
+    pretraining=PretrainingPlan(
+        TrainingSettings(epochs=4, batch_size=64, learning_rate=5e-3),
+        rates={"schnet": 2e-3, "torchmd_net": 2e-3},  # at 5e-3 two of three and one of two seeds diverged
+    ),
+    finetuning=FinetuningPlan(
+        training=ByData(
+            TrainingSettings(epochs=32, batch_size=32, normalise=True, validate_every=4),
+            {
+                "md22": TrainingSettings(epochs=10, batch_size=16, normalise=True, validate_every=2),
+                "own": TrainingSettings(epochs=40, batch_size=8, normalise=True, validate_every=10),
+            },
+        ),
+        rates=ByData(
+            (3e-4, 1e-3, 3e-3, 1e-2),
+            {"md22": (3e-4, 1e-3, 3e-3), "spice": (3e-4, 1e-3, 3e-3), "own": (1e-3, 3e-3)},
+        ),
+        limits=ByData(
+            Limits(train=1000, validation=500, test=1000),
+            {"md22": Limits(), "own": Limits()},  # used whole
+        ),
+    ),
+    exceptions=Exceptions(
         md22_seeds={"schnet": 1, "se3_transformer": 1, "torchmd_net": 1},
-        control_models=("schnet", "egnn", "torchmd_net"),  # for its cost
+        control_models=("schnet", "egnn", "torchmd_net"),  # the SE(3)-Transformer would take too long
         longer_systems={"egnn": ("double-walled_nanotube",), "se3_transformer": ("AT-AT-CG-CG",)},
-        own_pretraining_steps=3000,  # as the project's own
         smallest_shares={"md22/buckyball-catcher": 0.2},  # 5 % of them are 32
-        finetuning_limits=dict.fromkeys(SMALL, Limits(train=1000, validation=500, test=1000)),
-        seconds={
-            "schnet": (1.7e-3, 7e-4),
-            "se3_transformer": (1.7e-2, 5.6e-3),
-            "egnn": (1.8e-3, 1.4e-3),
-            "torchmd_net": (3e-3, 2.4e-3),
-        },
     ),
-    "paper": Scale(
-        suite="official",
-        widths={},
-        pretraining=TrainingSettings(epochs=5, warmup=0.7, plateau=0.3),
-        finetuning=dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=10))
-        | dict.fromkeys(("iso17", "spice"), TrainingSettings(epochs=50))
-        | MD22_TRAINING
-        | {"own": TrainingSettings(epochs=100, batch_size=32)},
+    own=OwnPlan(pretraining_steps=3000),  # as many as the scale's own pre-training
+    cost=Cost(
+        {
+            "schnet": {"denoising": 1.7e-3, "energy": 7e-4},
+            "se3_transformer": {"denoising": 1.7e-2, "energy": 5.6e-3},
+            "egnn": {"denoising": 1.8e-3, "energy": 1.4e-3},
+            "torchmd_net": {"denoising": 3e-3, "energy": 2.4e-3},
+        }
+    ),
+)
+WIDE = replace(
+    LAPTOP,
+    widths={},
+    # three models learn with this rate; no other was tried
+    pretraining=PretrainingPlan(replace(LAPTOP.pretraining.training, learning_rate=1e-3)),
+    finetuning=replace(LAPTOP.finetuning, rates=replace(LAPTOP.finetuning.rates, default=(1e-4, 3e-4, 1e-3, 3e-3))),
+    exceptions=replace(LAPTOP.exceptions, control_models=(), longer_systems={}),
+    cost=Cost(),  # the time that a GPU needs for a conformation depends on how many runs share it
+)
+PAPER = Scale(
+    suite="official",
+    widths={},
+    seeds=(0,),
+    pretraining=PretrainingPlan(TrainingSettings(epochs=5, warmup=0.7, plateau=0.3)),
+    finetuning=FinetuningPlan(
+        training=ByData(
+            TrainingSettings(epochs=50),
+            dict.fromkeys(PRE_TRAINING_DATA, TrainingSettings(epochs=10))
+            | MD22_TRAINING
+            | {"own": TrainingSettings(epochs=100, batch_size=32)},
+        ),
+        rates=ByData((2e-4,)),
         baseline="mean",
         constant_steps=False,
-        learning_rates=(2e-4,),
-        seeds=(0,),
     ),
-}
-SCALES["wide"] = replace(
-    SCALES["laptop"],
-    widths={},
-    pretraining=replace(SCALES["laptop"].pretraining, learning_rate=1e-3),  # three models learn with it; no other tried
-    pretraining_rates={},
-    learning_rates=(1e-4, 3e-4, 1e-3, 3e-3),
-    control_models=(),
-    longer_systems={},
-    seconds={},  # what a GPU needs for a conformation hangs on how many runs share it
 )
+SCALES: dict[str, Scale] = {"smoke": SMOKE, "laptop": LAPTOP, "paper": PAPER, "wide": WIDE}
 
 
 def get_scale(name: str) -> Scale:

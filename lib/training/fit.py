@@ -1,8 +1,8 @@
 """fit(): one training loop for both tasks, on Lightning.
 
 ``best.ckpt`` (lowest validation metric) and ``last.ckpt`` (written after each epoch) are distinct files; the log is
-``metrics.csv``. A fit whose folder holds a ``last.ckpt`` goes on after it, and ends with the same weights as one that
-was never interrupted. Checkpoints appear whole or not at all.
+``metrics.csv``. A fit whose folder holds a ``last.ckpt`` resumes after it, and ends with the same weights as one that
+was never interrupted. Checkpoints are written atomically.
 """
 
 import logging
@@ -16,12 +16,13 @@ import lightning as L
 import torch
 import torch.distributed as dist
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 
 from lib.training.progress import FitBar, bars_shown
+from lib.training.settings import TrainingSettings
 from lib.training.tasks import Task
 
 LAST = "last.ckpt"
@@ -30,19 +31,19 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 @dataclass(frozen=True)
 class Execution:
-    """How a fit runs, which is no part of its settings: the same settings give the same bits on one CPU thread.
+    """How a fit is executed. This is not part of its settings: on one CPU thread equal settings give equal bits.
 
-    Elsewhere they give the same numbers up to rounding, whatever the number of processes and pieces; with less than
-    ``32-true`` precision, up to that.
+    Elsewhere they give the same numbers up to rounding, whatever the number of processes and micro-batches; with less
+    than ``32-true`` precision, up to that precision.
 
     Attributes:
-        progress: a progress bar, but in continuous integration (`progress.bars_shown`).
-        tensorboard: a TensorBoard log beside the CSV log.
+        progress: whether to show a progress bar; never in continuous integration (`progress.bars_shown`).
+        tensorboard: whether to write a TensorBoard log beside the CSV log.
         accelerator: a GPU where torch sees CUDA, else the CPU (``auto``); or a name that Lightning knows.
-        compiled: `models.compile_layers`.
-        accumulate: pieces in which a step's batch goes through the model.
+        compiled: whether layers are compiled (`models.compile_layers`).
+        accumulate: micro-batches in which a step's batch goes through the model.
         devices: processes on each node, started from outside (``torchrun``), each with a part of every step's batch.
-        nodes: machines.
+        nodes: number of machines.
         precision: one of `PRECISIONS`.
     """
 
@@ -56,7 +57,7 @@ class Execution:
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        """Refuse a precision that is not there, before anything is read."""
+        """Refuse an unknown precision before anything is read."""
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}: choose from {PRECISIONS}")
 
@@ -66,14 +67,14 @@ class Execution:
         return automatic if self.accelerator == "auto" else self.accelerator
 
     def device(self) -> str:
-        """Where tensors go, in torch's words."""
+        """The device of tensors, by torch's name."""
         kind = self.resolve()
         return "cuda" if kind == "gpu" else kind
 
     def plugins(self) -> list[Any]:
-        """For Lightning: checkpoints, and mixed precision where it is asked for."""
-        mixed = [] if self.precision == "32-true" else [WholeBatches(self.precision, self.device())]
-        return [WholeCheckpoints(), *mixed]
+        """Lightning plugins: atomic checkpoints, and mixed precision unless ``32-true``."""
+        mixed = [] if self.precision == "32-true" else [MixedPrecisionModel(self.precision, self.device())]
+        return [AtomicCheckpoints(), *mixed]
 
 
 SHOWN, QUIET = Execution(), Execution(progress=False)
@@ -84,19 +85,19 @@ def is_first_process() -> bool:
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
-class WholeBatches(MixedPrecision):
-    """Mixed precision that leaves the batch alone: its energies stay float64."""
+class MixedPrecisionModel(MixedPrecision):
+    """Mixed precision of the model alone: the batch is not converted, its energies stay float64."""
 
     def convert_input(self, data: Any) -> Any:
-        """The same."""
+        """``data`` unchanged."""
         return data
 
 
-class WholeCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are written beside their place, to the disk, and then moved there."""
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are written atomically: to a temporary file, which then takes the old one's place."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any = None) -> None:
-        """Write ``checkpoint`` to ``path``; killed at any moment, it leaves the old file or the new one."""
+        """Write ``checkpoint`` to ``path``; a process killed at any moment leaves the old file or the new one."""
         part = Path(f"{path}.part")
         part.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as file:
@@ -108,7 +109,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit leaves: the best checkpoint, the last one, and the log."""
+    """The files of a fit (best and last checkpoint, log), its lowest validation metric and its number of steps."""
 
     best: Path
     last: Path
@@ -124,20 +125,37 @@ def fit(
     folder: Path,
     execution: Execution = SHOWN,
 ) -> Fitted:
-    """Train ``task`` and leave its best weights in it; checkpoints and logs go to ``folder``, where it may go on.
+    """Train ``task`` and load its best weights into it; checkpoints and logs go to ``folder``, where a fit can resume.
 
     Validation sees every conformation, each ``validate_every`` epochs and after the last one.
     """
     quiet()
-    settings = task.settings
-    checkpoints = ModelCheckpoint(dirpath=folder, filename="best", monitor=task.monitor, enable_version_counter=False)
+    best = ModelCheckpoint(dirpath=folder, filename="best", monitor=task.monitor, enable_version_counter=False)
     last = ModelCheckpoint(
         dirpath=folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
-    loggers = [CSVLogger(folder, name="", version="")]
+    trainer = _trainer(task.settings, folder, [best, last], execution)
+    resumed = folder / LAST
+    trainer.fit(task, training, validation, ckpt_path=resumed if resumed.exists() else None, weights_only=True)
+    if not best.best_model_path:
+        raise RuntimeError(f"{folder}: no validation ran, so there is no best checkpoint; lower validate_every")
+    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    task.load_state_dict(checkpoint["state_dict"])
+    return Fitted(
+        best=Path(best.best_model_path),
+        last=Path(last.best_model_path),
+        log=folder / "metrics.csv",
+        best_metric=float(best.best_model_score),
+        steps=trainer.global_step,
+    )
+
+
+def _trainer(settings: TrainingSettings, folder: Path, checkpoints: list[Callback], execution: Execution) -> L.Trainer:
+    """Lightning's trainer with the ``checkpoints``, logs in ``folder``, and a progress bar where one is to be shown."""
+    loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
     if execution.tensorboard:
         loggers.append(TensorBoardLogger(folder, name="", version=""))
-    trainer = L.Trainer(
+    return L.Trainer(
         max_epochs=settings.epochs,
         accelerator=execution.resolve(),
         devices=execution.devices,
@@ -147,32 +165,19 @@ def fit(
         accumulate_grad_batches=execution.accumulate,
         plugins=execution.plugins(),
         logger=loggers,
-        callbacks=[checkpoints, last, *([FitBar()] if execution.progress and bars_shown() else [])],
+        callbacks=[*checkpoints, *([FitBar()] if execution.progress and bars_shown() else [])],
         check_val_every_n_epoch=settings.validate_every,
         num_sanity_val_steps=0,
         gradient_clip_val=settings.clip or None,
-        enable_progress_bar=False,  # it has one an epoch
+        enable_progress_bar=False,  # Lightning's has one line per epoch
         enable_model_summary=False,
         use_distributed_sampler=False,
         inference_mode=False,  # the noise of some models is a gradient, in validation too
     )
-    done = folder / LAST
-    trainer.fit(task, training, validation, ckpt_path=done if done.exists() else None, weights_only=True)
-    if not checkpoints.best_model_path:
-        raise RuntimeError(f"{folder}: no validation ran, so there is no best checkpoint; lower validate_every")
-    best = torch.load(checkpoints.best_model_path, map_location="cpu", weights_only=True)
-    task.load_state_dict(best["state_dict"])
-    return Fitted(
-        best=Path(checkpoints.best_model_path),
-        last=Path(last.best_model_path),
-        log=folder / "metrics.csv",
-        best_metric=float(checkpoints.best_model_score),
-        steps=trainer.global_step,
-    )
 
 
 def quiet() -> None:
-    """Leave Lightning's notices about hardware and workers out of notebooks."""
+    """Suppress Lightning's notices about hardware and workers."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in ("does not have many workers", "directory .* exists and is not empty",

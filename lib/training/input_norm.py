@@ -1,11 +1,11 @@
 """Input normalisation of the energy head while it trains, folded away afterwards.
 
 The head sees sums over atoms. In one molecule's conformations these vary by a few per cent about a large constant, and
-a step of the optimiser moves the constant by more than that: nothing is learnt. So in training each feature is centred
-and scaled by its mean and variance over the batch (as batch normalisation does, Ioffe and Szegedy 2015,
+one step of the optimiser moves the constant by more than that: nothing is learnt. So in training each feature is
+centred and scaled by its mean and variance over the batch (as batch normalisation does, Ioffe and Szegedy 2015,
 https://arxiv.org/abs/1502.03167), and for validation and test by those over training conformations, measured with the
-weights of that moment. An affine map before a linear layer is part of that layer: `fold` puts it there, so that the
-trained model is the paper's, MLP(Σ h), and keeps no trace.
+current weights. An affine map before a linear layer is part of that layer: `fold` puts it there, so that the
+trained model is the paper's, MLP(Σ h), without any normalisation.
 """
 
 import torch
@@ -16,7 +16,7 @@ SMALL = 1e-5  # of the mean variance, added to each
 
 
 class InputNorm(nn.Module):
-    """Normalises what ``head`` is given, (n, width), until `fold`."""
+    """Normalises the input (n, width) of ``head`` until `fold`."""
 
     def __init__(self, head: nn.Module) -> None:
         """``head`` begins with a linear layer."""
@@ -28,7 +28,7 @@ class InputNorm(nn.Module):
         self._seen: list[Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """By the batch's own statistics in training, where it has several rows, else by the measured ones."""
+        """Normalise by the batch's own statistics in training, where it has several rows; else by the measured ones."""
         if self._seen is not None:
             self._seen.append(x.detach())
         if self.training and len(x) > 1:
@@ -38,7 +38,7 @@ class InputNorm(nn.Module):
 
     @torch.no_grad()
     def measure(self, model: nn.Module, loader: DataLoader) -> None:
-        """Take the statistics of the batches of ``loader`` with the present weights of ``model``."""
+        """Measure mean and scale over the batches of ``loader`` with the current weights of ``model``."""
         self._seen = []
         for batch in loader:
             model(batch.to(self.mean.device), noise=False)
@@ -49,7 +49,7 @@ class InputNorm(nn.Module):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Put the map into the head's first layer, and normalise no more."""
+        """Put the map into the head's first layer and stop normalising."""
         first, hook = self._layers
         first.weight.div_(self.scale)
         first.bias.sub_(first.weight @ self.mean)

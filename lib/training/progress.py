@@ -7,19 +7,19 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from tqdm.auto import tqdm
 
-EVERY = 20  # steps from one look at the loss to the next: each look waits for the GPU
+EVERY = 20  # steps from one reading of the loss to the next: each reading waits for the GPU
 
 
 def bars_shown() -> bool:
-    """Whether progress bars are shown: not where the environment variable ``CI`` is set and not empty."""
+    """Whether progress bars are shown: everywhere but where the environment variable ``CI`` is set and not empty."""
     return not os.environ.get("CI")
 
 
 class FitBar(Callback):
-    """One bar for all optimiser steps: rate, time left, training loss, and the latest of the metric that decides.
+    """One bar for all optimiser steps: rate, time left, training loss, and the latest value of the task's monitor.
 
-    The loss is the mean over the steps since the last look, `EVERY` of them or what is left of an epoch; where several
-    processes train together, over the first one's share. A fit that goes on begins at its step.
+    The loss is the mean over the steps since it was last read, `EVERY` of them or the rest of an epoch; where several
+    processes train together, over the first one's part of them. A resumed fit begins at its step.
     """
 
     def __init__(self) -> None:
@@ -28,13 +28,13 @@ class FitBar(Callback):
         self.loss, self.seen, self.text = 0.0, 0, ""
 
     def on_train_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Show the bar, at the step where the fit goes on."""
+        """Show the bar, at the step where the fit begins or resumes."""
         if trainer.is_global_zero:
             total = int(trainer.estimated_stepping_batches)
             self.bar = tqdm(total=total, initial=trainer.global_step, desc=task.title, unit="step", dynamic_ncols=True)
 
     def on_train_batch_end(self, trainer: L.Trainer, task: L.LightningModule, outputs: Any, *_: Any) -> None:
-        """Count a step, which may have had several batches, whose losses then sum up to the step's."""
+        """Count a step. Of a step with several micro-batches, the losses sum up to the step's."""
         if self.bar is None:
             return
         self.loss = self.loss + outputs["loss"]
@@ -53,22 +53,22 @@ class FitBar(Callback):
         self._look(task)
 
     def on_train_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Leave the bar as it is."""
+        """Close the bar."""
         self._close()
 
     def on_exception(self, trainer: L.Trainer, task: L.LightningModule, exception: BaseException) -> None:
-        """Leave the bar as it is, above the error's message."""
+        """Close the bar above the error's message."""
         self._close()
 
     def _look(self, task: L.LightningModule) -> None:
-        """Write loss and metric beside the bar, which tqdm draws again when it is time."""
+        """Write loss and metric beside the bar; tqdm decides when to draw it again."""
         if self.bar is None:
             return
         if self.seen:
             self.text = f"loss {float(self.loss) / self.seen:.4g}"
             self.loss, self.seen = 0.0, 0
-        found = task.history.get(task.monitor, [])
-        metric = [f"{task.monitor} {found[-1]:.4g}"] if found else []
+        values = task.history.get(task.monitor, [])
+        metric = [f"{task.monitor} {values[-1]:.4g}"] if values else []
         self.bar.set_postfix_str(", ".join([self.text, *metric] if self.text else metric), refresh=False)
 
     def _close(self) -> None:

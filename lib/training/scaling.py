@@ -1,10 +1,10 @@
-"""Scaling of the energy target: what is taken off before a model learns, and the unit of what is left.
+"""Scaling of the energy target: the baseline that is taken off before a model learns, and the unit of the rest.
 
 A relative energy E (total minus free atoms) becomes (E - baseline) / std. Two baselines:
 
 ``mean``         the mean of the training conformations, as in the released code;
-``composition``  the sum over atoms of one energy a type, by least squares on the training conformations. It takes off
-                 what follows from the formula, so that a thousand conformations suffice to learn what does not.
+``composition``  the sum over atoms of one energy per atom type, by least squares on the training conformations. It
+                 takes off what follows from the formula, so that a thousand conformations suffice to learn the rest.
 """
 
 from collections.abc import Mapping
@@ -12,21 +12,37 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lib.chemistry.atom_types import ATOM_TYPES
 
 BASELINES = ("mean", "composition")
 
 
-def baseline_of(target: Mapping[str, Any], composition: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Baseline (n,) in kcal/mol of compositions (n, 28), from a run's ``target`` as weights and results keep it."""
-    return target["mean"] + composition @ np.array(target["per_type"])
+def energy_baseline(
+    mean: Tensor | float, per_type: Tensor, types: Tensor, molecule: Tensor, n_molecules: int
+) -> Tensor:
+    """Baseline = mean + Σ over a molecule's atoms of per_type: the formula's one home.
+
+    Args:
+        mean: kcal/mol, float64.
+        per_type: (28,) kcal/mol per atom, float64.
+        types: (A,) atom types of all molecules.
+        molecule: (A,) the molecule of each atom.
+        n_molecules: how many there are.
+
+    Returns:
+        (n_molecules,) kcal/mol, float64.
+    """
+    atoms = per_type[types]
+    return mean + atoms.new_zeros(n_molecules).index_add(0, molecule, atoms)
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """``mean`` and ``std`` in kcal/mol, ``per_type`` (28,) kcal/mol an atom: baseline = mean + Σ per_type."""
+    """``mean`` and ``std`` in kcal/mol, ``per_type`` (28,) in kcal/mol per atom; the baseline is `energy_baseline`."""
 
     mean: float
     std: float
@@ -51,5 +67,16 @@ class Scaling:
             per_type = np.linalg.lstsq(composition.astype(float), energy, rcond=None)[0]
         rest = energy - composition @ per_type
         if not rest.std() > 0:
-            raise ValueError(f"{len(energy)} training energies do not vary beyond their {baseline}: give more of them")
+            raise ValueError(f"{len(energy)} training energies do not vary once their {baseline} is taken off: "
+                             "give more of them")  # fmt: skip
         return Scaling(float(rest.mean()), float(rest.std()), per_type)
+
+    @staticmethod
+    def from_target(target: Mapping[str, Any]) -> "Scaling":
+        """The scaling that a run was trained with, from its ``target`` in results and weights files."""
+        return Scaling(target["mean"], target["std"], np.array(target["per_type"], dtype=np.float64))
+
+    def baselines(self, types: NDArray[np.int64], molecule: NDArray[np.int64], n_molecules: int) -> NDArray[np.float64]:
+        """`energy_baseline` for arrays: types and molecule (A,) of each atom; (n_molecules,) kcal/mol."""
+        per_type, types, molecule = (torch.as_tensor(array) for array in (self.per_type, types, molecule))
+        return energy_baseline(self.mean, per_type, types, molecule, n_molecules).numpy()

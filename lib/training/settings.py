@@ -12,15 +12,14 @@ class TrainingSettings:
         epochs: passes over the training conformations.
         batch_size: conformations per step.
         learning_rate: the highest one.
-        min_learning_rate: the last one.
-        warmup: epochs of linear rise.
-        plateau: epochs at the highest rate after that; then half a cosine down.
-        weight_decay: of AdamW.
-        clip: largest norm of the gradient; 0 does not clip.
+        min_learning_rate: the one at the end.
+        warmup: epochs in which the rate rises linearly.
+        plateau: epochs at the highest rate after that; then the rate falls by half a cosine.
+        clip: largest norm of the gradient; with 0 gradients are not clipped.
         normalise: whether the energy head's inputs are normalised in training (`input_norm`); not in the paper.
-        energy_weight: of the energies' squared error in the loss.
-        force_weight: of the forces' (`tasks.EnergyTask`); with 0 forces are measured on validation and test data and
-            not learnt, with None nobody asks for them, as in the paper.
+        force_weight: of the forces' squared error in the loss (`tasks.EnergyTask`), beside 1 for the energies'. With 0,
+            forces are measured on validation and test data but not learnt; with None they are not evaluated, as in the
+            paper.
         validate_every: epochs from one validation to the next; divides ``epochs``, so that the last one validates.
     """
 
@@ -30,29 +29,24 @@ class TrainingSettings:
     min_learning_rate: float = 1e-7
     warmup: float = 0.3
     plateau: float = 0.7
-    weight_decay: float = 0.0
     clip: float = 0.0
     normalise: bool = False
-    energy_weight: float = 1.0
     force_weight: float | None = None
     validate_every: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
+        """Refuse values with which nothing can be trained."""
         for name in ("epochs", "batch_size", "learning_rate", "validate_every"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be positive")
         if self.epochs % self.validate_every:
             raise ValueError(f"validate_every = {self.validate_every} must divide epochs = {self.epochs}")
-        for name in ("min_learning_rate", "warmup", "plateau", "weight_decay", "clip", "energy_weight", "force_weight"):
+        for name in ("min_learning_rate", "warmup", "plateau", "clip", "force_weight"):
             if not (getattr(self, name) or 0.0) >= 0:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must not be negative")
-        if not self.energy_weight + (self.force_weight or 0.0) > 0:
-            raise ValueError(f"energy_weight = {self.energy_weight!r}, force_weight = {self.force_weight!r}: "
-                             "one of them must be positive, else there is nothing to learn")  # fmt: skip
         if self.normalise and self.learns_forces:
             raise ValueError(f"normalise = True with force_weight = {self.force_weight!r}: one molecule's forces would "
-                             "depend on the others in its batch; choose one, forces need it not")  # fmt: skip
+                             "depend on the others in its batch; set one of the two")  # fmt: skip
 
     @property
     def learns_forces(self) -> bool:
@@ -60,12 +54,12 @@ class TrainingSettings:
         return bool(self.force_weight)
 
     def stretched(self, times: int) -> "TrainingSettings":
-        """The same schedule over ``times`` the epochs: for data that are so many times fewer, with the same steps."""
+        """The same schedule over ``times`` as many epochs; with as many times fewer data, the number of steps stays."""
         return replace(self, epochs=times * self.epochs, warmup=times * self.warmup, plateau=times * self.plateau,
                        validate_every=times * self.validate_every)  # fmt: skip
 
     def rate(self, epoch: float) -> float:
-        """Share of the highest learning rate at a point in time counted in epochs: warm-up, plateau, half-cosine."""
+        """The learning rate at time ``epoch``, as a fraction of the highest: warm-up, plateau, half a cosine."""
         if epoch < self.warmup:
             return epoch / self.warmup
         done = (epoch - self.warmup - self.plateau) / max(self.epochs - self.warmup - self.plateau, 1e-9)

@@ -1,5 +1,9 @@
-"""The two tasks, denoising and energy, as Lightning modules: loss, target scaling, validation metrics."""
+"""The two tasks, denoising and energy, as Lightning modules: loss, target scaling, validation metrics.
 
+A new task is a subclass of `Task`, a line in `TASKS`, and a job in `lib.runs.jobs.JOBS`.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
@@ -8,9 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lib.batches import Batch
+from lib.errors import look_up
 from lib.models.forces import energy_and_forces
 from lib.training.input_norm import InputNorm
-from lib.training.scaling import Scaling
+from lib.training.metrics import METRICS
+from lib.training.scaling import Scaling, energy_baseline
 from lib.training.settings import TrainingSettings
 
 
@@ -47,30 +53,31 @@ class Task(L.LightningModule):
 
     def training_step(self, batch: Batch) -> Tensor:
         """One step of Lightning's loop."""
-        loss = self.loss(batch) * batch.share
+        loss = self.loss(batch) * batch.loss_weight
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.n_molecules)
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Begin the sums anew."""
+        """Set the sums to zero."""
         self.sums = dict.fromkeys(self.summed, 0.0)
 
     def validation_step(self, batch: Batch) -> None:
-        """Add one batch to the sums, but for one that stands in for none; in full precision, whatever trains."""
-        if batch.share == 0:
+        """Add one batch to the sums, in full precision; padding batches are skipped."""
+        if batch.loss_weight == 0:
             return
         with torch.autocast(self.device.type, enabled=False):
-            found = self.errors(batch)
-        for key, value in found.items():
+            errors = self.errors(batch)
+        for key, value in errors.items():
             self.sums[key] += value
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over all validation conformations."""
         totals = torch.tensor([self.sums[key] for key in self.summed], dtype=torch.float64, device=self.device)
         totals = self.trainer.strategy.reduce(totals, reduce_op="sum").tolist()
-        found = {f"validation_{k}": v for k, v in self.metrics(dict(zip(self.summed, totals, strict=True))).items()}
-        self.log_dict(found)
-        for key, value in {"epoch": self.current_epoch + 1, **found}.items():
+        metrics = self.metrics(dict(zip(self.summed, totals, strict=True)))
+        validation = {f"validation_{key}": value for key, value in metrics.items()}
+        self.log_dict(validation)
+        for key, value in {"epoch": self.current_epoch + 1, **validation}.items():
             self.history.setdefault(key, []).append(value)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -78,13 +85,13 @@ class Task(L.LightningModule):
         checkpoint["history"] = self.history
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the history."""
+        """Restore the history."""
         self.history = checkpoint["history"]
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW with the learning rate of `TrainingSettings.rate`, set before every step."""
+        """AdamW without weight decay, its learning rate set before every step by `TrainingSettings.rate`."""
         s = self.settings
-        optimizer = torch.optim.AdamW(self.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
+        optimizer = torch.optim.AdamW(self.parameters(), lr=s.learning_rate, weight_decay=0.0)
         steps_per_epoch = self.trainer.estimated_stepping_batches / s.epochs
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: s.rate((step + 1) / steps_per_epoch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -121,10 +128,10 @@ class DenoisingTask(Task):
 class EnergyTask(Task):
     """Mean squared error of the scaled energy (`scaling.Scaling`), whose numbers are saved with the model.
 
-    With forces (weights w_E and w_F of the settings, ε the error of the energy, f the error of a force component, N the
-    atoms, s the scaling's standard deviation):
+    With forces (w the settings' ``force_weight``, ε the error of the energy, f the error of a force component, N the
+    number of atoms, s the scaling's standard deviation):
 
-        loss = mean over conformations of (w_E ε² + w_F Σ f² / 3N) / s²        (f in kcal/mol/Å, s in kcal/mol)
+        loss = mean over conformations of (ε² + w Σ f² / 3N) / s²        (f in kcal/mol/Å, s in kcal/mol)
     """
 
     title = "energy"
@@ -159,7 +166,7 @@ class EnergyTask(Task):
             self.input_norm.measure(self.model, self._measured)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin the sums anew, and measure what the head is given."""
+        """Set the sums to zero, and measure what the head is given."""
         super().on_validation_epoch_start()
         if self.input_norm is not None:
             self.input_norm.measure(self.model, self._measured)
@@ -171,12 +178,11 @@ class EnergyTask(Task):
             self.input_norm = None
 
     def baseline(self, batch: Batch) -> Tensor:
-        """What the scaling takes off, (n_molecules,) kcal/mol."""
-        atoms = self.per_type[batch.z]
-        return self.mean + atoms.new_zeros(batch.n_molecules).index_add(0, batch.molecule, atoms)
+        """The baseline that the scaling takes off, (n_molecules,) kcal/mol."""
+        return energy_baseline(self.mean, self.per_type, batch.z, batch.molecule, batch.n_molecules)
 
     def loss(self, batch: Batch) -> Tensor:
-        """In units of the scaled target's variance; float32 or better, whatever the model gives."""
+        """In units of the scaled target's variance; in float32 at least, whatever the model's precision."""
         if self.settings.learns_forces:
             energy, forces = energy_and_forces(self.model, batch, create_graph=True)
         else:
@@ -187,12 +193,12 @@ class EnergyTask(Task):
         """The loss of each conformation (n_molecules,) from scaled energies and forces, the latter where learnt."""
         energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
         target = (batch.energy - self.baseline(batch)) / self.std
-        of_energy = self.settings.energy_weight * (energy - target.to(energy.dtype)).square()
+        of_energy = (energy - target.to(energy.dtype)).square()
         if forces is None:
             return of_energy
-        off = (forces.to(energy.dtype) - (batch.forces / self.std).to(energy.dtype)).square().mean(1)
-        atoms = torch.bincount(batch.molecule, minlength=batch.n_molecules).to(off.dtype)
-        of_forces = off.new_zeros(batch.n_molecules).index_add(0, batch.molecule, off) / atoms
+        by_atom = (forces.to(energy.dtype) - (batch.forces / self.std).to(energy.dtype)).square().mean(1)
+        atoms = torch.bincount(batch.molecule, minlength=batch.n_molecules).to(by_atom.dtype)
+        of_forces = by_atom.new_zeros(batch.n_molecules).index_add(0, batch.molecule, by_atom) / atoms
         return of_energy + self.settings.force_weight * of_forces
 
     def predict(self, batch: Batch) -> Tensor:
@@ -205,29 +211,73 @@ class EnergyTask(Task):
         return energy.double() * self.std + self.baseline(batch), forces.double() * self.std
 
     def errors(self, batch: Batch) -> dict[str, float]:
-        """Squared and absolute errors and their number, of energies and, where wanted, of force components."""
-        found = {}
+        """Squared and absolute errors and their number, of energies and, where measured, of force components."""
+        of_forces = {}
         if self.settings.force_weight is None:
             energy = self.predict(batch)
         else:
             energy, forces = self.predict_with_forces(batch)
-            off = forces - batch.forces
-            found = {"force_squared": float(off.square().sum()), "force_absolute": float(off.abs().sum()),
-                     "components": float(off.numel())}  # fmt: skip
+            error = forces - batch.forces
+            of_forces = {"force_squared": float(error.square().sum()), "force_absolute": float(error.abs().sum()),
+                         "components": float(error.numel())}  # fmt: skip
             if self.settings.learns_forces:
                 scaled = (energy - self.baseline(batch)) / self.std
-                found["loss"] = float(self._losses(batch, scaled, forces / self.std).sum())
+                of_forces["loss"] = float(self._losses(batch, scaled, forces / self.std).sum())
         error = energy - batch.energy
-        return found | {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
-                        "n": float(batch.n_molecules)}  # fmt: skip
+        return of_forces | {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
+                            "n": float(batch.n_molecules)}  # fmt: skip
 
     def metrics(self, sums: dict[str, float]) -> dict[str, float]:
-        """``rmse`` and ``mae`` in kcal/mol; of forces in kcal/mol/Å, where wanted; ``loss`` where they are learnt."""
-        s = self.settings
-        found = {"rmse": (sums["squared"] / sums["n"]) ** 0.5, "mae": sums["absolute"] / sums["n"]}
-        if s.force_weight is not None:
-            found |= {"force_rmse": (sums["force_squared"] / sums["components"]) ** 0.5,
-                      "force_mae": sums["force_absolute"] / sums["components"]}  # fmt: skip
-        if s.learns_forces:
-            found["loss"] = sums["loss"] / sums["n"]
-        return found
+        """``rmse`` and ``mae`` in kcal/mol; of forces in kcal/mol/Å, where measured; ``loss`` where they are learnt."""
+        metrics = {"rmse": (sums["squared"] / sums["n"]) ** 0.5, "mae": sums["absolute"] / sums["n"]}
+        if self.settings.force_weight is not None:
+            metrics |= {"force_rmse": (sums["force_squared"] / sums["components"]) ** 0.5,
+                        "force_mae": sums["force_absolute"] / sums["components"]}  # fmt: skip
+        if self.settings.learns_forces:
+            metrics["loss"] = sums["loss"] / sums["n"]
+        return metrics
+
+
+@dataclass(frozen=True)
+class TaskEntry:
+    """One line of `TASKS`.
+
+    Attributes:
+        module: the Lightning module.
+        labelled: whether it learns energies of one data set, so that its runs have test data. The others denoise, take
+            several data sets together, and are what a labelled run may start from.
+        metrics: the keys of `metrics.METRICS` that its runs report.
+    """
+
+    module: type[Task]
+    labelled: bool
+    metrics: tuple[str, ...]
+
+    def missing(self) -> list[str]:
+        """What the registration lacks; nothing where it is whole."""
+        lacks = [f"a {name}" for name in ("title", "monitor", "summed") if not hasattr(self.module, name)]
+        lacks += [f"a line {key!r} in lib.training.metrics.METRICS" for key in self.metrics if key not in METRICS]
+        monitor = getattr(self.module, "monitor", "").removeprefix("validation_")
+        if monitor and monitor not in self.metrics:
+            lacks.append(f"its monitor {monitor!r} among its metrics")
+        return lacks
+
+
+ENERGY_METRICS = ("rmse", "mae", "r2", "force_rmse", "force_mae", "force_r2", "loss")
+TASKS: dict[str, TaskEntry] = {
+    "denoising": TaskEntry(DenoisingTask, labelled=False, metrics=("denoising_error", "rigid_part")),
+    "energy": TaskEntry(EnergyTask, labelled=True, metrics=ENERGY_METRICS),
+}
+
+
+def task_entry(name: str) -> TaskEntry:
+    """The line of `TASKS` called ``name``.
+
+    Raises:
+        ValueError: there is none, and the message lists the names; or it is half registered, and the message says what
+            it lacks.
+    """
+    entry = look_up(TASKS, name, "task")
+    if lacks := entry.missing():
+        raise ValueError(f"task {name!r} is half registered: give it {', '.join(lacks)}")
+    return entry

@@ -12,7 +12,7 @@ import yaml
 from conftest import make_molecule
 
 from lib.chemistry.reference_energies import LEVELS
-from lib.data.datasets import LABELS
+from lib.data.datasets import FAMILIES
 from lib.data.readers import PUBLISHED_PARTS, READERS
 from lib.data.readers.checks import unpack
 from lib.data.sources import SOURCES, SourceFile, beside_table1, fetch, find_source, load_sources, verify
@@ -150,7 +150,7 @@ def published(name: str) -> dict[str, bytes]:
     return {first: (folder / first if name == "md22" else next(folder.iterdir())).read_bytes()}
 
 
-@pytest.mark.parametrize("name", sorted(LABELS))
+@pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_what_is_fetched_can_be_read(server, tmp_path, name):
     contents = published(name)
     server.more = {f"/{file}": content for file, content in contents.items()}
@@ -171,7 +171,7 @@ def test_cut_archive(tmp_path):
 
 def test_sources_are_complete():
     sources = load_sources()
-    assert set(sources) == set(LABELS)
+    assert set(sources) == set(FAMILIES)
     assert all(source.level in LEVELS for source in sources.values())
     assert sum(s.table1["conformations"] for s in sources.values()) == 24687809 + 5496771 + 645000 + 1132808 + 223422
     assert len(sources["md22"].files) == 7

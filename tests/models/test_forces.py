@@ -17,6 +17,8 @@ from lib.models.forces import energy_and_forces
 from lib.report.statistics import Errors, errors_of
 from lib.runs.results import FORCES, load_result, record
 from lib.runs.runner import run
+from lib.study.cells import Cell
+from lib.study.scale import ByData
 from lib.study.scales import get_scale
 from lib.training.fit import QUIET
 from lib.training.scaling import Scaling
@@ -100,7 +102,6 @@ def test_loss_and_metrics_are_those_of_the_formula():
 @pytest.mark.parametrize(
     ("values", "word"),
     [
-        ({"energy_weight": 0.0}, "nothing to learn"),
         ({"force_weight": -1.0}, "force_weight = -1.0"),
         ({"force_weight": 1.0, "normalise": True}, "one molecule's forces"),
     ],
@@ -108,10 +109,6 @@ def test_loss_and_metrics_are_those_of_the_formula():
 def test_weights_that_teach_nothing(values, word):
     with pytest.raises(ValueError, match=word):
         TrainingSettings(epochs=1, **values)
-
-
-def test_energy_weight_may_be_zero_beside_forces():
-    assert TrainingSettings(epochs=1, energy_weight=0.0, force_weight=1.0).learns_forces
 
 
 def test_data_without_forces(tmp_path):
@@ -132,8 +129,10 @@ def test_batches_carry_the_store_s_forces(tmp_path):
 def results():
     """Energies alone with forces measured, and energies with forces, of mini ANI-1x at smoke scale."""
     scale = get_scale("smoke")
-    scale = replace(scale, finetuning={**scale.finetuning, "ani1x": replace(scale.finetuning["ani1x"], epochs=24)})
-    return {w: run(scale.finetune("schnet", "ani1x", False, 1e-2, 0, force_weight=w), QUIET) for w in (None, 0.0, 30.0)}
+    training = ByData(replace(scale.finetuning.training.of("ani1x"), epochs=24))
+    scale = replace(scale, finetuning=replace(scale.finetuning, training=training))
+    cells = {weight: Cell("schnet", "ani1x", False, force_weight=weight) for weight in (None, 0.0, 30.0)}
+    return {weight: run(scale.finetune(cell, 1e-2, 0), QUIET) for weight, cell in cells.items()}
 
 
 def test_forces_are_measured_and_learnt(results):

@@ -13,6 +13,8 @@ from lib.models.forces import energy_and_forces
 from lib.potentials.ensemble import Potential
 from lib.runs.config import Limits
 from lib.runs.runner import run_here
+from lib.study.cells import Cell
+from lib.study.scale import ByData
 from lib.study.scales import get_scale
 from lib.training.fit import Execution
 
@@ -48,13 +50,14 @@ def test_energies_forces_and_noises_are_the_cpus(name, smooth, batch):
 def test_a_run_on_the_gpu_is_one_on_the_cpu(name):
     """Pre-trained, fine-tuned and scored there, with and without forces; its weights give the same energies here."""
     scale = get_scale("smoke")
-    scale = replace(scale, pretraining_limits=Limits(120, 30),
-                    finetuning_limits=dict.fromkeys(("ani1x", "iso17"), Limits(60, 20, 40)))  # fmt: skip
+    pretraining = replace(scale.pretraining, limits=Limits(120, 30))
+    finetuning = replace(scale.finetuning, limits=ByData(Limits(60, 20, 40)))
+    scale = replace(scale, pretraining=pretraining, finetuning=finetuning)
     source = scale.pretrain(name, 0)
     pretrained = run_here(source, GPU)
     assert pretrained.metrics["validation_denoising_error"] < 1.5
     for data, weight in (("ani1x", None), ("iso17", 10.0)):
-        config = scale.finetune(name, data, True, 1e-3, 0, force_weight=weight)
+        config = scale.finetune(Cell(name, data, True, force_weight=weight), 1e-3, 0)
         torch.cuda.reset_peak_memory_stats()
         held = torch.cuda.memory_allocated()
         there = run_here(config, GPU)

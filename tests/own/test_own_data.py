@@ -392,7 +392,7 @@ def test_all_labels_take_as_many_steps_as_their_number(frames, tmp_path):
     dataset = datasets.own_dataset(tmp_path / "few.xyz", "eV", level="GFN2-xTB")
     named, all_there = (finetuning.fine_tune("egnn-laptop", dataset, None, 1e-3, labels=n).training for n in (40, None))
     assert named == all_there
-    assert all_there.epochs == 5 * get_scale("laptop").finetuning["own"].epochs
+    assert all_there.epochs == 5 * get_scale("laptop").finetuning.training.of("own").epochs
 
 
 def test_frames_and_molecules_are_those_of_the_file_in_any_order(frames, tmp_path):

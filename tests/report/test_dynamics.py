@@ -23,12 +23,12 @@ def runs(scale):
 
 
 def test_sharp_has_one_seed_and_smooth_all(runs):
-    found = {name: [(r.about["config"]["seed"], r.about["config"]["settings"]["smooth_cutoff"]) for r in group]
+    found = {name: [(r.config.seed, r.config.settings["smooth_cutoff"]) for r in group]
              for name, group in runs.items()}  # fmt: skip
     assert found == {dynamics.SHARP: [(0, False)], dynamics.SMOOTH: [(0, True), (1, True)]}
     for group in runs.values():
-        assert all(r.about["config"]["training"]["force_weight"] == WEIGHT for r in group)
-        assert all(r.about["config"]["pretrained"] is not None for r in group)
+        assert all(r.config.training.force_weight == WEIGHT for r in group)
+        assert all(r.config.pretrained is not None for r in group)
 
 
 def test_default_runs_are_those_of_the_notebook(scale, runs):
@@ -42,11 +42,11 @@ def test_trajectories_start_alike_and_say_how_well_energy_is_kept(scale, runs):
     assert list(trajectories) == [dynamics.SHARP, dynamics.SMOOTH, "smooth cutoff, half the step"]
     kinetic = [rows["kinetic"].iloc[0] for rows in trajectories.values()]
     np.testing.assert_allclose(kinetic, kinetic[0])
-    table = dynamics.kept(trajectories, len(start))
+    table = dynamics.energy_conservation(trajectories, len(start))
     assert table["picoseconds"].tolist() == pytest.approx([0.01, 0.01, 0.001])
     assert (table["fluctuation"] < 1.0).all()  # meV/atom
     smooth = trajectories[dynamics.SMOOTH]
-    first = dynamics.kept({dynamics.SMOOTH: smooth[smooth["time"] <= 0.001]}, len(start))["fluctuation"]
+    first = dynamics.energy_conservation({dynamics.SMOOTH: smooth[smooth["time"] <= 0.001]}, len(start))["fluctuation"]
     assert table["fluctuation_at_first"][1] == pytest.approx(first[0])  # of the same time as with half the step
     assert table["fluctuation_at_first"][2] == pytest.approx(table["fluctuation"][2])
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import make_molecule
 
-from lib.data.datasets import LABELS
+from lib.data.datasets import FAMILIES
 from lib.data.readers.molecule import Molecule
 from lib.data.splits import FINE_TUNING, make_split
 from lib.data.store import ConformationStore
@@ -21,7 +21,7 @@ def test_table1_counts_the_mini_suite():
     row = table.loc[("mini ANI-1 (GFN2-xTB)", "conformations")]
     assert (row["value"], row["paper_value"], row["source"]) == (41_362, 24_687_809, "counted")
     assert table.loc[("mini ISO17 (GFN2-xTB)", "most atoms"), "value"] == 19
-    assert data_overview.available("mini") == list(LABELS)
+    assert data_overview.available("mini") == list(FAMILIES)
 
 
 def test_published_counts_stand_under_the_published_names():

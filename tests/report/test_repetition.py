@@ -8,18 +8,19 @@ from lib.report import repetition
 from lib.runs.results import record
 from lib.runs.runner import run_here
 from lib.study import matrix
-from lib.study.arms import chosen
+from lib.study.arms import cell_runs
+from lib.study.cells import members
 from lib.study.scales import get_scale
 from lib.training.fit import QUIET
 
-CELLS = matrix.pairs(["egnn"], ["ani1"])
+CELLS = members(matrix.pairs(["egnn"], ["ani1"]))
 
 
 def test_what_is_recorded_is_trained_again_and_agrees(tmp_path, monkeypatch):
     scale = get_scale("smoke")
     assert set(repetition.repeat(scale, CELLS, 0, QUIET)["agrees"]) == {"no record"}
     monkeypatch.setattr("lib.runs.results.RECORDS", tmp_path)
-    results = [run_here(chosen(scale, cell, [0])[0], QUIET) for cell in CELLS]
+    results = [run_here(cell_runs(scale, cell, [0])[0], QUIET) for cell in CELLS]
     record(results[0], "smoke")
     record(replace(results[1], metrics={k: 1.3 * v for k, v in results[1].metrics.items()}), "smoke")
     table = repetition.repeat(scale, CELLS, 0, QUIET).set_index(["pretrained", "metric"])
@@ -34,7 +35,7 @@ def test_a_record_is_no_training(tmp_path, monkeypatch):
     from lib.runs.runner import run
 
     scale = get_scale("smoke")
-    config = chosen(scale, matrix.pairs(["schnet"], ["ani1"])[0], [1])[0]
+    config = cell_runs(scale, matrix.pairs(["schnet"], ["ani1"])[0].scratch, [1])[0]
     trained = run_here(config, QUIET)
     monkeypatch.setattr("lib.runs.results.RECORDS", tmp_path / "records")
     record(trained, "smoke")

@@ -16,7 +16,9 @@ from lib.runs.results import Result
 from lib.study import arms as study_arms
 from lib.study import rates as study_rates
 from lib.study.arms import Arm
-from lib.study.matrix import Cell, pairs
+from lib.study.cells import Cell, Pair
+from lib.study.matrix import pairs
+from lib.study.scale import ByData
 from lib.study.scales import SCALES, get_scale
 
 mpl.use("Agg")
@@ -157,8 +159,10 @@ def test_paper_table2_gives_the_printed_averages():
 
 @pytest.fixture
 def arms(tmp_path):
-    found = []
+    """Two pairs of arms, on ANI-1 and on ANI-1x."""
+    pairs_of_arms = []
     for data in ("ani1", "ani1x"):
+        both = []
         for pretrained in (False, True):
             results = []
             for seed in (0, 1):
@@ -169,17 +173,34 @@ def arms(tmp_path):
                 molecule = np.repeat(np.arange(9), 10)
                 np.savez(folder / "predictions.npz", energy=np.zeros(90), molecule=molecule, prediction=prediction,
                          index=np.arange(90), part=np.full(90, "test"))  # fmt: skip
-                about = {"steps": 3, "wall_seconds": 60.0, "config": {"model": "egnn", "seed": seed},
-                         "target": {"mean": 0.0, "per_type": [0.0] * 28}}  # fmt: skip
+                about = about_run("energy", seed) | {"target": {"mean": 0.0, "std": 1.0, "per_type": [0.0] * 28}}
                 metrics = {"test_r2": 0.5, "validation_rmse": 1.0, "test_rmse": 1.0 + seed, "test_mae": 0.5 + seed}
                 results.append(Result(str(seed), folder, metrics, about))
-            found.append(Arm(Cell("egnn", data, pretrained), 1e-3, False, tuple(results)))
-    return found
+            both.append(Arm(Cell("egnn", data, pretrained), 1e-3, False, tuple(results)))
+        pairs_of_arms.append(Pair(*both))
+    return pairs_of_arms
+
+
+def about_run(task, seed):
+    """What a run says of itself, as far as tables and figures read it."""
+    config = {"task": task, "model": "egnn", "seed": seed, "settings": {}, "training": {"epochs": 1},
+              "data": [{"reader": "ani1", "fingerprint": "f"}]}  # fmt: skip
+    return {"steps": 3, "wall_seconds": 60.0, "config": config, "splits": {"mini/ani1": "s"}}
+
+
+def changed(pair, **changes):
+    """The pair as one of other cells."""
+    return Pair(*(replace(arm, cell=replace(arm.cell, **changes)) for arm in pair))
 
 
 def again(arms, **changes):
-    """The arms as other cells."""
-    return [replace(arm, cell=replace(arm.cell, **changes)) for arm in arms]
+    """The pairs as those of other cells."""
+    return [changed(pair, **changes) for pair in arms]
+
+
+def with_results(pair, change):
+    """The pair with each result changed."""
+    return Pair(*(replace(arm, results=tuple(change(result) for result in arm.results)) for arm in pair))
 
 
 def table2(arms, scale="laptop"):
@@ -210,13 +231,13 @@ def test_average_rows_stand_beside_the_printed_averages(arms):
 
 
 def test_where_nothing_is_learnt_there_is_no_evidence(arms):
-    dull = [replace(a, results=tuple(replace(r, metrics={"test_r2": 0.2}) for r in a.results)) for a in arms]
+    dull = [with_results(pair, lambda result: replace(result, metrics={"test_r2": 0.2})) for pair in arms]
     assert set(table2(dull)["evidence"]) == {"no"}
-    assert set(table2([dull[0], arms[1]])["evidence"]) == {"one arm"}
+    assert set(table2([Pair(dull[0].scratch, arms[0].pretrained)])["evidence"]) == {"one arm"}
 
 
 def test_single_seeds_are_marked(arms):
-    single = [replace(arm, results=arm.results[:1]) for arm in arms]
+    single = [Pair(*(replace(arm, results=arm.results[:1]) for arm in pair)) for pair in arms]
     assert tables.beside_paper(table2(single)).map(lambda cell: "*" in cell).all(axis=None)
     assert not tables.beside_paper(table2(arms)).map(lambda cell: "*" in cell).any(axis=None)
 
@@ -226,23 +247,23 @@ def test_subsets_of_molecules(arms):
     chosen = {"first": np.array([0]), "none": np.array([77])}
     table = tables.comparison_table(SCALES["laptop"], arms, {"mae": "Figure 2d"}, molecules=chosen)
     assert set(table["subset"]) == {"first"}
-    own = np.mean([np.abs(r.predictions()["prediction"][:10]).mean() for r in arms[0].results])
+    own = np.mean([np.abs(r.predictions()["prediction"][:10]).mean() for r in arms[0].scratch.results])
     assert table.query("pretrained == 'no'")["value"].iloc[0] == pytest.approx(own)
 
 
 def test_evidence_of_a_subset_is_its_own(arms):
     """Errors of 1 kcal/mol explain the energies of molecule 1; those of molecule 0 are off by 10,000 in both arms."""
-    for result in (r for arm in arms[:2] for r in arm.results):
+    for result in (r for arm in arms[0] for r in arm.results):
         found = result.predictions()
         off = found["prediction"] + 1e4 * (found["molecule"] == 0)
         np.savez(result.path / "predictions.npz", **found | {"prediction": off})
     chosen = {"off": np.array([0]), "learnt": np.array([1])}
-    table = tables.comparison_table(SCALES["laptop"], arms[:2], {"mae": "Figure 2d"}, molecules=chosen)
+    table = tables.comparison_table(SCALES["laptop"], arms[:1], {"mae": "Figure 2d"}, molecules=chosen)
     assert dict(table[["subset", "evidence"]].itertuples(index=False)) == {"off": "no", "learnt": "yes"}
 
 
 def test_per_atom_divides_errors_and_not_improvements(arms):
-    large = again(arms[:2], data="md22/Ac-Ala3-NHMe")
+    large = again(arms[:1], data="md22/Ac-Ala3-NHMe")
     whole, each = (
         tables.comparison_table(SCALES["laptop"], large, {"mae": "Figure 3"}, per_atom=p) for p in (False, True)
     )
@@ -256,8 +277,8 @@ def test_control_rows_have_no_paper_value(arms):
     table = table2(again(arms, longer=3))
     assert set(table["item"]) == {"Table 2, 3 times the steps"}
     assert table["paper_value"].isna().all()
-    matched = [replace(arms[0], cell=replace(arms[0].cell, longer=8)), arms[1]]
-    both = table2([*again(arms[:2], longer=3), *matched])
+    matched = replace(arms[0], scratch=changed(arms[0], longer=8).scratch)
+    both = table2([*again(arms[:1], longer=3), matched])
     assert set(both["item"]) == {"Table 2, 3 times the steps", "Table 2, scratch 8 times the steps"}
     assert "average" not in set(both["model"])  # two questions about one model
 
@@ -310,24 +331,24 @@ def test_an_average_says_once_where_its_numbers_come_from():
 
 
 def test_figure4_and_figure5_show_what_the_tables_hold(arms):
-    shares = [arm for share in (0.05, 1.0) for arm in again(arms[2:], share=share)]
+    shares = [changed(arms[1], share=share) for share in (0.05, 1.0)]
     table = tables.comparison_table(SCALES["laptop"], shares, {"mae": "Figure 4"})
     figure = comparisons.error_by_share([("ANI-1x", table)], [pd.Series({0.05: 50, 1.0: 1000})])
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["5 %\n50", "100 %\n1,000"]
-    noisy = [arm for sigma in (0.1, 0.2) for arm in (arms[2], *again(arms[3:], sigma=sigma))]
+    noisy = [replace(arms[1], pretrained=changed(arms[1], sigma=sigma).pretrained) for sigma in (0.1, 0.2)]
     table = tables.comparison_table(SCALES["laptop"], noisy, "Figure 5")
     by_seed = descriptions.by_seed(noisy)
     figure = comparisons.error_by_sigma(table, by_seed)
     for ax, metric in zip(figure.axes, ("rmse", "mae"), strict=True):
         points = next(line for line in ax.get_lines() if line.get_label() == "each seed")
-        expected = sorted(r.metrics[f"test_{metric}"] for arm in noisy if arm.cell.pretrained for r in arm.results)
+        expected = sorted(r.metrics[f"test_{metric}"] for pair in noisy for r in pair.pretrained.results)
         assert sorted(points.get_ydata()) == expected
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["0.1", "0.2"]
     assert figure.axes[1].get_xlabel().endswith("(Å)")
 
 
 def test_error_details(arms):
-    rows = descriptions.details(SCALES["laptop"], arms[2:])
+    rows = descriptions.details(SCALES["laptop"], arms[1])
     assert len(rows) == 2 * 2 * 90
     assert set(rows["pretrained"]) == {"yes", "no"}
     assert len(comparisons.error_details(rows, "ANI-1x").axes) == 3
@@ -336,7 +357,7 @@ def test_error_details(arms):
 def test_figure1(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "history.json").write_text('{"epoch": [1, 2], "validation_denoising_error": [0.9, 0.5]}')
-    run = Result("k", Path(tmp_path), {"validation_rigid_part": 0.16}, {"config": {"model": "egnn"}})
+    run = Result("k", Path(tmp_path), {"validation_rigid_part": 0.16}, about_run("denoising", 0))
     example = examples.NoisedExample(np.array([8, 1, 1]), *(rng.normal(size=(3, 3, 3))))
     figure = denoising.figure1(example, [run], 0.2, "mini suite (GFN2-xTB)")
     assert figure.axes[2].get_ylabel() == "mean squared error / σ²"
@@ -345,7 +366,9 @@ def test_figure1(tmp_path):
 
 def test_learning_rate_is_chosen_on_validation_data(monkeypatch):
     """The candidate with the lowest validation RMSE at the first seed on ANI-1x, for each arm, serves ANI-1 too."""
-    scale = replace(get_scale("smoke"), learning_rates=(1e-3, 3e-3, 1e-2), seeds=(5, 6))
+    scale = get_scale("smoke")
+    rates = ByData((1e-3, 3e-3, 1e-2))
+    scale = replace(scale, finetuning=replace(scale.finetuning, rates=rates), seeds=(5, 6))
     done = {}
 
     def fake(configs, *_):
@@ -358,11 +381,12 @@ def test_learning_rate_is_chosen_on_validation_data(monkeypatch):
         return [done[c.key()] for c in configs]
 
     monkeypatch.setattr(study_arms, "run_all", fake)
-    monkeypatch.setattr(study_rates, "stored", lambda config: done.get(config.key()))
-    found = study_arms.compare_arms(scale, pairs(["egnn"], ["ani1"]))
-    assert [arm.learning_rate for arm in found] == [3e-3, 1e-3]
-    assert [arm.at_edge for arm in found] == [False, True]
-    assert [r.about["seed"] for r in found[0].results] == [5, 6]
+    for module in (study_rates, descriptions):
+        monkeypatch.setattr(module, "stored", lambda config: done.get(config.key()))
+    (pair,) = study_arms.compare_arms(scale, pairs(["egnn"], ["ani1"]))
+    assert [arm.learning_rate for arm in pair] == [3e-3, 1e-3]
+    assert [arm.at_edge for arm in pair] == [False, True]
+    assert [r.about["seed"] for r in pair.scratch.results] == [5, 6]
     scanned = {(r.about["data"], r.about["seed"]) for r in done.values() if "data" in r.about}
     assert ("mini/ani1x", 5) in scanned
     assert ("mini/ani1x", 6) not in scanned

@@ -16,7 +16,7 @@ from lib.errors import DataError
 from lib.models import make_settings
 from lib.models.weights import load_weights, save_weights, transfer
 from lib.report.statistics import errors_of
-from lib.runs import results, runner, upkeep
+from lib.runs import jobs, results, runner, upkeep
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import run, run_all, stored
@@ -54,7 +54,7 @@ def test_a_recorded_result_is_found_instead_of_trained(configs, monkeypatch):
     for result in trained:
         results.record(result, "laptop")
         forget(result)
-    monkeypatch.setattr(runner, "JOBS", {})
+    monkeypatch.setattr(jobs, "JOBS", {})
     recorded = [run(config, QUIET) for config in configs]
     for a, b, history in zip(trained, recorded, histories, strict=True):
         assert (a.source, b.source) == ("trained", "recorded")
@@ -103,7 +103,7 @@ def test_shipped_weights_stand_in(configs, monkeypatch):
     results.WEIGHTS.mkdir()
     (source.path / "weights.safetensors").rename(results.WEIGHTS / f"{source.key}.safetensors")
     forget(source)
-    monkeypatch.delitem(runner.JOBS, "denoising")
+    monkeypatch.delitem(jobs.JOBS, "denoising")
     assert run(configs[1], QUIET).source == "trained"
 
 

@@ -13,7 +13,7 @@ from conftest import MOLECULES, make_molecule, sample, write_ani1, write_ani1x
 
 from lib.chemistry import reference_energies
 from lib.data import datasets
-from lib.data.datasets import DataSet
+from lib.data.datasets import FAMILIES, DataSet
 from lib.data.loading import ConformationBatches
 from lib.errors import DataError
 from lib.models import MODELS, make_settings
@@ -22,6 +22,7 @@ from lib.runs import jobs, provenance, runner
 from lib.runs.config import Limits, RunConfig
 from lib.runs.runner import all_stored, run, run_all, stored
 from lib.runs.selection import select, splits
+from lib.study.cells import Cell
 from lib.study.scales import SCALES, get_scale
 from lib.training.fit import QUIET
 from lib.training.settings import TrainingSettings
@@ -50,7 +51,7 @@ def finetuning(data, pretraining):
 
 def test_second_call_loads(finetuning, monkeypatch):
     first = run(finetuning, QUIET)
-    monkeypatch.setattr(runner, "JOBS", {})
+    monkeypatch.setattr(jobs, "JOBS", {})
     again = run(finetuning, QUIET)
     assert again.metrics == first.metrics
     assert again.path == first.path
@@ -102,7 +103,7 @@ def test_batches_without_gradients_are_four_times_as_large_but_for_large_molecul
     atoms = loaded.selections[0].store.n_atoms.mean()  # as many conformations of each molecule
 
     def sizes():
-        return [batch.n_molecules for batch in jobs._loader(finetuning, loaded)]
+        return [batch.n_molecules for batch in jobs._evaluation_loader(finetuning, loaded)]
 
     whole, batch = len(loaded), finetuning.training.batch_size
     assert sizes()[0] == min(whole, 4 * batch) > batch
@@ -110,7 +111,7 @@ def test_batches_without_gradients_are_four_times_as_large_but_for_large_molecul
     assert sizes() == [10] * (whole // 10) + [whole % 10] * (whole % 10 > 0)
     monkeypatch.setattr(jobs, "EVALUATED", 1)
     assert sizes() == [1] * whole
-    assert next(iter(jobs._loader(finetuning, loaded, pieces=1))).n_molecules == batch
+    assert next(iter(jobs._training_loader(finetuning, loaded, 1))).n_molecules == batch
 
 
 @pytest.mark.parametrize("top", [None, "/elsewhere"])
@@ -131,7 +132,7 @@ def test_a_copy_without_git_is_told_its_commit(top, monkeypatch):
 def test_a_seed_changes_split_order_noise_and_weights_alike(pretraining):
     def drawn(config):
         data = ConformationBatches(select(config, splits(config))["train"], 5.0, config.sigma)
-        batch = next(iter(jobs._loader(config, data, pieces=1)))
+        batch = next(iter(jobs._training_loader(config, data, 1)))
         weights = jobs._initial_model(config, QUIET).type_embedding.weight
         return splits(config)[0][1].hash, batch.index.tolist(), batch.noise.flatten().tolist(), weights.tolist()
 
@@ -195,7 +196,7 @@ def test_failed_run_is_no_result(finetuning, monkeypatch):
         raise RuntimeError("the power went")
 
     config = replace(finetuning, pretrained=None, training=replace(TRAINING, epochs=3))
-    monkeypatch.setitem(runner.JOBS, "energy", fail)
+    monkeypatch.setitem(jobs.JOBS, "energy", fail)
     with pytest.raises(RuntimeError, match="power"):
         run(config, QUIET)
     assert stored(config) is None
@@ -216,7 +217,7 @@ def test_where_a_run_fails_those_that_wait_are_not_begun(monkeypatch):
     answers = iter([failed, waiting])
     monkeypatch.setattr(runner, "_pool", lambda _: SimpleNamespace(submit=lambda *_: next(answers)))
     with pytest.raises(RuntimeError, match="diverged"):
-        runner._do([None, None], 2, iter, "cpu")
+        runner._train_all([None, None], 2, iter, "cpu")
     assert waiting.cancelled()
 
 
@@ -282,19 +283,21 @@ def test_unknown_scale_and_data_set():
     with pytest.raises(ValueError, match="laptop"):
         get_scale("huge")
     with pytest.raises(ValueError, match="mini/ani1x"):
-        get_scale("smoke").finetune("egnn", "ani2", False, 1e-3, 0)
+        get_scale("smoke").finetune(Cell("egnn", "ani2", False), 1e-3, 0)
 
 
 @pytest.mark.parametrize("name", list(SCALES))
 def test_every_shipped_setting_makes_a_config(name):
     scale = SCALES[name]
-    own = {"own": DataSet("own/any", "own", "any.xyz")}
-    for data_set, model in product([own.get(kind, kind) for kind in scale.finetuning], MODELS):
-        config = scale.finetune(model, data_set, True, scale.learning_rates[0], scale.seeds[0])
+    own = {"own/any": DataSet("own/any", "own", "any.xyz")}
+    for name, model in product([*FAMILIES, *own], MODELS):
+        config = scale.finetune(Cell(model, name, True), scale.rates_of(name)[0], scale.seeds[0], own.get(name))
         assert config.pretrained.sigma == 0.2
         assert len(config.pretrained.data) == 2
     for system in scale.systems:
-        assert scale.finetune("egnn", f"md22/{system}", False, 1e-3, 0).data[0].options == (("systems", (system,)),)
+        assert scale.finetune(Cell("egnn", f"md22/{system}", False), 1e-3, 0).data[0].options == (
+            ("systems", (system,)),
+        )
 
 
 @pytest.mark.parametrize("model", list(MODELS))
@@ -322,9 +325,9 @@ def test_a_split_order_is_kept_apart(data):
 
 def test_paper_scale_is_the_papers():
     paper = SCALES["paper"]
-    assert paper.pretraining == TrainingSettings(5, 256, 2e-4, 1e-7, 0.7, 0.3)
-    assert paper.finetuning["ani1"] == TrainingSettings(10, 256, 2e-4, 1e-7, 0.3, 0.7)
-    assert paper.baseline == "mean"
+    assert paper.pretraining.training == TrainingSettings(5, 256, 2e-4, 1e-7, 0.7, 0.3)
+    assert paper.finetuning.training.of("ani1") == TrainingSettings(10, 256, 2e-4, 1e-7, 0.3, 0.7)
+    assert paper.finetuning.baseline == "mean"
 
 
 def test_whole_path_on_real_dft_data():

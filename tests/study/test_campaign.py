@@ -8,6 +8,7 @@ from lib.report import dynamics, tables
 from lib.study import arms as study_arms
 from lib.study import cost as study_cost
 from lib.study import matrix
+from lib.study.cells import Pair, members
 from lib.study.scales import get_scale
 
 
@@ -15,7 +16,7 @@ def test_weights_that_are_shipped_are_the_first_seeds_pretraining_and_the_potent
     """Others can be trained again; the project is to stay small."""
     scale = get_scale("smoke")
     found = campaign.shipped("smoke")
-    potentials = {config.key() for config in dynamics.default_runs(scale) if config.task == "energy"}
+    potentials = {config.key() for config in dynamics.default_runs(scale) if config.labelled}
     assert potentials < found
     assert len(found) == 2 * len(scale.models) + len(potentials)
     assert {scale.pretrain(model, 0).key() for model in scale.models} < found
@@ -33,7 +34,7 @@ def test_every_run_belongs_to_a_notebook_that_is_there():
 def test_notebooks_that_lack_records_are_left_out(tmp_path, monkeypatch):
     """Only where the scale has records at all; with them, training is named as what it costs."""
     monkeypatch.setattr(campaign, "RECORDS", tmp_path)
-    monkeypatch.setattr(study_cost, "is_there", lambda config, weights: False)
+    monkeypatch.setattr(study_cost, "is_available", lambda config, weights: False)
     asked = ["01_pretraining", "08_settings_and_cost", "10_forces", "a stranger's"]
     assert campaign.left_out("smoke", asked) == {}
     (tmp_path / "smoke").mkdir()
@@ -43,26 +44,26 @@ def test_notebooks_that_lack_records_are_left_out(tmp_path, monkeypatch):
     once = {config.key(): config for item in campaign.NOTEBOOKS["10_forces"] for config in items[item]}
     cost = study_cost.todo(get_scale("smoke"), "", list(once.values()))[study_cost.MINUTES]
     assert found["10_forces"] == cost  # a run that several items share is trained once
-    monkeypatch.setattr(study_cost, "is_there", lambda config, weights: True)
+    monkeypatch.setattr(study_cost, "is_available", lambda config, weights: True)
     assert campaign.left_out("smoke", asked) == {}
-    monkeypatch.setattr(study_cost, "is_there", lambda config, weights: not weights)
+    monkeypatch.setattr(study_cost, "is_available", lambda config, weights: not weights)
     assert list(campaign.left_out("smoke", asked)) == ["10_forces"]  # dynamics wants the potentials themselves
 
 
-def test_a_notebook_shows_the_pairs_whose_runs_are_all_there(monkeypatch):
+def test_a_notebook_shows_the_pairs_whose_runs_are_all_available(monkeypatch):
     """One run that is missing, of one arm, leaves out both arms; nothing there is an error that says what to do."""
     scale = get_scale("smoke")
-    cells = matrix.pairs(["egnn", "schnet"], ["md22/DHA", "md22/AT-AT"])
-    lost = study_arms.chosen(scale, cells[1])[0].key()  # EGNN, DHA, pre-trained
-    monkeypatch.setattr(study_arms, "is_there", lambda config, weights: config.key() != lost)
-    assert study_arms.wanted(scale, cells, None, study_arms.LEAVE_OUT) == cells[2:]
-    assert study_arms.wanted(scale, cells, None, study_arms.TRAIN) == cells
+    pairs = matrix.pairs(["egnn", "schnet"], ["md22/DHA", "md22/AT-AT"])
+    lost = study_arms.cell_runs(scale, pairs[0].pretrained)[0].key()  # EGNN, DHA
+    monkeypatch.setattr(study_arms, "is_available", lambda config, weights: config.key() != lost)
+    assert study_arms.pairs_to_show(scale, pairs, None, study_arms.LEAVE_OUT) == pairs[1:]
+    assert study_arms.pairs_to_show(scale, pairs, None, study_arms.TRAIN) == pairs
     assert campaign.in_part("smoke", ["05_md22", "02_ani1_and_ani1x"]) == ["05_md22"]
     with pytest.raises(ValueError, match="missing = 'forget': choose from"):
-        study_arms.wanted(scale, cells, None, "forget")
-    monkeypatch.setattr(study_arms, "is_there", lambda config, weights: False)
-    with pytest.raises(ValueError, match=r"none of 8 cells .* set missing = 'train'"):
-        study_arms.wanted(scale, cells, None, study_arms.LEAVE_OUT)
+        study_arms.pairs_to_show(scale, pairs, None, "forget")
+    monkeypatch.setattr(study_arms, "is_available", lambda config, weights: False)
+    with pytest.raises(ValueError, match=r"none of 4 pairs .* set missing = 'train'"):
+        study_arms.pairs_to_show(scale, pairs, None, study_arms.LEAVE_OUT)
     assert campaign.in_part("smoke", ["05_md22"]) == []
 
 
@@ -74,20 +75,21 @@ def test_unknown_minutes_are_said_in_words():
 def test_arms_come_with_the_seeds_that_are_there(monkeypatch):
     """A seed that lacks a run of one arm is left out of both; a pair without seeds is left out; nothing is trained."""
     scale = get_scale("smoke")
-    cells = matrix.pairs(["egnn", "schnet", "torchmd_net"], ["ani1x"])
-    lost = [study_arms.chosen(scale, cells[1])[1].key(), *(c.key() for c in study_arms.chosen(scale, cells[2]))]
+    pairs = matrix.pairs(["egnn", "schnet", "torchmd_net"], ["ani1x"])
+    of_egnn, of_schnet = (study_arms.cell_runs(scale, cell) for cell in (pairs[0].pretrained, pairs[1].scratch))
+    lost = [of_egnn[1].key(), *(config.key() for config in of_schnet)]
     asked = []
-    monkeypatch.setattr(study_arms, "is_there", lambda config, weights: config.key() not in lost)
+    monkeypatch.setattr(study_arms, "is_available", lambda config, weights: config.key() not in lost)
     monkeypatch.setattr(study_arms, "run_all", lambda configs, *_: asked.extend(configs) or [None] * len(configs))
-    arms = study_arms.arms_there(scale, cells)
-    assert [arm.cell for arm in arms] == [*cells[:2], *cells[4:]]
-    assert [len(arm.results) for arm in arms] == [1, 1, 2, 2]
+    arms = study_arms.available_arms(scale, pairs)
+    assert [Pair(arm.scratch.cell, arm.pretrained.cell) for arm in arms] == [pairs[0], pairs[2]]
+    assert [len(arm.results) for arm in members(arms)] == [1, 1, 2, 2]
     assert not set(lost) & {config.key() for config in asked}
     layers = scale.pretrain("torchmd_net", 0).key()  # it would be trained for a fine-tuning that is recorded
-    monkeypatch.setattr(study_arms, "is_there", lambda config, weights: config.key() not in [*lost, layers])
-    assert [len(arm.results) for arm in study_arms.arms_there(scale, cells)] == [1, 1, 1, 1]
-    monkeypatch.setattr(study_arms, "is_there", lambda config, weights: False)
-    assert study_arms.arms_there(scale, cells) == []
+    monkeypatch.setattr(study_arms, "is_available", lambda config, weights: config.key() not in [*lost, layers])
+    assert [len(arm.results) for arm in members(study_arms.available_arms(scale, pairs))] == [1, 1, 1, 1]
+    monkeypatch.setattr(study_arms, "is_available", lambda config, weights: False)
+    assert study_arms.available_arms(scale, pairs) == []
     assert len(tables.comparison_table(scale, [], "Table 2")) == 0
 
 
@@ -95,4 +97,4 @@ def test_arms_come_with_the_seeds_that_are_there(monkeypatch):
 def test_divisible_notebooks_have_the_parameter(book):
     source = (ROOT / "notebooks" / f"{book}.ipynb").read_text(encoding="utf-8")
     assert 'missing = \\"train\\"' in source
-    assert "comparison.wanted(settings, every, seeds, missing)" in source
+    assert "study.pairs_to_show(" in source

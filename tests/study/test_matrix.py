@@ -18,7 +18,9 @@ from lib.runs.runner import run
 from lib.runs.selection import select, splits
 from lib.study import arms as study_arms
 from lib.study import matrix
-from lib.study.matrix import MATRIX, Cell
+from lib.study.cells import Cell, members
+from lib.study.matrix import MATRIX
+from lib.study.scale import ByData, Exceptions
 from lib.study.scales import SCALES, get_scale
 from lib.training.fit import QUIET
 
@@ -26,35 +28,34 @@ from lib.training.fit import QUIET
 @pytest.mark.parametrize("name", SCALES)
 def test_every_cell_of_every_scale_has_its_settings(name):
     scale = get_scale(name)
-    optional = {"control": scale.control_models, "Figure 3, longer": scale.longer_systems}
-    for item, cells_of in MATRIX.items():
-        cells = cells_of(scale)
-        assert cells or not optional.get(item, True), item
-        for cell in cells:
-            for config in study_arms.chosen(replace(scale, learning_rates=(1e-3,), other_learning_rates={}), cell):
+    optional = {"control": scale.exceptions.control_models, "Figure 3, longer": scale.exceptions.longer_systems}
+    one_rate = replace(scale, finetuning=replace(scale.finetuning, rates=ByData((1e-3,))))
+    for item, pairs_of in MATRIX.items():
+        pairs = pairs_of(scale)
+        assert pairs or not optional.get(item, True), item
+        assert all(pair.pretrained.pretrained and not pair.scratch.pretrained for pair in pairs)
+        for cell in members(pairs):
+            for config in study_arms.cell_runs(one_rate, cell):
                 assert config.share == cell.share
                 assert (config.pretrained is not None) == cell.pretrained
                 assert not cell.pretrained or config.pretrained.sigma == cell.sigma
-        scratch, tuned = cells[::2], cells[1::2]
-        assert [(a.pretrained, b.pretrained) for a, b in zip(scratch, tuned, strict=True)] == [(False, True)] * len(
-            tuned
-        )
 
 
 def test_the_papers_matrix():
-    cells = MATRIX["Figure 3"](get_scale("paper"))
+    cells = members(MATRIX["Figure 3"](get_scale("paper")))
     assert {(c.model, c.data) for c in cells} == {(m, f"md22/{s}") for m in MODELS for s in MD22_SYSTEMS}
-    assert {c.sigma for c in MATRIX["Figure 5"](get_scale("paper")) if c.pretrained} == set(matrix.SIGMAS) - {0.0}
-    assert {c.share for c in MATRIX["Figure 4"](get_scale("paper"))} == set(matrix.SHARES)
+    assert {pair.pretrained.sigma for pair in MATRIX["Figure 5"](get_scale("paper"))} == set(matrix.SIGMAS) - {0.0}
+    assert {c.share for c in members(MATRIX["Figure 4"](get_scale("paper")))} == set(matrix.SHARES)
 
 
 def test_the_cells_of_md22_without_evidence_are_trained_for_longer_with_the_first_seed():
-    scale = replace(get_scale("laptop"), longer_systems={"egnn": ("DHA",), "schnet": ("AT-AT",)})
-    cells = matrix.longer_on_md22(scale, ["egnn", "torchmd_net"], ["DHA", "AT-AT"])
+    longer_systems = {"egnn": ("DHA",), "schnet": ("AT-AT",)}
+    scale = replace(get_scale("laptop"), exceptions=Exceptions(longer_systems=longer_systems))
+    cells = members(matrix.longer_on_md22(scale, ["egnn", "torchmd_net"], ["DHA", "AT-AT"]))
     assert [(c.model, c.data, c.pretrained) for c in cells] == [("egnn", "md22/DHA", arm) for arm in (False, True)]
     for cell in cells:
-        (longer,) = study_arms.chosen(scale, cell)
-        once = study_arms.chosen(scale, replace(cell, longer=1))[0]
+        (longer,) = study_arms.cell_runs(scale, cell)
+        once = study_arms.cell_runs(scale, replace(cell, longer=1))[0]
         assert longer.seed == scale.seeds[0] == once.seed
         assert longer.training == replace(
             once.training,
@@ -73,7 +74,7 @@ def test_shares_keep_steps_or_epochs():
     """Smoke and laptop scale keep the number of steps, paper scale that of epochs."""
     for name, times in (("laptop", 20), ("paper", 1)):
         scale = get_scale(name)
-        whole, part = (scale.finetune("egnn", "ani1x", False, 1e-3, 0, share=s).training for s in (1.0, 0.05))
+        whole, part = (scale.finetune(Cell("egnn", "ani1x", False, share=s), 1e-3, 0).training for s in (1.0, 0.05))
         assert part.epochs == times * whole.epochs
         assert part.validate_every == times * whole.validate_every
         for done in (0.005, 0.02, 0.3, 0.8):  # the schedule is the same
@@ -84,7 +85,7 @@ def test_shares_are_nested_and_test_conformations_stay():
     scale = get_scale("smoke")
     found = {}
     for share in (0.2, 0.5, 1.0):
-        config = scale.finetune("egnn", "ani1x", False, 1e-3, 0, share=share)
+        config = scale.finetune(Cell("egnn", "ani1x", False, share=share), 1e-3, 0)
         found[share] = {part: s[0].index for part, s in select(config, splits(config)).items()}
     sizes = [len(found[s]["train"]) for s in found]
     assert sizes == [20, 50, 100]
@@ -96,7 +97,7 @@ def test_shares_are_nested_and_test_conformations_stay():
 @pytest.mark.parametrize("share", [0, -0.1, 1.1, float("nan")])
 def test_wrong_shares_are_refused(share):
     with pytest.raises(ValueError, match="share = "):
-        get_scale("smoke").finetune("egnn", "ani1x", False, 1e-3, 0, share=share)
+        get_scale("smoke").finetune(Cell("egnn", "ani1x", False, share=share), 1e-3, 0)
     with pytest.raises(ValueError, match="share = "):
         matrix.shares(get_scale("laptop"), "egnn", ["ani1x"], [share])
 
@@ -104,29 +105,30 @@ def test_wrong_shares_are_refused(share):
 def test_curves_of_laptop_scale_start_where_sixty_conformations_are():
     """A share below is left out: fewer of one system say nothing."""
     scale = get_scale("laptop")
-    wanted = {(c.data, c.share) for c in MATRIX["Figure 4"](scale)}
+    drawn = {(c.data, c.share) for c in members(MATRIX["Figure 4"](scale))}
     for data in matrix.EFFICIENCY_DATA:
-        config = scale.finetune("egnn", data, False, 1e-3, 0)
-        there = len(select(config, splits(config))["train"][0].index)
+        config = scale.finetune(Cell("egnn", data, False), 1e-3, 0)
+        whole = len(select(config, splits(config))["train"][0].index)
         if data.startswith("md22"):
-            assert {share for name, share in wanted if name == data} == {s for s in matrix.SHARES if s * there >= 60}
+            assert {share for name, share in drawn if name == data} == {s for s in matrix.SHARES if s * whole >= 60}
         else:  # many molecules: fifty conformations are fifty molecules
-            assert {share for name, share in wanted if name == data} == set(matrix.SHARES)
+            assert {share for name, share in drawn if name == data} == set(matrix.SHARES)
 
 
 def test_controls_give_both_arms_more_steps_and_then_training_from_scratch_alone():
     steps = [
-        (c.pretrained, c.longer) for c in matrix.controls(get_scale("laptop"), ["egnn", "se3_transformer"], ["ani1x"])
+        (c.pretrained, c.longer)
+        for c in members(matrix.controls(get_scale("laptop"), ["egnn", "se3_transformer"], ["ani1x"]))
     ]
     assert steps == [(False, 3), (True, 3), (False, 8), (True, 1)]  # the SE(3)-Transformer has none there
-    for cell in matrix.controls(get_scale("laptop"), ["egnn"], ["ani1x"]):
-        (config,) = study_arms.chosen(get_scale("laptop"), cell, [0])
+    for cell in members(matrix.controls(get_scale("laptop"), ["egnn"], ["ani1x"])):
+        (config,) = study_arms.cell_runs(get_scale("laptop"), cell, [0])
         assert config.training.epochs == 32 * cell.longer
 
 
 def test_iso17_has_its_published_split():
     """Training knows the isomers of test_known and none of test; the sets are those of the files."""
-    config = replace(get_scale("laptop").finetune("egnn", "iso17", False, 1e-3, 0), limits=Limits())
+    config = replace(get_scale("laptop").finetune(Cell("egnn", "iso17", False), 1e-3, 0), limits=Limits())
     (selections,) = (select(config, splits(config)),)
     store = open_store(find("mini/iso17"))
     names = {part: {store.names[m] for m in store.molecule_of(s[0].index)} for part, s in selections.items()}
@@ -139,7 +141,7 @@ def test_iso17_has_its_published_split():
 def test_both_questions_of_iso17_reach_the_table(tmp_path, monkeypatch):
     scale = get_scale("smoke")
     arms = study_arms.compare_arms(scale, matrix.pairs(["schnet"], ["iso17"]), [0], workers=1)
-    result = arms[0].results[0]
+    result = arms[0].scratch.results[0]
     store = open_store(find("mini/iso17"))
     for part, prefix in (("test", "test_other/"), ("test_known", "test_within/")):
         rows = result.test_errors(part)
@@ -158,12 +160,12 @@ def test_both_questions_of_iso17_reach_the_table(tmp_path, monkeypatch):
 
 def test_no_pretraining_of_another_seed_on_the_same_data():
     scale = get_scale("smoke")
-    config = scale.finetune("egnn", "ani1x", True, 1e-3, 0)
+    config = scale.finetune(Cell("egnn", "ani1x", True), 1e-3, 0)
     with pytest.raises(ValueError, match="has seen test conformations"):
         replace(config, seed=1)
-    other = scale.finetune("egnn", "iso17", True, 1e-3, 0)
+    other = scale.finetune(Cell("egnn", "iso17", True), 1e-3, 0)
     assert replace(other, seed=1).pretrained.seed == 0  # other data: nothing to have seen
-    released = scale.finetune("egnn", "ani1x", True, 1e-3, 0, strict_split=False)
+    released = scale.finetune(Cell("egnn", "ani1x", True), 1e-3, 0, strict_split=False)
     assert not released.pretrained.strict_split
 
 
@@ -181,7 +183,8 @@ def test_subsets_of_spice():
 
 def test_a_cell_is_trained_once_for_all_items():
     shared = Cell("egnn", "ani1x", True)
-    assert shared in MATRIX["Table 2"](get_scale("smoke")) and shared in MATRIX["Figure 4"](get_scale("smoke"))
+    for item in ("Table 2", "Figure 4"):
+        assert shared in members(MATRIX[item](get_scale("smoke")))
     keys = [config.key() for configs in campaign.scale_runs("smoke").values() for config in configs]
     assert len(keys) == len(set(keys))
     assert set(keys) == {config.key() for configs in campaign.items_of("smoke").values() for config in configs}
@@ -189,9 +192,9 @@ def test_a_cell_is_trained_once_for_all_items():
 
 def test_a_run_of_one_share_is_not_the_other(tmp_path):
     scale = get_scale("smoke")
-    keys = {scale.finetune("egnn", "ani1x", False, 1e-3, 0, share=s).key() for s in (0.5, 1.0)}
+    keys = {scale.finetune(Cell("egnn", "ani1x", False, share=s), 1e-3, 0).key() for s in (0.5, 1.0)}
     assert len(keys) == 2
-    config = scale.finetune("schnet", "ani1x", False, 3e-3, 0, share=0.05)
+    config = scale.finetune(Cell("schnet", "ani1x", False, share=0.05), 3e-3, 0)
     assert run(config, QUIET).about["conformations"]["train"] == 5
 
 

@@ -98,7 +98,7 @@ def test_it_learns_where_plain_training_does_not():
 
 
 def test_it_goes_on_as_if_never_interrupted(data, monkeypatch):
-    whole = run(config(data, weight_decay=1e-9), QUIET)  # another key, the same run
+    whole = run(config(data, clip=1e9), QUIET)  # another key, the same run
     from lib.training.tasks import EnergyTask
 
     step = EnergyTask.training_step
@@ -110,9 +110,9 @@ def test_it_goes_on_as_if_never_interrupted(data, monkeypatch):
 
     monkeypatch.setattr(EnergyTask, "training_step", broken)
     with pytest.raises(BaseException):  # noqa: B017 (Lightning turns it into SystemExit)
-        run(config(data, weight_decay=2e-9), QUIET)
+        run(config(data, clip=2e9), QUIET)
     monkeypatch.setattr(EnergyTask, "training_step", step)
-    again = run(config(data, weight_decay=2e-9), QUIET)
+    again = run(config(data, clip=2e9), QUIET)
     assert again.about["resumed"]
     np.testing.assert_allclose(again.predictions()["prediction"], whole.predictions()["prediction"], rtol=1e-6)
 

@@ -23,26 +23,26 @@ SMALL = {"egnn": {"hidden_channels": 8, "n_layers": 2}, "schnet": {"hidden_chann
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
-@pytest.mark.parametrize("pieces", [1, 3])
-def test_processes_and_pieces_share_every_step(processes, pieces, monkeypatch):
-    """The union of all parts is the plain step; shares weigh means over parts to the mean over the step."""
+@pytest.mark.parametrize("micro_batches", [1, 3])
+def test_processes_and_micro_batches_share_every_step(processes, micro_batches, monkeypatch):
+    """The union of all parts is the plain step; loss weights make the mean over parts that of the step."""
     plain = list(EpochSampler(50, 16, 0, shuffle=True))
     parts = []
     monkeypatch.setattr(loading.dist, "is_initialized", lambda: True)
     monkeypatch.setattr(loading.dist, "get_world_size", lambda: processes)
     for rank in range(processes):
         monkeypatch.setattr(loading.dist, "get_rank", lambda r=rank: r)
-        sampler = EpochSampler(50, 16, 0, shuffle=True, pieces=pieces)
+        sampler = EpochSampler(50, 16, 0, shuffle=True, micro_batches=micro_batches)
         parts.append(list(sampler))
         assert len(parts[-1]) == len(sampler)
         assert len(list(EpochSampler(50, 16, 0, shuffle=True, alone=True))) == len(plain)
     value = np.random.default_rng(0).normal(size=50)
     for step, whole in enumerate(plain):
-        here = [r for own in parts for r in own[step * pieces : (step + 1) * pieces]]
-        seen = np.concatenate([r.index for r in here if r.share > 0])
+        here = [r for own in parts for r in own[step * micro_batches : (step + 1) * micro_batches]]
+        seen = np.concatenate([r.index for r in here if r.loss_weight > 0])
         assert sorted(seen) == sorted(whole.index)
         assert {r.noise_key for r in here} == {whole.noise_key}
-        mean = sum(value[r.index].mean() * r.share for r in here) / len(here)
+        mean = sum(value[r.index].mean() * r.loss_weight for r in here) / len(here)
         assert mean == pytest.approx(value[whole.index].mean())
 
 

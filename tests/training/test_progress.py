@@ -42,7 +42,7 @@ def data(tmp_path, monkeypatch):
 def train(data, folder, execution=SHOWN, kind=DenoisingTask):
     torch.manual_seed(0)
     task = kind(models.build("egnn", {"hidden_channels": 8, "n_layers": 2}), SETTINGS, 0.2)
-    training = make_loader(data, 16, 0, shuffle=True, pieces=execution.accumulate)
+    training = make_loader(data, 16, 0, shuffle=True, micro_batches=execution.accumulate)
     fit(task, training, make_loader(data, 64, 0, shuffle=False), folder, execution)
     return task.history["validation_denoising_error"]
 
@@ -68,10 +68,10 @@ def test_one_bar_for_the_fit_shows_steps_rate_time_loss_and_metric(data, tmp_pat
     assert float(metric) == pytest.approx(history[-1], rel=1e-3)
 
 
-def test_pieces_of_a_step_are_one_step_with_one_loss(data, tmp_path, capsys):
+def test_micro_batches_of_a_step_are_one_step_with_one_loss(data, tmp_path, capsys):
     losses = []
-    for pieces in (1, 3):
-        train(data, tmp_path / str(pieces), Execution(accelerator="cpu", accumulate=pieces))
+    for micro_batches in (1, 3):
+        train(data, tmp_path / str(micro_batches), Execution(accelerator="cpu", accumulate=micro_batches))
         (last,) = drawn(capsys)[0][-1:]
         assert " 18/18 [" in last
         losses.append(float(re.search(r"loss ([^,]+),", last).group(1)))

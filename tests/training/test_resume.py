@@ -133,10 +133,10 @@ def test_a_run_asked_for_by_several_processes_is_trained_once(config, tmp_path):
 
 
 def test_a_half_written_checkpoint_is_never_in_its_place(tmp_path, monkeypatch):
-    from lib.training.fit import WholeCheckpoints
+    from lib.training.fit import AtomicCheckpoints
 
     path = tmp_path / "last.ckpt"
-    WholeCheckpoints().save_checkpoint({"epoch": 1}, path)
+    AtomicCheckpoints().save_checkpoint({"epoch": 1}, path)
 
     def fail(_, file):
         file.write(b"half")
@@ -144,5 +144,5 @@ def test_a_half_written_checkpoint_is_never_in_its_place(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "save", fail)
     with pytest.raises(OSError, match="no space"):
-        WholeCheckpoints().save_checkpoint({"epoch": 2}, path)
+        AtomicCheckpoints().save_checkpoint({"epoch": 2}, path)
     assert torch.load(path, weights_only=True) == {"epoch": 1}

@@ -252,14 +252,19 @@ def test_a_fit_goes_on_after_its_last_epoch(selection, tmp_path):
         assert torch.equal(value, whole.state_dict()[key])
 
 
-def test_pieces_of_a_step_train_alike(selection, tmp_path):
-    """90 conformations in steps of 16: the last step has 10, in pieces of 4, 3 and 3."""
+def test_micro_batches_of_a_step_train_alike(selection, tmp_path):
+    """90 conformations in steps of 16: the last step has 10, in micro-batches of 4, 3 and 3."""
     data = ConformationBatches([selection], 5.0, sigma=0.2)
     found = []
-    for pieces in (1, 3):
+    for micro_batches in (1, 3):
         task = DenoisingTask(build(), SETTINGS, 0.2)
-        loaders = make_loader(data, 16, 0, shuffle=True, pieces=pieces), make_loader(data, 90, 0, shuffle=False)
-        result = fit(task, *loaders, tmp_path / str(pieces), Execution(False, accelerator="cpu", accumulate=pieces))
+        loaders = (
+            make_loader(data, 16, 0, shuffle=True, micro_batches=micro_batches),
+            make_loader(data, 90, 0, shuffle=False),
+        )
+        result = fit(
+            task, *loaders, tmp_path / str(micro_batches), Execution(False, accelerator="cpu", accumulate=micro_batches)
+        )
         assert result.steps == 3 * 6
         found.append(task.history["validation_denoising_error"])
     assert found[0] == pytest.approx(found[1], rel=1e-4)

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from lib.data.datasets import MD22_SYSTEMS
 from lib.report.figures.style import ARMS, BLUE, GREY, MODEL_STYLES, ORANGE
-from lib.report.tables import AVERAGE, metric_label
+from lib.report.tables import AVERAGE
+from lib.training.metrics import metric_label
 
 CUT = -100  # per cent, of the axis of improvements
 COLUMN = 3.4  # inches, one column of a page

@@ -7,12 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pathlib import Path
 from textwrap import fill
-from lib.data.datasets import LABELS, MD22_SYSTEMS, NAMES_IN_TABLES
+from lib.data.datasets import FAMILIES, NAMES_IN_TABLES
 from lib.models import MODELS
 from lib.report.figures.style import BLUE, GREEN, ORANGE, set_style
-from lib.runs.metrics import UNITS
 from lib.runs.results import Result, find_record
 from lib.runs.upkeep import find_result
+from lib.training.metrics import metric_of
 from lib.training.tasks import DenoisingTask, EnergyTask
 
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's, but for the yellow
@@ -66,15 +66,15 @@ def save_curves(keys: Sequence[str], path: Path | None = None) -> Path:
 
 def facts(result: Result) -> dict[str, str]:
     """What tells a run from others, in words: model, task, data, start, learning rate and seed."""
-    config = result.about["config"]
-    start = "" if config["task"] == "denoising" else "from scratch" if config["pretrained"] is None else "pre-trained"
+    config = result.config
+    start = "" if not config.labelled else "from scratch" if config.pretrained is None else "pre-trained"
     return {
-        "model": MODELS[config["model"]].label,
-        "task": config["task"],
+        "model": MODELS[config.model].label,
+        "task": config.task,
         "data": " + ".join(_data_label(name) for name in result.about["splits"]),
         "start": start,
-        "rate": f"learning rate {config['training']['learning_rate']:g}",
-        "seed": f"seed {config['seed']}",
+        "rate": f"learning rate {config.training.learning_rate:g}",
+        "seed": f"seed {config.seed}",
     }
 
 
@@ -83,7 +83,9 @@ def _data_label(name: str) -> str:
     suite, *parts = name.split("/")
     if suite not in NAMES_IN_TABLES:
         return name
-    return NAMES_IN_TABLES[suite].format(" ".join((LABELS | MD22_SYSTEMS)[part] for part in parts))
+    family, *systems = parts
+    labels = [FAMILIES[family].label, *(FAMILIES[family].systems[system] for system in systems)]
+    return NAMES_IN_TABLES[suite].format(" ".join(labels))
 
 
 def _labels(results: Sequence[Result]) -> tuple[str, list[str]]:
@@ -103,7 +105,7 @@ def _draw(ax: Axes, metric: str, results: Sequence[Result]) -> None:
         history = result.history()
         ax.plot(history["epoch"], history[metric], color=COLOURS[k % len(COLOURS)], linewidth=1.2, markersize=4,
                 marker=MARKERS[k % len(MARKERS)], label=text)  # fmt: skip
-    unit = UNITS[metric].replace("sigma^2", "σ²")
+    unit = metric_of(metric).shown_unit
     ax.set(xlabel="epoch", ylabel=f"{TITLES[metric]} ({unit})")
     ax.set_title(fill(title, 56), fontsize="medium")
     ax.set_ylim(bottom=0)

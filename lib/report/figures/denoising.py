@@ -47,7 +47,7 @@ def figure1(example: NoisedExample, curves: Sequence[Result], sigma: float, labe
 def _denoising_curves(ax: Axes, curves: Sequence[Result]) -> None:
     by_model: dict[str, list[Result]] = {}
     for result in curves:
-        by_model.setdefault(MODELS[result.about["config"]["model"]].label, []).append(result)
+        by_model.setdefault(MODELS[result.config.model].label, []).append(result)
     for model, results in by_model.items():
         colour, marker = MODEL_STYLES[model]
         for k, result in enumerate(results):

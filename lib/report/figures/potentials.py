@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from lib.data.store import ConformationStore
 from lib.report.figures.comparisons import spread
 from lib.report.figures.style import ARMS, BLUE, GREEN, GREY, ORANGE
-from lib.report.tables import metric_label
 from lib.runs.results import Result
-from lib.training.scaling import baseline_of
+from lib.training.metrics import metric_label
 from lib.units import EV
 
 LINES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
@@ -53,13 +52,13 @@ def _log_ticks(axis: Axis) -> None:
 
 def parity(results: Mapping[str, Result], store: ConformationStore) -> Figure:
     """Predicted against labelled energies of each run's test conformations in ``store``, a panel a run, less the run's
-    baseline (`scaling.baseline_of`), so that molecules of different formulas lie side by side.
+    baseline (`Result.baselines`), so that molecules of different formulas lie side by side.
     """
     figure, axes = plt.subplots(1, len(results), figsize=(3.2 * len(results), 3.1), squeeze=False, sharey=True)
     for ax, (title, result) in zip(axes[0], results.items(), strict=True):
         rows = result.test_errors()
         x = store.relative_energy(rows["index"])
-        x = x - baseline_of(result.about["target"], store.compositions[rows["molecule"]])
+        x = x - result.baselines(store)[rows["molecule"]]
         y = x + rows["error"]
         ax.plot(x, y, "o", markersize=3, alpha=0.6, color=BLUE, markeredgewidth=0)
         ends = [min(x.min(), y.min()), max(x.max(), y.max())]
