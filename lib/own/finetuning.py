@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,39 +14,19 @@ from lib.data.datasets import DataSet, open_store
 from lib.data.readers.own import FORCES, arrays_like_forces
 from lib.errors import TrainingError
 from lib.models.weights import SUFFIX, export_weights
-from lib.own.checks import shared_conformations, unseen_types
-from lib.own.configs import default_force_weight, fine_tune, labels_that_fit, pretrain_on
+from lib.own.checks import are_in_pool, shared_conformations, unseen_types
+from lib.own.configs import VALIDATIONS, Length, Options, default_force_weight, fine_tune, labels_that_fit, pretrain_on
 from lib.own.findings import ERROR, WARNING, Finding
 from lib.own.inspection import inspect_store
+from lib.own.plan import Plan, Speed, measure, part_sizes, steps_of
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
-from lib.runs.runner import run_all
-from lib.runs.selection import select, splits
+from lib.runs.runner import is_available, run_all
 from lib.study import rates
-from lib.study.cost import MINUTES, in_words, todo
 from lib.study.layers import named, pretraining_of
 
 __all__ = ["FineTuning", "Plan", "choose_rate", "default_force_weight", "fine_tune", "labels_that_fit", "pretrain_on",
            "refuse_diverged"]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a fine-tuning will do: conformations of each part, number of runs, steps of each, core-minutes of all."""
-
-    seed: int
-    train: int
-    validation: int
-    test: int
-    runs: int
-    steps: int
-    minutes: float
-
-    def __str__(self) -> str:
-        """One line for a reader."""
-        return (f"seed {self.seed}: {self.train} to train, {self.validation} to validate, {self.test} to test; runs: "
-                f"{self.runs} of some {self.steps} steps, {in_words(self.minutes)} (estimate), and pre-training where "
-                "it is not there")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,11 +38,18 @@ class FineTuning:
         weights: a name of `layers.weights_names`, for the model and its settings.
         source: the pre-training to start from (`FineTuning.layers`); conformations to pre-train on first, with every
             seed, where they are ``data`` itself without those that test; or None, from scratch.
-        labels: training conformations; None takes all, 80 %.
+        labels: training conformations; None takes all that are not held out for validation and test: 80 %, or 90 or
+            100 % where one or both have files of their own.
         rates: highest learning rates to choose from; None takes the scale's.
         seeds: of the runs; several make an ensemble.
         force_weight: of the loss; None takes `default_force_weight`.
         pretraining_rate: highest learning rate of pre-training on ``source``'s conformations; None takes the scale's.
+        validation: labelled conformations to choose by, none of which trains; None takes 10 % of ``data``.
+        test: the same, to test on.
+        steps: of a run, about; or ``epochs``, or ``minutes`` on one core; None of them leaves it at the scale's.
+        patience: validations without a new best one after which a run stops; 0 never does.
+        average: decay by step of the moving average of the weights, 0.99 to 0.999; 0 is none.
+        start: weights file of a potential that training continues, instead of ``source``.
     """
 
     data: DataSet
@@ -73,18 +60,33 @@ class FineTuning:
     seeds: tuple[int, ...] = (0,)
     force_weight: float | None = None
     pretraining_rate: float | None = None
+    validation: DataSet | None = None
+    test: DataSet | None = None
+    steps: int | None = None
+    epochs: int | None = None
+    minutes: float | None = None
+    patience: int = 0
+    average: float = 0.0
+    start: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, before anything is read.
 
         Raises:
-            ValueError: unknown weights, no seeds or rates, or one twice, or a rate of pre-training without
-                conformations to pre-train on.
+            ValueError: unknown weights; no seeds or rates, or one twice; several lengths; a potential to continue
+                beside a pre-training; or a rate of pre-training without conformations to pre-train on.
         """
         named(self.weights)
         for name, values in (("seeds", self.seeds), ("learning rates", self.rates)):
             if values is not None and not 0 < len(values) == len(set(values)):
                 raise ValueError(f"{name} = {list(values)}: give at least one, each once")
+        given = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are given: choose one of them")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes = {self.minutes} must be positive")
+        if self.start is not None and self.source is not None:
+            raise ValueError(f"start = {str(self.start)!r} beside a pre-training (source): choose one of them")
         if self.pretraining_rate is not None and not isinstance(self.source, DataSet):
             raise ValueError(f"pretraining_rate = {self.pretraining_rate:g} is for your own conformations: "
                              "name them with --pretrain-on (source)")  # fmt: skip
@@ -108,8 +110,21 @@ class FineTuning:
         if not store.has_forces and (others := arrays_like_forces(self.data.path)):
             text = f"no forces under {key!r}, but arrays {others}: name one with --forces-key"
             out.append(Finding(WARNING, "", text))
-        out += [*inspect_store(store), *self._inspect_source()]
+        out += [*inspect_store(store), *self._inspect_held_out(), *self._inspect_source()]
         return sorted(out, key=lambda finding: finding.severity != ERROR)
+
+    def _inspect_held_out(self) -> list[Finding]:
+        """What is odd in files of validation and test, and what of them would train too."""
+        out = []
+        for part, dataset in self.held_out:
+            out += [replace(finding, molecule=f"{dataset.path}: {finding.molecule}")
+                    for finding in inspect_store(open_store(dataset))]  # fmt: skip
+            known = are_in_pool(dataset, self.data)
+            if known.any():
+                text = (f"{known.sum()} of {len(known)} {part} conformations of {dataset.path} are in {self.data.path} "
+                        "too: errors will flatter; remove them")  # fmt: skip
+                out.append(Finding(WARNING, "", text))
+        return out
 
     def _inspect_source(self) -> list[Finding]:
         """What is odd in the conformations that pre-train, and what of ``data`` pre-training will not have met."""
@@ -133,6 +148,9 @@ class FineTuning:
 
     def _shared(self) -> list[tuple[int, int]]:
         """Test conformations that pre-training sees, and all of them, by seed."""
+        if self.test is not None:
+            known = are_in_pool(self.test, self.source)
+            return [(int(known.sum()), len(known))] * len(self.seeds)
         return shared_conformations(self.data, self.source, self.seeds)
 
     @property
@@ -147,9 +165,17 @@ class FineTuning:
         pool = self.data if self._pretrains_on_itself else self.source
         return pretrain_on(self.weights, pool, seed, self.pretraining_rate)
 
-    def _config(self, rate: float, seed: int, source: RunConfig | None) -> RunConfig:
+    def _config(self, rate: float, seed: int, source: RunConfig | None, timed: bool = True) -> RunConfig:
+        """The run of ``seed``; not ``timed``: of the scale's length, for measuring how long that takes."""
         weight = default_force_weight(self.data) if self.force_weight is None else self.force_weight
-        return fine_tune(self.weights, self.data, source, rate, seed, self.labels, weight)
+        options = Options(self.held_out, self._length if timed else None, self.patience, self.average, self.start)
+        return fine_tune(self.weights, self.data, source, rate, seed, self.labels, weight, options)
+
+    @property
+    def held_out(self) -> tuple[tuple[str, DataSet], ...]:
+        """The parts that have data sets of their own (`RunConfig.held_out`)."""
+        parts = {"validation": self.validation, "test": self.test}
+        return tuple((part, dataset) for part, dataset in parts.items() if dataset is not None)
 
     def candidates(self) -> tuple[float, ...]:
         """The learning rates to choose from."""
@@ -166,20 +192,34 @@ class FineTuning:
         return [self._config(rate, seed, self.pretraining(seed)) for seed in self.seeds]
 
     def plan(self) -> Plan:
-        """What is to be run, before anything is.
+        """What is to be run, before anything is: without pre-training, and without runs that are there already.
 
         Raises:
             DataError: a seed's split leaves nothing to learn from, to choose by, or to test.
-            ValueError: validation or test have atom types that training lacks.
+            ValueError: validation or test have atom types that training lacks, or forces or levels differ.
         """
-        scale, _ = named(self.weights)
         candidates, first = self.candidates(), self.seeds[0]
         pairs = [*((rate, first) for rate in candidates), *((candidates[0], seed) for seed in self.seeds[1:])]
-        configs = [self._config(rate, seed, None) for rate, seed in pairs]  # the cost without pre-training
-        training, parts = configs[0].training, select(configs[0], splits(configs[0]))
-        sizes = {part: sum(len(s.index) for s in parts[part]) for part in ("train", "validation", "test")}
-        steps = training.epochs * ceil(sizes["train"] / training.batch_size)
-        return Plan(first, **sizes, runs=len(configs), steps=steps, minutes=todo(scale, "", configs)[MINUTES])
+        configs = [self._config(rate, seed, None) for rate, seed in pairs]
+        sizes, training = part_sizes(configs[0]), configs[0].training
+        steps = steps_of(configs[0], sizes["train"])
+        validations = training.epochs // training.validate_every
+        one = self._speed.seconds(steps, validations, sizes["validation"], sizes["test"])
+        missing = sum(not is_available(config, weights=False) for config in configs)
+        return Plan(first, **sizes, runs=len(configs), steps=steps, minutes=round(missing * one / 60, 1))
+
+    @cached_property
+    def _speed(self) -> Speed:
+        """Of the runs on this machine."""
+        return measure(self._config(self.candidates()[0], self.seeds[0], None, timed=False))
+
+    @cached_property
+    def _length(self) -> Length | None:
+        """Of a run: epochs or steps as they are given, or the steps for which the minutes suffice."""
+        if self.minutes is None:
+            return None if self.epochs is None and self.steps is None else Length(self.epochs, self.steps)
+        sizes = part_sizes(self._config(self.candidates()[0], self.seeds[0], None, timed=False))
+        return Length(steps=self._speed.steps(self.minutes, VALIDATIONS, sizes["validation"], sizes["test"]))
 
     def choose_rate(self, workers: int | None = None) -> float:
         """The one of `candidates` that validates best, trained in so many ``workers`` (processes; None: all cores).
