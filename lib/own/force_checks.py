@@ -19,7 +19,7 @@ EXPLAINED = 0.9  # share of the forces' variance that it must explain to be beli
 SEVERAL = 2  # frames that stand out; one alone is an odd geometry
 FEWEST, FRAMES_FITTED, LARGEST = 30, 250, 40  # frames at least; frames that are fitted, and atoms, at most
 ROUNDS = 3  # of fitting without the frames that stood out before
-DEVIATIONS = 10.0  # robust standard deviations, beyond which a frame stands out
+DEVIATIONS = 8.0  # robust standard deviations, beyond which a frame stands out
 SMALL, LARGE = 0.75, 1.5  # slopes between are those of odd geometries
 COSINE = 0.9  # of its forces with the simple model's, above which a frame's geometry is no other than the rest's
 

@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 from lib.data.store import ConformationStore
 from lib.own.findings import ERROR, FRAMES, WARNING, Array, Checks, Numbers, by_frame, frame_list
 
-GAP, WIDEST = 20.0, 200.0  # between two references: times the wider group's range, and kcal/mol, at least
+GAP, WIDEST = 8.0, 200.0  # between two references: times the wider group's range, and kcal/mol, at least
 GROUP = 2  # frames of the smaller group at least: one alone is an outlier
 CONTRADICTION = 1.0  # kcal/mol: energies of equal geometries (to 2 mÅ) are nearer
 BONDED = 1.3  # times the sum of covalent radii
@@ -73,7 +73,7 @@ def fragments(x: Array, z: Numbers, charges: Numbers, numbers: Numbers) -> Check
     if not broken:
         return []
     return [(WARNING, f"the molecule is in pieces with odd electrons in {frame_list(numbers[broken])} ({len(broken)} "
-                      f"of {len(looked)} that were looked at): if its box cut it, put it together again; if bonds break "
+                      f"of {len(looked)} that were looked at): if its box cut it, put it together; if bonds break "
                       "there, expect little of a potential without spin")]  # fmt: skip
 
 
