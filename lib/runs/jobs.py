@@ -143,10 +143,13 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
 
 
 def _target(scaling: Scaling, store: ConformationStore, train: ConformationBatches) -> dict[str, Any]:
-    """The scaling, the level of theory and the atom types seen in training, as JSON values."""
-    types = np.flatnonzero(train.compositions().any(0)).tolist()
-    return {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level,
-            "types": types}  # fmt: skip
+    """The scaling, the level of theory and the atom types seen in training, as JSON values; where all training
+    conformations have one composition, that too.
+    """
+    compositions = np.unique(train.compositions(), axis=0)
+    target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level,
+              "types": np.flatnonzero(compositions.any(0)).tolist()}  # fmt: skip
+    return target | ({"composition": compositions[0].tolist()} if len(compositions) == 1 else {})
 
 
 def _validation_metrics(task: EnergyTask) -> dict[str, float]:
