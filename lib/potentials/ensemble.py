@@ -127,8 +127,8 @@ class Potential:
             counts = np.bincount(own, minlength=len(ATOM_TYPES))
             if any((counts != each).any() for each in trained):
                 raise ValueError(f"the molecule {_formula(counts)} is not {_formula(trained[0])}, the only composition "
-                                 "in training, which determines no energy of each element: energies of other compositions "
-                                 "would be arbitrary; train on several")  # fmt: skip
+                                 "in training, which determines no energy of each element: those of other "
+                                 "compositions would be arbitrary; train on several")  # fmt: skip
 
     def _evaluate(
         self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]
