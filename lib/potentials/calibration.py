@@ -71,9 +71,7 @@ def spread_factors(errors: pd.DataFrame, members: int) -> dict[str, float]:
         ValueError: a single member, or no errors with a spread.
     """
     if members < 2 or errors.dropna(subset="spread").empty:
-        raise ValueError(
-            f"{members} members, {len(errors)} errors: give two members or more, with spreads"
-        )
+        raise ValueError(f"{members} members, {len(errors)} errors: give two members or more, with spreads")
     factors = {}
     for kind, group in errors.dropna(subset="spread").groupby("kind"):
         rows = group[group["spread"] > 0]
