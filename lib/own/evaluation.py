@@ -14,7 +14,6 @@ from ase.io import iread
 from numpy.typing import NDArray
 
 from lib.data.datasets import DataSet, open_store
-from lib.data.readers.own import FORMATS
 from lib.data.store import ConformationStore
 from lib.potentials.ensemble import Potential
 from lib.units import EV
@@ -125,5 +124,5 @@ def _groups(path: Path, key: str) -> dict[int, str]:
     """What ``info[key]`` says of each frame of ``path`` that has it, by number; nothing of files without headers."""
     if path.suffix not in (".xyz", ".extxyz"):
         return {}
-    frames = enumerate(iread(path, format=FORMATS[path.suffix]))
+    frames = enumerate(iread(path, format="extxyz"))
     return {k: str(atoms.info[key]) for k, atoms in frames if key in atoms.info}
