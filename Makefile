@@ -6,41 +6,45 @@ CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
-.PHONY: help reproduce plan test test-browser chromium lint lab mini-suite clean .venv
+.PHONY: help reproduce plan check test test-browser chromium lint types lock lab mini-suite clean .venv
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
 	@echo "               [TRAIN=1]                         and train what is not recorded; FRESH=1: train everything"
 	@echo "make plan [SCALE=...]                            what reproduce would do, and what it costs"
+	@echo "make check                                       lint, types and the fast tests: under two minutes"
 	@echo "make test                                        lint, unit tests, notebooks on an empty run store"
 	@echo "make test-browser [CHROMIUM=...]                 run a notebook in JupyterLab in a headless Chromium"
 	@echo "make lab                                         open JupyterLab"
 	@echo "make mini-suite                                  make data/mini again from its seed"
-	@echo "make clean                                       remove converted stores and runs (cache/), keep figures"
+	@echo "make clean                                       remove converted stores and runs (in cache/), keep figures"
 
 .venv: .venv/installed
 
-.venv/installed: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(f"Python {sys.version.split()[0]} is too old, 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." if sys.version_info < (3, 11) else 0)'
+.venv/installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(f"Python {sys.version.split()[0]} does not serve, 3.11 to 3.13 are needed: make PYTHON=/path/to/python3.11 ..." if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[notebooks,dev]'
 	touch $@
 
 reproduce: .venv
-	@$(BIN)/python -m lib runs plan --scale $(SCALE)
-	$(SNAKEMAKE) --quiet host reason --keep-going --rerun-incomplete --resources gpu=1 --config scale=$(SCALE) fresh=$(FRESH) train=$(TRAIN)
+	@$(BIN)/python -m lib runs plan --scale '$(SCALE)'
+	$(SNAKEMAKE) --quiet host reason --keep-going --rerun-incomplete --resources gpu=1 --config 'scale=$(SCALE)' 'fresh=$(FRESH)' 'train=$(TRAIN)'
 	@echo "tables, figures and executed notebooks are in figures/$(SCALE)/"
 
 plan: .venv
-	@$(BIN)/python -m lib runs plan --scale $(SCALE)
-	$(SNAKEMAKE) --dry-run --quiet host reason --config scale=$(SCALE)
+	@$(BIN)/python -m lib runs plan --scale '$(SCALE)'
+	$(SNAKEMAKE) --dry-run --quiet host reason --config 'scale=$(SCALE)'
 
-test: .venv lint
-	$(BIN)/pytest
+check: .venv lint types
+	$(BIN)/pytest -m "not slow" --quiet
+
+test: .venv lint types
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
 	cache=$$(mktemp -d) && trap "rm -rf $$cache" EXIT && DENOISING_CACHE=$$cache DENOISING_FIGURES=$$cache/figures $(BIN)/pytest --nbval-lax --nbval-current-env notebooks
 
 .venv/installed-browser: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[browser]'
 	touch $@
 
 chromium:
@@ -53,6 +57,15 @@ lint: .venv
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/nbstripout --keep-count --verify notebooks/*.ipynb
+	$(BIN)/lint-imports --no-logo
+
+types: .venv
+	$(BIN)/mypy
+
+lock:
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser \
+	  --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 lab: .venv
 	$(BIN)/jupyter lab notebooks
@@ -60,5 +73,7 @@ lab: .venv
 mini-suite: .venv
 	$(BIN)/python -m lib mini-suite
 
+# only what commands put there: anything else in cache/ stays
 clean:
-	rm -rf cache .snakemake
+	rm -rf cache/stores cache/runs cache/batch .snakemake
+	@if [ -d cache ]; then rmdir --ignore-fail-on-non-empty cache; fi

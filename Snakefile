@@ -20,15 +20,24 @@ from lib.study.arms import LEAVE_OUT
 from lib.study.cost import in_words
 from lib.runs.results import IGNORE, RECORDS
 
-SCALE = config.get("scale", "laptop")
+
+def quoted(value):
+    """`value` as one word of a shell command, in which snakemake fills in what stands in braces."""
+    return shlex.quote(str(value)).replace("{", "{{").replace("}", "}}")
+
+
+SCALE = str(config.get("scale", "laptop"))
 FRESH = config.get("fresh") or os.environ.get(IGNORE, "")  # not empty: train what is recorded too
+IGNORED = f"{IGNORE}={quoted(FRESH)}"
 TRAIN = config.get("train") or FRESH  # not empty: train what is neither stored nor recorded
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
 RECORDED = not TRAIN and (RECORDS / SCALE).is_dir()
 LEFT_OUT = left_out(SCALE, NOTEBOOKS) if RECORDED else {}
 IN_PART = in_part(SCALE, LEFT_OUT)
-OUTPUT = shlex.quote(os.path.relpath(paths.FIGURES / SCALE))  # papermill writes it into the notebooks
+OUTPUT = quoted(os.path.relpath(paths.FIGURES / SCALE))  # papermill writes it into the notebooks
 WORK = paths.CACHE / "batch" / SCALE
+if set("{}") & set(str(WORK)):
+    raise ValueError(f"DENOISING_CACHE {paths.CACHE}: snakemake reads braces in a path as wildcards; name another folder")
 SHARDS = [f"{model}-{seed}" for model, seed in shards(SCALE)]
 if RECORDED:
     NOTEBOOKS, SHARDS = [name for name in NOTEBOOKS if name not in LEFT_OUT or name in IN_PART], []
@@ -36,7 +45,7 @@ CODE = sorted(str(path) for path in (paths.ROOT / "lib").rglob("*.py"))  # chang
 LEDGER, ALONE = "09_what_was_reproduced", "08_settings_and_cost"  # that one measures speeds
 CORES = workflow.cores or 1
 ON_GPU = int(torch.cuda.is_available())
-PYTHON = shlex.quote(sys.executable)
+PYTHON = quoted(sys.executable)
 
 
 # all is done: the next call looks at everything again, and finds its runs stored
@@ -66,7 +75,7 @@ rule train:
     message:
         f"runs of {{wildcards.model}}, seed {{wildcards.seed}}, scale {SCALE}; log: {{log}}"
     shell:
-        f"{IGNORE}={FRESH} {PYTHON} -m lib runs train --scale {SCALE} --model {{wildcards.model}} "
+        f"{IGNORED} {PYTHON} -m lib runs train --scale {quoted(SCALE)} --model {{wildcards.model}} "
         "--seed {wildcards.seed} > {log:q} 2>&1"
 
 
@@ -89,5 +98,5 @@ rule notebook:
     message:
         "notebook {input.notebook} with {input.parameters}; log: {log}"
     shell:
-        f"mkdir -p {OUTPUT} && {IGNORE}={FRESH} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
+        f"mkdir -p {OUTPUT} && {IGNORED} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
         f"-f {{input.parameters}} {{params.missing}} {{input.notebook}} {OUTPUT}/{{wildcards.notebook}}.ipynb > {{log:q}} 2>&1"

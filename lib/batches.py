@@ -5,13 +5,19 @@ Pairs are exact: every two atoms of one molecule closer than the cutoff, in both
 atom order, and ``pairs[:, P:]`` the same pairs turned round, so that what depends on distance alone is computed once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from ase.data import atomic_numbers
 from torch import Tensor
 
-from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES, atom_types
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
 
 Array = np.ndarray | Tensor
 
@@ -77,6 +83,54 @@ class Batch:
         n_molecules = int(molecule[-1]) + 1
         return Batch(z, pos, molecule, neighbour_pairs(pos, molecule, n_molecules, cutoff), n_molecules,
                      **{key: torch.as_tensor(value) for key, value in targets.items()})  # fmt: skip
+
+    @staticmethod
+    def from_pyg(graphs: "Sequence[Data]", cutoff: float = 5.0) -> "Batch":
+        """Build a batch from torch_geometric graphs, a molecule each.
+
+        Args:
+            graphs: each with ``z`` (N,) atomic numbers and ``pos`` (N, 3) Å, and where they have them ``charges`` (N,)
+                formal charges (else 0), ``y`` the energy and ``force`` (N, 3), in kcal/mol and kcal/mol/Å.
+            cutoff: Å; atoms closer than this are neighbours. Edges that the graphs bring are left aside.
+
+        Raises:
+            ValueError: no graphs, energies or forces of some of them only, or a pair of element and charge that is
+                none of the 28 atom types.
+        """
+        if not graphs:
+            raise ValueError("graphs = []: give at least one torch_geometric Data")
+        z = torch.cat([graph.z for graph in graphs])
+        charges = torch.cat([graph.charges if "charges" in graph else torch.zeros_like(graph.z) for graph in graphs])
+        targets = {}
+        for name, theirs in (("energy", "y"), ("forces", "force")):
+            values = [value for graph in graphs if (value := getattr(graph, theirs, None)) is not None]
+            if values and len(values) < len(graphs):
+                raise ValueError(f"{len(values)} of {len(graphs)} graphs have {theirs}: give it to all or to none")
+            if values:
+                targets[name] = torch.cat(values)
+        if "energy" in targets:
+            targets["energy"] = targets["energy"].double()
+        sizes = torch.tensor([len(graph.z) for graph in graphs])
+        molecule = torch.repeat_interleave(torch.arange(len(graphs)), sizes)
+        types = atom_types(z.numpy(), charges.numpy())
+        return Batch.from_arrays(types, torch.cat([g.pos for g in graphs]), molecule, cutoff, **targets)
+
+    def to_pyg(self) -> "list[Data]":
+        """The molecules as torch_geometric graphs with the fields of `from_pyg`, and the neighbour pairs as
+        ``edge_index`` (2, E) of sender and receiver, each pair in both directions.
+        """
+        from torch_geometric.data import Data
+
+        pairs_of = torch.tensor([[atomic_numbers[symbol], charge] for symbol, charge in ATOM_TYPES])
+        ends = torch.bincount(self.molecule.cpu(), minlength=self.n_molecules).cumsum(0).tolist()
+        owner, graphs = self.molecule[self.pairs[0]], []
+        for k, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+            z, charges = pairs_of[self.z[start:end].cpu()].unbind(1)
+            own = {} if self.energy is None else {"y": self.energy[k : k + 1]}
+            own |= {} if self.forces is None else {"force": self.forces[start:end]}
+            edges = self.pairs[:, owner == k].flip(0) - start
+            graphs.append(Data(z=z, pos=self.pos[start:end], charges=charges, edge_index=edges, **own))
+        return graphs
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The batch on ``device``, its coordinates, forces and noise as ``dtype`` where one is given."""

@@ -5,7 +5,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
-FIGURES = Path(os.environ.get("DENOISING_FIGURES", ROOT / "figures"))
-CACHE = Path(os.environ.get("DENOISING_CACHE", ROOT / "cache"))
+
+
+def folder_from(variable: str, default: Path) -> Path:
+    """The folder that the environment ``variable`` names, or ``default`` where it is not set.
+
+    Raises:
+        ValueError: the variable is set and empty, which would mean the working directory.
+    """
+    value = os.environ.get(variable)
+    if value is not None and not value.strip():
+        raise ValueError(f"{variable} is set and empty: name a folder, or unset it to use {default}")
+    return default if value is None else Path(value)
+
+
+FIGURES = folder_from("DENOISING_FIGURES", ROOT / "figures")
+CACHE = folder_from("DENOISING_CACHE", ROOT / "cache")
 STORES = CACHE / "stores"
 RUNS = CACHE / "runs"

@@ -1,9 +1,11 @@
-"""One thread inside, as many as before outside, whatever happens."""
+"""One thread and no denormal floats inside, and as before outside, whatever happens."""
 
 import pytest
 import torch
 
-from lib.machine import one_thread
+from lib.machine import denormals_flushed, flush_denormals, one_thread
+
+DENORMAL = 1e-39  # of float32, whose smallest normal number is about 1.2e-38
 
 
 def test_threads_are_given_back():
@@ -14,3 +16,38 @@ def test_threads_are_given_back():
     with pytest.raises(KeyError), one_thread():
         raise KeyError
     assert torch.get_num_threads() == 2
+
+
+def half_of_a_normal_float() -> float:
+    """Half of a float32 just above the smallest normal one, computed as training computes."""
+    return float((torch.tensor([1.5e-38]) * 0.5).double())
+
+
+@pytest.fixture
+def can_flush():
+    """Skip where the processor cannot; leave the setting as it was."""
+    before = denormals_flushed()
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot take denormal floats as zero")
+    torch.set_flush_denormal(False)
+    yield
+    torch.set_flush_denormal(before)
+
+
+@pytest.mark.usefixtures("can_flush")
+def test_denormal_floats_are_zero_inside_and_back_outside():
+    assert half_of_a_normal_float() > 0 and not denormals_flushed()
+    with flush_denormals():
+        assert half_of_a_normal_float() == 0 and denormals_flushed()
+    assert half_of_a_normal_float() > 0 and not denormals_flushed()
+    with pytest.raises(KeyError), flush_denormals():
+        raise KeyError
+    assert not denormals_flushed()
+
+
+@pytest.mark.usefixtures("can_flush")
+def test_who_flushes_already_still_does_afterwards():
+    torch.set_flush_denormal(True)
+    with flush_denormals():
+        assert denormals_flushed()
+    assert denormals_flushed()

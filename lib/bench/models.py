@@ -33,7 +33,7 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def bench_models(
     scales: Sequence[str] = ("paper", "laptop"),
-    names: Sequence[str] = tuple(models.MODELS),
+    names: Sequence[str] = models.PAPER_MODELS,
     batch_size: int = 64,
     seconds: float = 20.0,
     device: str = "cpu",

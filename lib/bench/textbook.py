@@ -14,11 +14,12 @@ from torch.nn.functional import layer_norm
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
+from lib.models.angular import bases, count
 from lib.models.egnn import EGNN
 from lib.models.gradient import GradientModel
 from lib.models.prediction import Prediction
 from lib.models.schnet import SchNet
-from lib.models.se3_transformer import Features, Kernels, RadialNetworks, SE3Transformer, bases, count, softmax
+from lib.models.se3_transformer import Features, Kernels, RadialNetworks, SE3Transformer, softmax
 from lib.models.torchmd_net import TorchMDNet
 
 

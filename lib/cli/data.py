@@ -1,92 +1,136 @@
 """The commands for the published data sets and files like them: list, fetch, verify, convert."""
 
-import argparse
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from lib.cli.options import Force
+from lib.cli.parsing import Command, examples, new_group
+from lib.cli.targets import check_folder, check_store
 from lib.errors import look_up
 
-
-def add_commands(commands: argparse._SubParsersAction) -> None:
-    """Add ``data`` to the command line."""
-    parser = commands.add_parser("data", help="fetch, check and convert the published data sets, or files like them")
-    actions = parser.add_subparsers(required=True, metavar="action")
-    actions.add_parser("list", help="known data sets and whether they are there").set_defaults(function=_list_data)
-    for name, function, text in (
-        ("fetch", _fetch, "download what is missing, go on where a download broke off, check and unpack"),
-        ("verify", _verify, "check the files that are there"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("name", help="a published data set")
-        action.add_argument("--folder", type=Path, help="default: data/official/NAME")
-        action.set_defaults(function=function)
-    convert = actions.add_parser("convert", help="write a store; compare a published data set with Table 1")
-    convert.add_argument("name", help="a reader: ani1, ani1x, iso17, spice, md22, own")
-    convert.add_argument("path", type=Path, nargs="?", help="file or folder; default: data/official/NAME")
-    convert.add_argument("store", type=Path, nargs="?", help="folder to write; default: the one that runs use")
-    convert.add_argument("--level", help="level of theory, where the file does not state it")
-    convert.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                         help="of the reader, e.g. energy_unit=eV for own, systems=DHA,AT-AT for md22")  # fmt: skip
-    convert.set_defaults(function=_convert)
+app = new_group("Fetch, check and convert the published data sets, or files like them.")
+Published = Annotated[
+    str, typer.Argument(metavar="NAME", help="A published data set: ani1, ani1x, iso17, spice, md22.")
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--folder", metavar="FOLDER", help="Where its files are kept.", show_default="data/official/NAME"),
+]
 
 
-def _list_data(_: argparse.Namespace) -> None:
+@app.command("list", epilog=examples("data list"))
+def list_data() -> None:
+    """List the known data sets and whether they are here."""
     from lib.data.datasets import known_datasets
 
     for dataset in known_datasets().values():
-        there = "there" if Path(dataset.path).exists() else "missing"
-        sys.stdout.write(f"{dataset.name:20} {there:8} {dataset.path}\n")
+        state = "there" if Path(dataset.path).exists() else "missing"
+        sys.stdout.write(f"{dataset.name:20} {state:8} {dataset.path}\n")
 
 
-def _fetch(options: argparse.Namespace) -> None:
+@app.command("fetch", cls=Command, epilog=examples("data fetch ani1x"))
+def fetch_data(name: Published, folder: Folder = None) -> None:
+    """Download what is missing, check and unpack it.
+
+    An interrupted download goes on where it stopped.
+    """
     from lib.data.sources import OFFICIAL, fetch, find_source
 
-    source = find_source(options.name)
-    sys.stdout.write(f"{options.name}: {source.citation}; licence: {source.licence}, {source.page}\n")
-    for path in fetch(source.files, options.folder or OFFICIAL / options.name):
+    source = find_source(name)
+    check_folder("--folder", folder or OFFICIAL / name)
+    sys.stdout.write(f"{name}: {source.citation}; licence: {source.licence}, {source.page}\n")
+    for path in fetch(source.files, folder or OFFICIAL / name):
         sys.stdout.write(f"{path}\n")
 
 
-def _verify(options: argparse.Namespace) -> None:
+@app.command("verify", cls=Command, epilog=examples("data verify ani1x"))
+def verify_data(name: Published, folder: Folder = None) -> None:
+    """Check that a published data set is there and unchanged."""
     from lib.data.sources import OFFICIAL, find_source, verify
 
-    verdicts = verify(find_source(options.name).files, options.folder or OFFICIAL / options.name)
-    for name, verdict in verdicts.items():
-        sys.stdout.write(f"{name}: {verdict}\n")
+    verdicts = verify(find_source(name).files, folder or OFFICIAL / name)
+    for file, verdict in verdicts.items():
+        sys.stdout.write(f"{file}: {verdict}\n")
     if not all(verdict.startswith("as ") for verdict in verdicts.values()):
-        raise ValueError(f"{options.name} is not whole: python -m lib data fetch {options.name}")
+        raise ValueError(f"{name} is not whole: python -m lib data fetch {name}")
 
 
-def _convert(options: argparse.Namespace) -> None:
+@app.command(
+    "convert",
+    cls=Command,
+    epilog=examples(
+        "data convert ani1x",
+        "data convert own my.xyz my-store --set energy_unit=eV",
+        "data convert md22 data/mini/md22 my-store --set systems=DHA,AT-AT",
+    ),
+)
+def convert(
+    name: Annotated[str, typer.Argument(metavar="READER", help="ani1, ani1x, iso17, spice, md22, or own.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="PATH", help="File or folder to read.", show_default="data/official/READER"),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Argument(metavar="STORE", help="New folder to write.", show_default="the one that runs use"),
+    ] = None,
+    level: Annotated[
+        str | None, typer.Option("--level", metavar="NAME", help="Level of theory, where the file does not state it.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="An option of the reader, such as energy_unit=eV; may be repeated."
+        ),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Convert files into a store, from which training reads.
+
+    A published data set is compared with Table 1 of the paper. Whatever stands at STORE is left as it is, unless it
+    is a store and --force is given.
+    """
     from lib.data.datasets import DataSet, open_store
     from lib.data.readers import READERS
     from lib.data.sources import OFFICIAL, beside_table1, load_sources
     from lib.data.store import ConformationStore
 
-    read = look_up(READERS, options.name, "reader")
-    path, given = options.path or OFFICIAL / options.name, _reader_options(read, options)
-    if options.store is None and not options.set:
-        store = open_store(DataSet(f"official/{options.name}", options.name, str(path), options.level))
-    elif options.store is None:
-        raise ValueError(f"--set {options.set[0]} makes a store of its own: name the folder to write after the path")
+    read = look_up(READERS, name, "reader")
+    source, given = path or OFFICIAL / name, _reader_options(read, level, settings or ())
+    if store is None and not settings:
+        opened = open_store(DataSet(f"official/{name}", name, str(source), level))
+    elif store is None:
+        raise ValueError(f"--set {settings[0]} makes a store of its own: name the folder to write after the path")
     else:
-        store = ConformationStore.write(read(path, **given), options.store)
-    sys.stdout.write(f"{store.path}: {len(store.names)} molecules, {len(store)} conformations, {store.level}\n")
-    if options.path is None:
-        sys.stdout.writelines(line + "\n" for line in beside_table1(store, load_sources()[options.name]))
+        check_store(store, force)
+        opened = ConformationStore.write(read(source, **given), store)
+    counts = f"{len(opened.names)} molecules, {len(opened)} conformations, {opened.level}"
+    sys.stdout.write(f"{opened.path}: {counts}\n")
+    if path is None and name in load_sources():
+        sys.stdout.writelines(line + "\n" for line in beside_table1(opened, load_sources()[name]))
 
 
-def _reader_options(read: Callable, options: argparse.Namespace) -> dict[str, str | list[str]]:
+def _reader_options(read: Callable, level: str | None, settings: Sequence[str]) -> dict[str, str | list[str]]:
     """``--level`` and every ``--set`` as keyword arguments of ``read``; lists are separated by commas.
 
     Raises:
-        ValueError: the reader has no such option, or needs one that is not given.
+        ValueError: a setting is not KEY=VALUE or comes twice, or the reader has no such option or needs one more.
     """
-    given = dict(item.split("=", 1) if "=" in item else (item, "") for item in options.set)
-    if options.level is not None:
-        given["level"] = options.level
+    given: dict[str, str] = {}
+    for item in settings:
+        key, equals, value = item.partition("=")
+        if not (key and equals and value):
+            raise ValueError(f"--set {item}: write KEY=VALUE, such as energy_unit=eV")
+        if key in given:
+            raise ValueError(f"--set {item}: {key} is given twice; give it once, lists separated by commas")
+        given[key] = value
+    if level is not None:
+        given["level"] = level
     known = {name: p for name, p in inspect.signature(read).parameters.items() if name != "path"}
     unknown = sorted(set(given) - set(known))
     missing = sorted(name for name, p in known.items() if p.default is p.empty and name not in given)

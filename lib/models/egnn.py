@@ -14,7 +14,6 @@ distance take the place of its square. Parameter names are those of the released
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +21,11 @@ from torch.nn.functional import linear, silu
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
-from lib.models.chunked import Arguments, ChunkedFunction, apply_chunked, chunks
+from lib.models import kernels
+from lib.models.kernels.egnn import EdgeMessages
 from lib.models.prediction import Prediction
-from lib.models.radial import NEAREST, GaussianSmearing, envelope, half_pairs
-
-silu_backward = torch.ops.aten.silu_backward
+from lib.models.radial import NEAREST, GaussianBasis, envelope, half_pairs
+from lib.models.scatter import pool, scatter
 
 
 @dataclass(frozen=True)
@@ -49,88 +48,38 @@ class EGNNSettings:
             raise ValueError(f"num_rbf = {self.num_rbf}: choose 0 (the squared distance) or at least 2 Gaussians")
 
 
-class EdgeMessages(ChunkedFunction):
-    """What one layer computes on pairs: the messages, summed over neighbours, and what moves the coordinates.
+@kernels.fast_form(EdgeMessages)
+def messages(
+    to: Tensor, of: Tensor, e: Tensor, receiver: Tensor, sender: Tensor, smooth: Tensor | None,
+    W1: Tensor, W2: Tensor, b2: Tensor, w_a: Tensor | None, b_a: Tensor | None,
+    W_x: Tensor | None, b_x: Tensor | None, w_x: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """Σ_j m_ij (A, F), and w_x SiLU(W_x m_ij) (2P, 1) or None without W_x.
 
-    Arguments: W1 on atoms as receivers and as senders (A, F), features of distances (2P, K), receiver and sender (2P,),
-    the envelope (2P, 1) or None, the columns of W1 for those features (F, K), W2 and b2, w_a and its bias or None, W_x
-    with its bias and w_x or None. Returns Σ_j m_ij (A, F) and w_x SiLU(W_x m_ij) (2P, 1), empty without W_x.
+    Args:
+        to: (A, F) the columns of W1 for h_i on all atoms, with b1.
+        of: (A, F) its columns for h_j on all atoms.
+        e: (2P, K) squared distances, or Gaussians of distances.
+        receiver: (2P,) i of each directed pair.
+        sender: (2P,) j of each directed pair.
+        smooth: (2P, 1) the envelope, or None.
+        W1: (F, K) its columns for e.
+        W2: (F, F), with b2 (F,).
+        b2: see W2.
+        w_a: (1, F), with b_a (1,), or None without attention.
+        b_a: see w_a.
+        W_x: (F, F), with b_x (F,) and w_x (1, F), or None where no coordinate moves.
+        b_x: see W_x.
+        w_x: see W_x.
     """
-
-    @staticmethod
-    def plain(*arguments: Tensor | None) -> tuple[Tensor, ...]:
-        """The chain of operations."""
-        at_receiver, at_sender, radial, receiver, sender, smooth, w_d, w2, b2, w_a, b_a, w_x, b_x, out_x = arguments
-        inner = at_receiver.index_select(0, receiver) + at_sender.index_select(0, sender) + linear(radial, w_d)
-        m = silu(linear(silu(inner), w2, b2))
-        if w_a is not None:
-            m = m * torch.sigmoid(linear(m, w_a, b_a))
-        if smooth is not None:
-            m = m * smooth
-        gathered = m.new_zeros(at_receiver.shape).index_add(0, receiver, m)
-        return gathered, m[:0, :1] if w_x is None else linear(silu(linear(m, w_x, b_x)), out_x)
-
-    @staticmethod
-    def forward(ctx: Any, *arguments: Tensor | None) -> tuple[Tensor, ...]:
-        """`plain` in chunks; keeps what comes before each SiLU."""
-        at_receiver, at_sender, radial, receiver, sender, smooth, w_d, w2, b2, w_a, b_a, w_x, b_x, out_x = arguments
-        pairs, width = len(receiver), at_receiver.shape[1]
-        before1, before2 = at_receiver.new_empty(2, pairs, width)
-        before3 = at_receiver.new_empty(pairs if w_x is not None else 0, width)
-        weight = at_receiver.new_empty(len(before3), 1)
-        gathered = torch.zeros_like(at_receiver)
-        for c in chunks(pairs, width):
-            torch.index_select(at_receiver, 0, receiver[c], out=before1[c])
-            before1[c].add_(at_sender.index_select(0, sender[c])).addmm_(radial[c], w_d.t())
-            torch.addmm(b2, silu(before1[c]), w2.t(), out=before2[c])
-            m = silu(before2[c])
-            if w_a is not None:
-                m *= torch.sigmoid(linear(m, w_a, b_a))
-            if smooth is not None:
-                m *= smooth[c]
-            gathered.index_add_(0, receiver[c], m)
-            if w_x is not None:
-                torch.addmm(b_x, m, w_x.t(), out=before3[c])
-                torch.mm(silu(before3[c]), out_x.t(), out=weight[c])
-        ctx.n_arguments = len(arguments)
-        ctx.save_for_backward(*arguments, before1, before2, before3)
-        return gathered, weight
-
-    @staticmethod
-    def first_order(arguments: Arguments, kept: Arguments, gradients: Arguments) -> list[Tensor | None]:
-        """Gradients of the tensor arguments, in chunks."""
-        at_receiver, _, radial, receiver, sender, smooth, w_d, w2, _, w_a, b_a, w_x, _, out_x = arguments
-        (before1, before2, before3), (of_gathered, of_weight) = kept, gradients
-        out = [None if a is None or not a.is_floating_point() else torch.zeros_like(a) for a in arguments]
-        g_receiver, g_sender, g_radial, _, _, g_smooth, g_wd, g_w2, g_b2, g_wa, g_ba, g_wx, g_bx, g_out = out
-        for c in chunks(len(receiver), at_receiver.shape[1]):
-            silu1, silu2 = silu(before1[c]), silu(before2[c])
-            gate = None if w_a is None else torch.sigmoid(linear(silu2, w_a, b_a))
-            gated = silu2 if gate is None else silu2 * gate
-            of_m = of_gathered.index_select(0, receiver[c])
-            if w_x is not None:
-                g_out.addmm_(of_weight[c].t(), silu(before3[c]))
-                of3 = silu_backward(of_weight[c] * out_x, before3[c])
-                g_wx.addmm_(of3.t(), gated if smooth is None else gated * smooth[c])
-                g_bx += of3.sum(0)
-                of_m.addmm_(of3, w_x)
-            if smooth is not None:
-                g_smooth[c] = (of_m * gated).sum(1, keepdim=True)
-                of_m *= smooth[c]
-            if gate is not None:
-                of_gate = (of_m * silu2).sum(1, keepdim=True) * gate * (1 - gate)
-                g_wa.addmm_(of_gate.t(), silu2)
-                g_ba += of_gate.sum(0)
-                of_m = (of_m * gate).addmm_(of_gate, w_a)
-            of2 = silu_backward(of_m, before2[c])
-            g_w2.addmm_(of2.t(), silu1)
-            g_b2 += of2.sum(0)
-            of1 = silu_backward(of2 @ w2, before1[c])
-            g_receiver.index_add_(0, receiver[c], of1)
-            g_sender.index_add_(0, sender[c], of1)
-            torch.mm(of1, w_d, out=g_radial[c])
-            g_wd.addmm_(of1.t(), radial[c])
-        return out
+    inner = to.index_select(0, receiver) + of.index_select(0, sender) + linear(e, W1)
+    m = silu(linear(silu(inner), W2, b2))
+    if w_a is not None:
+        m = m * torch.sigmoid(linear(m, w_a, b_a))
+    if smooth is not None:
+        m = m * smooth
+    weight = None if W_x is None else linear(silu(linear(m, W_x, b_x)), w_x)
+    return scatter(m, receiver, len(to)), weight
 
 
 class EGNNLayer(nn.Module):
@@ -151,19 +100,16 @@ class EGNNLayer(nn.Module):
             self.att_mlp = nn.Sequential(nn.Linear(width, 1), nn.Sigmoid())
 
     def messages(
-        self, h: Tensor, radial: Tensor, receiver: Tensor, sender: Tensor, smooth: Tensor | None, moves: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Σ_j m_ij (A, F) from ``h`` (A, F) and features of distances (2P, K), and where it ``moves`` w_x SiLU(…)."""
+        self, h: Tensor, e: Tensor, receiver: Tensor, sender: Tensor, smooth: Tensor | None, moves: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """`messages` with this layer's weights; those of the coordinates where it ``moves``."""
         first, second, width = self.edge_mlp[0], self.edge_mlp[2], h.shape[1]
-        gate = self.att_mlp[0] if self.settings.attention else None
-        inner, outer = (self.coord_mlp[0], self.coord_mlp[2]) if moves else (None, None)
-        return apply_chunked(
-            EdgeMessages,
-            linear(h, first.weight[:, :width], first.bias), linear(h, first.weight[:, width : 2 * width]),
-            radial, receiver, sender, smooth, first.weight[:, 2 * width :], second.weight, second.bias,
-            *((None, None) if gate is None else (gate.weight, gate.bias)),
-            *((None, None, None) if inner is None else (inner.weight, inner.bias, outer.weight)),
-        )  # fmt: skip
+        to, of, distance = first.weight.split([width, width, e.shape[1]], dim=1)
+        gate = (self.att_mlp[0].weight, self.att_mlp[0].bias) if self.settings.attention else (None, None)
+        inner, _, outer = self.coord_mlp
+        coordinates = (inner.weight, inner.bias, outer.weight) if moves else (None, None, None)
+        return messages(linear(h, to, first.bias), linear(h, of), e, receiver, sender, smooth,
+                        distance, second.weight, second.bias, *gate, *coordinates)  # fmt: skip
 
     def move(
         self, weight: Tensor, x: Tensor, delta: Tensor, squared: Tensor, receiver: Tensor, smooth: Tensor | None,
@@ -179,7 +125,7 @@ class EGNNLayer(nn.Module):
         shift = delta * (torch.tanh(weight) if self.settings.tanh else weight)
         if smooth is not None:
             shift = shift * smooth
-        return x + torch.zeros_like(x).index_add(0, receiver, shift) / degree
+        return x + scatter(shift, receiver, len(x)) / degree
 
     def update(self, h: Tensor, gathered: Tensor) -> Tensor:
         """The atom features (A, F) after this layer."""
@@ -199,7 +145,8 @@ class EGNN(nn.Module):
         for t in range(settings.n_layers):
             self.add_module(f"gcl_{t}", EGNNLayer(settings))
         self.energy_head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
-        self.smearing = GaussianSmearing(settings.num_rbf, 0.0, settings.cutoff, False) if settings.num_rbf else None
+        # the radial basis; weights files know it by this name
+        self.smearing = GaussianBasis(settings.num_rbf, 0.0, settings.cutoff, False) if settings.num_rbf else None
 
     @property
     def not_pretrained(self) -> tuple[str, ...]:
@@ -219,13 +166,14 @@ class EGNN(nn.Module):
             layer = self.get_submodule(f"gcl_{t}")
             delta = x.index_select(0, receiver) - x.index_select(0, sender)
             squared = (delta * delta).sum(1, keepdim=True)
-            radial = squared if self.smearing is None else self._smeared(squared)
-            gathered, weight = layer.messages(h, radial, receiver, sender, smooth, moves=noise or t < last)
-            if noise or t < last:
+            e = squared if self.smearing is None else self._gaussians(squared)
+            gathered, weight = layer.messages(h, e, receiver, sender, smooth, moves=noise or t < last)
+            if weight is not None:
                 x = layer.move(weight, x, delta, squared, receiver, smooth, degree, batch.pos.requires_grad)
             if energy or t < last:
                 h = layer.update(h, gathered)
-        return Prediction(energy=self._read_out(h, batch) if energy else None, noise=x - batch.pos if noise else None)
+        scalar = self.energy_head(pool(h, batch)).squeeze(1) if energy else None
+        return Prediction(energy=scalar, noise=x - batch.pos if noise else None)
 
     def _weights(self, batch: Batch) -> tuple[Tensor | None, Tensor]:
         """What messages (2P, 1) are multiplied by, if anything, and what sums over neighbours (A, 1) are divided by."""
@@ -236,13 +184,9 @@ class EGNN(nn.Module):
         _, _, _, distance = half_pairs(batch, batch.pos)
         half = envelope(distance, self.settings.cutoff).unsqueeze(1)
         smooth = torch.cat([half, half])
-        return smooth, 1 + smooth.new_zeros(len(batch.z), 1).index_add(0, receiver, smooth)
+        return smooth, 1 + scatter(smooth, receiver, len(batch.z))
 
-    def _smeared(self, squared: Tensor) -> Tensor:
+    def _gaussians(self, squared: Tensor) -> Tensor:
         """Gaussians of distances (2P, K), the same for both directions of a pair."""
         half = self.smearing(squared[: len(squared) // 2, 0].clamp(min=NEAREST**2).sqrt())
         return torch.cat([half, half])
-
-    def _read_out(self, h: Tensor, batch: Batch) -> Tensor:
-        pooled = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)
-        return self.energy_head(pooled).squeeze(1)

@@ -34,14 +34,3 @@ class GradientModel(nn.Module):
         if not training:
             scalar, gradient = scalar.detach(), gradient.detach()
         return Prediction(energy=scalar if energy else None, noise=-gradient)
-
-
-def pool(h: Tensor, batch: Batch, how: str) -> Tensor:
-    """Features (n_atoms, F) to molecules (n_molecules, F): ``sum``, ``mean`` or ``max``."""
-    if how == "max":
-        index = batch.molecule.unsqueeze(1).expand_as(h)
-        return h.new_zeros(batch.n_molecules, h.shape[1]).scatter_reduce(0, index, h, "amax", include_self=False)
-    total = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)
-    if how == "sum":
-        return total
-    return total / torch.bincount(batch.molecule, minlength=batch.n_molecules).unsqueeze(1).to(h.dtype)

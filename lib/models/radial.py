@@ -1,4 +1,4 @@
-"""Distances of neighbour pairs and functions of them: smearings and cutoffs.
+"""Distances of neighbour pairs and functions of them: radial bases and cutoffs.
 
 A batch holds each pair twice, turned round in its second half (`batches.Batch`); what depends on distance alone is
 computed for the first half only.
@@ -38,7 +38,7 @@ def envelope(distance: Tensor, cutoff: float) -> Tensor:
     return (1 - x**6 * (28 - 48 * x + 21 * x * x)) * (x < 1)
 
 
-class GaussianSmearing(nn.Module):
+class GaussianBasis(nn.Module):
     """exp(c (d - o_k)²) at evenly spaced o_k; c = -1/2 over their spacing squared."""
 
     def __init__(self, count: int, lower: float, upper: float, trainable: bool) -> None:
@@ -57,7 +57,7 @@ class GaussianSmearing(nn.Module):
         return torch.exp(self.coeff * (distance.unsqueeze(1) - self.offset) ** 2)
 
 
-class ExpNormalSmearing(nn.Module):
+class ExpNormalBasis(nn.Module):
     """cutoff(d) exp(-β_k (exp(-α (d - lower)) - μ_k)²).
 
     Source: Unke, Meuwly 2019, https://doi.org/10.1021/acs.jctc.9b00181.
@@ -83,4 +83,4 @@ class ExpNormalSmearing(nn.Module):
         return cosine_cutoff(d, 0.0, self.upper) * torch.exp(-self.betas * near**2)
 
 
-SMEARINGS: dict[str, type[nn.Module]] = {"expnorm": ExpNormalSmearing, "gauss": GaussianSmearing}
+RADIAL_BASES: dict[str, type[nn.Module]] = {"expnorm": ExpNormalBasis, "gauss": GaussianBasis}

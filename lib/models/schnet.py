@@ -10,21 +10,19 @@ A filter depends on distance alone, so it is computed once for i→j and j→i. 
 sum, as in the released code. The function is torch_geometric's ``SchNet``; parameter names are those of its layers.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, softplus
+from torch.nn.functional import linear
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
-from lib.models.chunked import Arguments, ChunkedFunction, apply_chunked, chunks
-from lib.models.gradient import GradientModel, pool
-from lib.models.radial import GaussianSmearing, cosine_cutoff, envelope, half_pairs
-
-LN2 = math.log(2.0)
+from lib.models import kernels
+from lib.models.activations import ShiftedSoftplus, shifted_softplus
+from lib.models.gradient import GradientModel
+from lib.models.kernels.schnet import Convolution
+from lib.models.radial import GaussianBasis, cosine_cutoff, envelope, half_pairs
+from lib.models.scatter import pool, scatter
 
 
 @dataclass(frozen=True)
@@ -41,71 +39,31 @@ class SchNetSettings:
     smooth_cutoff: bool = False  # `radial.envelope` instead of half a cosine
 
 
-def shifted_softplus(x: Tensor) -> Tensor:
-    """ln(1 + exp x) - ln 2."""
-    return softplus(x) - LN2
+@kernels.fast_form(Convolution)
+def messages(
+    x: Tensor, e: Tensor, cut: Tensor, receiver: Tensor, sender: Tensor,
+    A1: Tensor, a1: Tensor, A2: Tensor, a2: Tensor,
+) -> Tensor:  # fmt: skip
+    """Σ_j W_ij ⊙ x_j (A, F).
 
-
-class ShiftedSoftplus(nn.Module):
-    """ln(1 + exp x) - ln 2."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Elementwise."""
-        return shifted_softplus(x)
-
-
-class Convolution(ChunkedFunction):
-    """Σ_j W_ij ⊙ x_j.
-
-    Arguments: x (A, F), smeared distances (P, G) and C (P, 1), which get no gradient, receiver and sender (P,), A1 and
-    a1, A2 and a2. Returns (A, F).
+    Args:
+        x: (A, F) L1 h.
+        e: (P, G) Gaussians of the distance of each pair.
+        cut: (P, 1) its C.
+        receiver: (P,) one atom of each pair.
+        sender: (P,) the other atom, which receives in turn.
+        A1: (F, G) first linear map of the filter, with a1 (F,).
+        a1: see A1.
+        A2: (F, F) second linear map of the filter, with a2 (F,).
+        a2: see A2.
     """
-
-    @staticmethod
-    def plain(*arguments: Tensor | None) -> tuple[Tensor, ...]:
-        """The chain of operations, with gradients for all."""
-        x, smeared, cut, receiver, sender, w1, b1, w2, b2 = arguments
-        w = linear(shifted_softplus(linear(smeared, w1, b1)), w2, b2) * cut
-        to, of = w * x.index_select(0, sender), w * x.index_select(0, receiver)
-        return (to.new_zeros(x.shape).index_add(0, receiver, to).index_add(0, sender, of),)
-
-    @staticmethod
-    def forward(ctx: Any, *arguments: Tensor | None) -> tuple[Tensor, ...]:
-        """`plain` in chunks; keeps the filters and what their last linear map takes."""
-        x, smeared, cut, receiver, sender, w1, b1, w2, b2 = arguments
-        out = torch.zeros_like(x)
-        hidden, filters = x.new_empty(2, len(receiver), len(w1))
-        for c in chunks(len(receiver), x.shape[1]):
-            torch.sub(softplus(linear(smeared[c], w1, b1)), LN2, out=hidden[c])
-            w = torch.mm(hidden[c], w2.t(), out=filters[c]).add_(b2).mul_(cut[c])
-            out.index_add_(0, receiver[c], x.index_select(0, sender[c]).mul_(w))
-            out.index_add_(0, sender[c], x.index_select(0, receiver[c]).mul_(w))
-        ctx.n_arguments = len(arguments)
-        ctx.save_for_backward(*arguments, hidden, filters)
-        return (out,)
-
-    @staticmethod
-    def first_order(arguments: Arguments, kept: Arguments, gradients: Arguments) -> list[Tensor | None]:
-        """Gradients of x and of the weights, in chunks."""
-        x, smeared, cut, receiver, sender, _, _, w2, _ = arguments
-        (hidden, filters), (gradient,) = kept, gradients
-        g_x, g_w1, g_b1, g_w2, g_b2 = (torch.zeros_like(a) for a in (x, *arguments[5:]))
-        for c in chunks(len(receiver), x.shape[1]):
-            to, of = gradient.index_select(0, receiver[c]), gradient.index_select(0, sender[c])
-            of_w = to * x.index_select(0, sender[c])
-            of_w.addcmul_(of, x.index_select(0, receiver[c])).mul_(cut[c])
-            g_x.index_add_(0, sender[c], to.mul_(filters[c]))
-            g_x.index_add_(0, receiver[c], of.mul_(filters[c]))
-            g_w2.addmm_(of_w.t(), hidden[c])
-            g_b2 += of_w.sum(0)
-            of1 = (of_w @ w2).mul_(1 - 0.5 * torch.exp(-hidden[c]))  # ssp'(x) = 1 - exp(-ssp(x)) / 2
-            g_w1.addmm_(of1.t(), smeared[c])
-            g_b1 += of1.sum(0)
-        return [g_x, None, None, None, None, g_w1, g_b1, g_w2, g_b2]
+    w = linear(shifted_softplus(linear(e, A1, a1)), A2, a2) * cut
+    to, of = w * x.index_select(0, sender), w * x.index_select(0, receiver)
+    return scatter(to, receiver, len(x)).index_add(0, sender, of)
 
 
 class Interaction(nn.Module):
-    """One layer; ``h`` (A, F), smeared distances (P, G), ``cut`` (P, 1)."""
+    """One layer; ``h`` (A, F), radial basis (P, G), ``cut`` (P, 1)."""
 
     def __init__(self, settings: SchNetSettings) -> None:
         """Weights by Glorot's uniform rule, biases zero, as in torch_geometric."""
@@ -123,14 +81,11 @@ class Interaction(nn.Module):
                 nn.init.zeros_(layer.bias)
         self.act = ShiftedSoftplus()
 
-    def forward(self, h: Tensor, smeared: Tensor, cut: Tensor, receiver: Tensor, sender: Tensor) -> Tensor:
+    def forward(self, h: Tensor, e: Tensor, cut: Tensor, receiver: Tensor, sender: Tensor) -> Tensor:
         """What is added to ``h``."""
         first, second = self.filter[0], self.filter[2]
-        arguments = self.lin1(h), smeared, cut, receiver, sender, first.weight, first.bias, second.weight, second.bias
-        # where the geometry needs a gradient, there will be a second one: no gain from the first in chunks
-        plain = smeared.requires_grad
-        (gathered,) = Convolution.plain(*arguments) if plain else apply_chunked(Convolution, *arguments)
-        return self.lin(self.act(self.lin2(gathered)))
+        weights = first.weight, first.bias, second.weight, second.bias
+        return self.lin(self.act(self.lin2(messages(self.lin1(h), e, cut, receiver, sender, *weights))))
 
 
 class SchNet(GradientModel):
@@ -142,7 +97,7 @@ class SchNet(GradientModel):
         self.settings = settings
         width = settings.hidden_channels
         self.embedding = nn.Embedding(len(ATOM_TYPES), width)
-        self.distance_expansion = GaussianSmearing(settings.num_gaussians, 0.0, settings.cutoff, trainable=False)
+        self.distance_expansion = GaussianBasis(settings.num_gaussians, 0.0, settings.cutoff, trainable=False)
         self.interactions = nn.ModuleList(Interaction(settings) for _ in range(settings.num_interactions))
         self.energy_head = nn.Sequential(nn.Linear(width, width // 2), ShiftedSoftplus(), nn.Linear(width // 2, 1))
 
@@ -150,11 +105,11 @@ class SchNet(GradientModel):
         """Energy (n_molecules,) at ``pos`` (n_atoms, 3) Å."""
         receiver, sender, _, distance = half_pairs(batch, pos)
         s = self.settings
-        smeared = self.distance_expansion(distance)
+        e = self.distance_expansion(distance)
         cut = envelope(distance, s.cutoff) if s.smooth_cutoff else cosine_cutoff(distance, 0.0, s.cutoff)
         h = self.embedding(batch.z)
         for layer in self.interactions:
-            h = h + layer(h, smeared, cut.unsqueeze(1), receiver, sender)
+            h = h + layer(h, e, cut.unsqueeze(1), receiver, sender)
         if s.atomwise:
             return pool(self.energy_head(h), batch, s.pooling).squeeze(1)
         return self.energy_head(pool(h, batch, s.pooling)).squeeze(1)

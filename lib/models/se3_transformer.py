@@ -17,7 +17,6 @@ radial weights first and the bases, which all layers share, after: the kernel of
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +24,10 @@ from torch.nn.functional import layer_norm, one_hot
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
-from lib.models.gradient import GradientModel, pool
+from lib.models.angular import angular_bases, count
+from lib.models.gradient import GradientModel
 from lib.models.radial import envelope, half_pairs
+from lib.models.scatter import pool, scatter
 
 Features = dict[int, Tensor]  # by degree d: (A, 2d+1, channels)
 Channels = dict[int, int]  # by degree
@@ -53,53 +54,6 @@ class SE3TransformerSettings:
         if self.channels % self.div or (self.channels // self.div) % self.n_heads:
             raise ValueError(f"channels / div = {self.channels} / {self.div} must be a multiple of n_heads = "
                              f"{self.n_heads}")  # fmt: skip
-
-
-def count(k: int, d: int) -> int:
-    """Number of bases between degrees ``k`` and ``d``."""
-    return 2 * min(k, d) + 1
-
-
-@cache
-def bases(k: int, d: int, degrees: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Q^{kd} and its sign when a pair is turned round.
-
-    Returns:
-        (2, degrees², (2k+1) (2d+1) count): spherical harmonics up to degree 2 (``degrees`` - 1) in rows, columns by
-        component of k, component of d, and J; then the same times (-1)^J.
-    """
-    from e3nn.o3 import wigner_3j
-
-    q = torch.zeros((2 * degrees - 1) ** 2, 2 * k + 1, 2 * d + 1, count(k, d), dtype=torch.float64)
-    orders = range(abs(k - d), k + d + 1)
-    for f, j in enumerate(orders):
-        q[j * j : (j + 1) ** 2, :, :, f] = wigner_3j(k, d, j, dtype=torch.float64).permute(2, 0, 1)
-    turned = q * torch.tensor([(-1.0) ** j for j in orders], dtype=torch.float64)
-    return torch.stack([q, turned]).flatten(2).to(device=device, dtype=dtype)
-
-
-@cache
-def bases_from_all(k: int, degrees: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """`bases` from every degree d to ``k``, side by side: (degrees², 2 (2k+1) Σ_d (2d+1) count)."""
-    found = [bases(k, d, degrees, dtype, device).unflatten(2, (2 * k + 1, -1)) for d in range(degrees)]
-    return torch.cat(found, 3).transpose(0, 1).flatten(1).contiguous()
-
-
-def angular_bases(unit: Tensor, degrees: int) -> dict[int, Tensor]:
-    """The bases of half pairs at directions ``unit`` (P, 3) and of the pairs turned round, for all layers.
-
-    Returns:
-        By degree k: (2P, 2k+1, Σ_d (2d+1) count), each pair followed by the same pair turned round.
-    """
-    from e3nn.o3 import spherical_harmonics
-
-    y = spherical_harmonics(list(range(2 * degrees - 1)), unit, normalize=False, normalization="integral")
-    return {
-        k: (y @ bases_from_all(k, degrees, y.dtype, y.device)).view(
-            2 * len(unit), 2 * k + 1, sum((2 * d + 1) * count(k, d) for d in range(degrees))
-        )
-        for k in range(degrees)
-    }
 
 
 class RadialNetworks(nn.Module):
@@ -220,7 +174,7 @@ class Attention(nn.Module):
         joined = {}
         for d, value in values.items():
             weighted = (self._by_head(value) * attention[:, None, :, None]).flatten(2)
-            gathered = weighted.new_zeros(len(features[0]), *value.shape[1:]).index_add(0, receiver, weighted)
+            gathered = scatter(weighted, receiver, len(features[0]))
             joined[d] = torch.cat([gathered, features[d]], 2) if d in features else gathered
         return self.project(joined)
 
@@ -241,7 +195,7 @@ def softmax(logits: Tensor, receiver: Tensor, atoms: int, smooth: Tensor | None)
     weight = torch.exp(logits - largest.index_select(0, receiver))
     if smooth is not None:
         weight = weight * smooth.unsqueeze(1)
-    total = weight.new_zeros(atoms, weight.shape[1]).index_add(0, receiver, weight) + TINY**2
+    total = scatter(weight, receiver, atoms) + TINY**2
     weight = weight / total.index_select(0, receiver)
     return weight if smooth is None else weight * smooth.unsqueeze(1)
 
@@ -305,6 +259,5 @@ class SE3Transformer(GradientModel):
             neighbours = torch.bincount(receiver, minlength=atoms).clamp(min=1).to(message.dtype)
         else:
             message = message * pairs.smooth.unsqueeze(1)
-            neighbours = 1 + pairs.smooth.new_zeros(atoms).index_add(0, receiver, pairs.smooth)
-        gathered = message.new_zeros(atoms, message.shape[1]).index_add(0, receiver, message)
-        return gathered / neighbours.unsqueeze(1) + self.itself(features)[0].squeeze(1)
+            neighbours = 1 + scatter(pairs.smooth, receiver, atoms)
+        return scatter(message, receiver, atoms) / neighbours.unsqueeze(1) + self.itself(features)[0].squeeze(1)

@@ -8,9 +8,9 @@ x (F) and vectors v (3, F); j runs over neighbours and i itself (where d = 0 and
     x_i <- x_i + (U1 v_i · U2 v_i) ⊙ O2 y_i + O3 y_i,   v_i <- v_i + U3 v_i ⊙ O1 y_i + w_i
     energy = MLP(Σ_i LN(x_i)),   noise = two gated equivariant blocks of (LN(x), v)
 
-Written for speed: what depends on distance alone is computed once a pair and once for all atoms with themselves, and
-(V x)_1 ⊙ v is formed on atoms before it is gathered. The function is torchmd-net's ``TorchMD_ET``; parameter names are
-those of the released code. No neighbour is dropped, whatever their number.
+What depends on distance alone is computed once a pair and once for all atoms with themselves, and (V x)_1 ⊙ v is formed
+on atoms before it is gathered. The function is torchmd-net's ``TorchMD_ET``; parameter names are those of the released
+code, whose energy MLP has SiLU whatever ``activation`` is. No neighbour is dropped, whatever their number.
 """
 
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ from torch import Tensor, nn
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.errors import look_up
-from lib.models.chunked import apply_chunked
+from lib.models import kernels
+from lib.models.activations import ACTIVATIONS
+from lib.models.gated import noise_head
+from lib.models.kernels.torchmd_net import VectorMessages
 from lib.models.prediction import Prediction
-from lib.models.radial import SMEARINGS, cosine_cutoff, envelope, half_pairs
-from lib.models.schnet import ShiftedSoftplus
-from lib.models.vector_messages import VectorMessages
+from lib.models.radial import RADIAL_BASES, cosine_cutoff, envelope, half_pairs
+from lib.models.scatter import pool, scatter
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "silu": nn.SiLU, "swish": nn.SiLU, "ssp": ShiftedSoftplus, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "mish": nn.Mish,
-}  # fmt: skip
 ON_KEYS, ON_VALUES = ("keys", "both"), ("values", "both")
+INFLUENCES = ("keys", "values", "both", "none")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class TorchMDNetSettings:
         if self.hidden_channels % self.num_heads:
             raise ValueError(f"hidden_channels = {self.hidden_channels} must be a multiple of num_heads = "
                              f"{self.num_heads}")  # fmt: skip
-        if self.distance_influence not in ("keys", "values", "both", "none"):
+        if self.distance_influence not in INFLUENCES:
             raise ValueError(f"distance_influence = {self.distance_influence!r}: choose keys, values, both or none")
 
 
@@ -65,25 +65,25 @@ class Pairs:
     """Pairs for all layers.
 
     ``receiver``, ``sender`` (2P,), ``unit`` (2P, 3) r̂ from the receiver to the sender, ``cut`` (P+1,) C and
-    ``smeared`` (P+1, R), whose last row is an atom with itself, ``smooth`` (P+1,) the envelope or None.
+    ``radial`` (P+1, R), whose last row is an atom with itself, ``smooth`` (P, 1) the envelope or None.
     """
 
     receiver: Tensor
     sender: Tensor
     unit: Tensor
     cut: Tensor
-    smeared: Tensor
+    radial: Tensor
     smooth: Tensor | None
 
 
 class NeighbourEmbedding(nn.Module):
     """Atom types of the neighbours, weighted by distance, joined with the atom's own (the source's equation 3)."""
 
-    def __init__(self, width: int, smearing: int) -> None:
+    def __init__(self, width: int, num_rbf: int) -> None:
         """Weights by Glorot's uniform rule, biases zero."""
         super().__init__()
         self.embedding = nn.Embedding(len(ATOM_TYPES), width)
-        self.distance_proj = nn.Linear(smearing, width)
+        self.distance_proj = nn.Linear(num_rbf, width)
         self.combine = nn.Linear(2 * width, width)
         for layer in (self.distance_proj, self.combine):
             nn.init.xavier_uniform_(layer.weight)
@@ -91,13 +91,41 @@ class NeighbourEmbedding(nn.Module):
 
     def forward(self, z: Tensor, x: Tensor, pairs: Pairs) -> Tensor:
         """The new scalars (A, F)."""
-        weight = self.distance_proj(pairs.smeared[:-1]) * pairs.cut[:-1].unsqueeze(1)
+        weight = self.distance_proj(pairs.radial[:-1]) * pairs.cut[:-1].unsqueeze(1)
         half = len(weight)
         receiver, sender = pairs.receiver[:half], pairs.sender[:half]
         e = self.embedding(z)
-        near = torch.zeros_like(x).index_add(0, receiver, weight * e.index_select(0, sender))
+        near = scatter(weight * e.index_select(0, sender), receiver, len(x))
         near = near.index_add(0, sender, weight * e.index_select(0, receiver))
         return self.combine(torch.cat([x, near], dim=1))
+
+
+@kernels.fast_form(VectorMessages)
+def vector_messages(
+    sv: Tensor, s2: Tensor, D1: Tensor | None, D2: Tensor | None, unit: Tensor, receiver: Tensor, sender: Tensor,
+    smooth: Tensor | None,
+) -> Tensor:  # fmt: skip
+    """Σ_j s1_ij ⊙ v_j + s2_ij ⊙ r̂_ij over neighbours, (3, A, F).
+
+    Args:
+        sv: (3, A, F) (V x)_1 ⊙ v on atoms.
+        s2: (A, F) (V x)_2 on atoms.
+        D1: (P, F) Dv of s1, or None where distance has no influence on values.
+        D2: (P, F) Dv of s2, or None.
+        unit: (2P, 3) r̂.
+        receiver: (2P,) i of each directed pair.
+        sender: (2P,) j of each directed pair.
+        smooth: (P, 1) the envelope, or None.
+    """
+    half = len(receiver) // 2
+    along = s2.index_select(0, sender).unflatten(0, (2, half))  # both directions of a pair share its filters
+    vector = sv.index_select(1, sender).unflatten(1, (2, half))
+    if D1 is not None:
+        along, vector = along * D2, vector * D1
+    vector = vector + along * unit.t().unflatten(1, (2, half)).unsqueeze(3)
+    if smooth is not None:
+        vector = vector * smooth
+    return vector.new_zeros(sv.shape).index_add(1, receiver, vector.flatten(1, 2))
 
 
 class Attention(nn.Module):
@@ -121,92 +149,48 @@ class Attention(nn.Module):
                 (nn.init.xavier_uniform_ if parameter.dim() == 2 else nn.init.zeros_)(parameter)
 
     def forward(self, x: Tensor, v: Tensor, pairs: Pairs, vectors: bool = True) -> tuple[Tensor, Tensor | None]:
-        """What is added to ``x`` (A, F) and, where ``vectors`` are wanted, to ``v`` (A, 3, F)."""
-        atoms, width = x.shape
-        head = width // self.heads
+        """What is added to ``x`` (A, F) and, where ``vectors`` are asked for, to ``v`` (A, 3, F)."""
         x = self.layernorm(x)
-        q, k = self.q_proj(x), self.k_proj(x)
-        # within each head the value's three parts lie side by side: (heads, 3, head)
-        s, s1, s2 = (p.reshape(atoms, width) for p in self.v_proj(x).view(atoms, self.heads, 3, head).unbind(2))
-        carried = s1 * v.transpose(0, 1).contiguous()
-        dk = None if self.dk_proj is None else self.act(self.dk_proj(pairs.smeared))
-        dv = (None, None, None)
-        if self.dv_proj is not None:
-            filters = self.act(self.dv_proj(pairs.smeared))
-            dv = tuple(p.reshape(-1, width) for p in filters.view(-1, self.heads, 3, head).unbind(2))
-        y = self._scalars(q, k, s, dk, dv[0], pairs)
-        u1, u2, u3 = self.vec_proj(v).split(width, dim=-1)
-        o1, o2, o3 = self.o_proj(y).split(width, dim=1)
+        q, k, (s, s1, s2) = self.q_proj(x), self.k_proj(x), self._parts(self.v_proj(x))
+        sv = s1 * v.transpose(0, 1).contiguous()
+        dk = None if self.dk_proj is None else self.act(self.dk_proj(pairs.radial))
+        dv, d1, d2 = (None,) * 3 if self.dv_proj is None else self._parts(self.act(self.dv_proj(pairs.radial)))
+        y = self._scalars(q, k, s, dk, dv, pairs)
+        u1, u2, u3 = self.vec_proj(v).chunk(3, dim=-1)
+        o1, o2, o3 = self.o_proj(y).chunk(3, dim=1)
         dx = (u1 * u2).sum(1) * o2 + o3
-        return dx, u3 * o1.unsqueeze(1) + self._vectors(carried, s2, dv[1], dv[2], pairs) if vectors else None
+        return dx, u3 * o1.unsqueeze(1) + self._vectors(sv, s2, d1, d2, pairs) if vectors else None
 
-    def _attention(self, product: Tensor, cut: Tensor) -> Tensor:
-        """Attention (…, heads, 1) from the product (…, F) of query, key and filter, and C (…)."""
-        per_head = product.unflatten(-1, (self.heads, product.shape[-1] // self.heads)).sum(-1, keepdim=True)
-        return self.attn_act(per_head) * cut[..., None, None]
-
-    def _weighted(self, attention: Tensor, values: Tensor) -> Tensor:
-        """Values (…, F) times the attention of their head."""
-        return (values.unflatten(-1, (self.heads, values.shape[-1] // self.heads)) * attention).flatten(-2)
+    def _parts(self, projected: Tensor) -> list[Tensor]:
+        """(N, 3F) to three of (N, F); within each head the three parts lie side by side."""
+        parts = projected.unflatten(1, (self.heads, 3, -1)).unbind(2)
+        return [part.flatten(1) for part in parts]
 
     def _scalars(
         self, q: Tensor, k: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, pairs: Pairs
     ) -> Tensor:  # fmt: skip
         """The scalars y (A, F): the terms j = i, which have one filter for all atoms, then those of neighbours."""
-        product, own = q * k, s
-        if dk is not None:
-            product = product * dk[-1]
-        if dv is not None:
-            own = own * dv[-1]
-        y = self._weighted(self._attention(product, pairs.cut[-1:]), own)
-
-        def gathered(atoms: Tensor, index: Tensor) -> Tensor:
-            return atoms.index_select(0, index).unflatten(0, (2, len(index) // 2))  # (2, P, F)
-
-        product, others = gathered(q, pairs.receiver) * gathered(k, pairs.sender), gathered(s, pairs.sender)
-        if dk is not None:
-            product = product * dk[:-1]
-        if dv is not None:
-            others = others * dv[:-1]
-        others = self._weighted(self._attention(product, pairs.cut[:-1]), others)
+        y = self._attended(q * k, s, *(None if d is None else d[-1] for d in (dk, dv)), pairs.cut[-1:])
+        q, k, s = (t.index_select(0, index).unflatten(0, (2, -1))  # (2, P, F)
+                   for t, index in ((q, pairs.receiver), (k, pairs.sender), (s, pairs.sender)))  # fmt: skip
+        near = self._attended(q * k, s, *(None if d is None else d[:-1] for d in (dk, dv)), pairs.cut[:-1])
         if pairs.smooth is not None:
-            others = others * pairs.smooth[:-1].unsqueeze(1)
-        return y.index_add(0, pairs.receiver, others.flatten(0, 1))
+            near = near * pairs.smooth
+        return y.index_add(0, pairs.receiver, near.flatten(0, 1))
+
+    def _attended(self, product: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, cut: Tensor) -> Tensor:
+        """a_ij s_ij (…, F) from q ⊙ k (…, F), V x (…, F), the filters and C (…)."""
+        product, s = product if dk is None else product * dk, s if dv is None else s * dv
+        product, s = (t.unflatten(-1, (self.heads, -1)) for t in (product, s))
+        return (s * (self.attn_act(product.sum(-1, keepdim=True)) * cut[..., None, None])).flatten(-2)
 
     @staticmethod
-    def _vectors(
-        carried: Tensor, s2: Tensor, filter1: Tensor | None, filter2: Tensor | None, pairs: Pairs
-    ) -> Tensor:  # fmt: skip
+    def _vectors(sv: Tensor, s2: Tensor, d1: Tensor | None, d2: Tensor | None, pairs: Pairs) -> Tensor:
         """The vectors w (A, 3, F); the terms j = i have no direction."""
-        own = carried if filter1 is None else carried * filter1[-1]
-        filters = (None, None) if filter1 is None else (filter1[:-1], filter2[:-1])
-        smooth = None if pairs.smooth is None else pairs.smooth[:-1].unsqueeze(1)
-        (others,) = apply_chunked(
-            VectorMessages, carried, s2, *filters, pairs.unit, pairs.receiver, pairs.sender, smooth
-        )  # fmt: skip
-        return (own + others).transpose(0, 1)
-
-
-class GatedBlock(nn.Module):
-    """Gated equivariant block: Schütt, Unke, Gastegger 2021, https://arxiv.org/abs/2102.03150, figure 3."""
-
-    def __init__(self, width: int, out: int, activation: str, last: bool) -> None:
-        """``last``: no activation on the scalars."""
-        super().__init__()
-        act = look_up(ACTIVATIONS, activation, "activation")
-        self.out, self.act = out, None if last else act()
-        self.vec1_proj = nn.Linear(width, width, bias=False)
-        self.vec2_proj = nn.Linear(width, out, bias=False)
-        self.update_net = nn.Sequential(nn.Linear(2 * width, width), act(), nn.Linear(width, 2 * out))
-        for parameter in self.parameters():
-            (nn.init.xavier_uniform_ if parameter.dim() == 2 else nn.init.zeros_)(parameter)
-
-    def forward(self, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Scalars (A, out) and vectors (A, 3, out); a vector of length zero has no gradient through its length."""
-        squared = (self.vec1_proj(v) ** 2).sum(1)
-        length = torch.where(squared > 0, torch.where(squared > 0, squared, 1.0).sqrt(), 0.0)
-        x, gate = self.update_net(torch.cat([x, length], dim=1)).split(self.out, dim=1)
-        return x if self.act is None else self.act(x), gate.unsqueeze(1) * self.vec2_proj(v)
+        own = sv if d1 is None else sv * d1[-1]
+        d1, d2 = (None if d is None else d[:-1] for d in (d1, d2))
+        near = vector_messages(sv, s2, d1, d2, pairs.unit, pairs.receiver, pairs.sender, pairs.smooth)
+        return (own + near).transpose(0, 1)
 
 
 class TorchMDNet(nn.Module):
@@ -220,35 +204,29 @@ class TorchMDNet(nn.Module):
         self.settings = s = settings
         width = s.hidden_channels
         self.type_embedding = nn.Embedding(len(ATOM_TYPES), width)
-        smearing = look_up(SMEARINGS, s.rbf_type, "rbf_type")
-        self.distance_expansion = smearing(s.num_rbf, s.cutoff_lower, s.cutoff, s.trainable_rbf)
+        basis = look_up(RADIAL_BASES, s.rbf_type, "rbf_type")
+        self.distance_expansion = basis(s.num_rbf, s.cutoff_lower, s.cutoff, s.trainable_rbf)
         self.neighbor_embedding = NeighbourEmbedding(width, s.num_rbf) if s.neighbor_embedding else None
         self.attention_layers = nn.ModuleList(Attention(s) for _ in range(s.num_layers))
         self.out_norm = nn.LayerNorm(width)
-        act = look_up(ACTIVATIONS, s.activation, "activation")
-        self.energy_head = nn.Sequential(nn.Linear(width, width), act(), nn.Linear(width, 1))
-        self.force_head = nn.ModuleList(
-            [
-                GatedBlock(width, width // 2, s.activation, last=False),
-                GatedBlock(width // 2, 1, s.activation, last=True),
-            ]
-        )
+        self.energy_head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
+        self.force_head = noise_head(width, s.activation)
 
     def _pairs(self, batch: Batch, pos: Tensor) -> Pairs:
         s = self.settings
         receiver, sender, delta, distance = half_pairs(batch, pos)
         if s.cutoff_lower > 0:
-            kept = (distance >= s.cutoff_lower).nonzero().squeeze(1)
-            receiver, sender, delta, distance = (t.index_select(0, kept) for t in (receiver, sender, delta, distance))
+            far = (distance >= s.cutoff_lower).nonzero().squeeze(1)
+            receiver, sender, delta, distance = (t.index_select(0, far) for t in (receiver, sender, delta, distance))
         unit = -delta / distance.unsqueeze(1)
-        distance = torch.cat([distance, distance.new_zeros(1)])
+        and_itself = torch.cat([distance, distance.new_zeros(1)])
         return Pairs(
             receiver=torch.cat([receiver, sender]),
             sender=torch.cat([sender, receiver]),
             unit=torch.cat([unit, -unit]),
-            cut=cosine_cutoff(distance, s.cutoff_lower, s.cutoff),
-            smeared=self.distance_expansion(distance),
-            smooth=envelope(distance, s.cutoff) if s.smooth_cutoff else None,
+            cut=cosine_cutoff(and_itself, s.cutoff_lower, s.cutoff),
+            radial=self.distance_expansion(and_itself),
+            smooth=envelope(and_itself, s.cutoff)[:-1].unsqueeze(1) if s.smooth_cutoff else None,
         )
 
     def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
@@ -263,13 +241,9 @@ class TorchMDNet(nn.Module):
             dx, dv = layer(x, v, pairs, vectors=noise or layer is not last)
             x, v = x + dx, v if dv is None else v + dv
         x = self.out_norm(x)
-        found = self._energy(x, batch) if energy else None
+        scalar = self.energy_head(pool(x, batch)).squeeze(1) if energy else None
         if not noise:
-            return Prediction(energy=found, noise=None)
+            return Prediction(energy=scalar, noise=None)
         for block in self.force_head:
             x, v = block(x, v)
-        return Prediction(energy=found, noise=v.squeeze(2))
-
-    def _energy(self, x: Tensor, batch: Batch) -> Tensor:
-        pooled = x.new_zeros(batch.n_molecules, x.shape[1]).index_add(0, batch.molecule, x)
-        return self.energy_head(pooled).squeeze(1)
+        return Prediction(energy=scalar, noise=v.squeeze(2))

@@ -19,6 +19,7 @@ from lib.chemistry.atom_types import ATOM_TYPES, type_name
 from lib.chemistry.reference_energies import reference_energies
 from lib.errors import DataError
 from lib.machine import one_thread
+from lib.models.baseline import baseline_of_target
 from lib.models.forces import energy_and_forces
 from lib.models.weights import Weights, load_weights
 
@@ -144,7 +145,7 @@ class Potential:
             batch = Batch.from_arrays(torch.as_tensor(z, device=self.device), pos,
                                       torch.as_tensor(molecule, device=self.device), model.settings.cutoff)  # fmt: skip
             energy, force = energy_and_forces(model, batch)
-            baseline = target["mean"] + np.add.reduceat(np.array(target["per_type"])[z], starts)
+            baseline = baseline_of_target(target, z, molecule, len(types))
             energies.append(energy.double().cpu().numpy() * target["std"] + baseline + free)
             forces.append(force.double().cpu().numpy() * target["std"])
         return np.array(energies), np.array(forces)

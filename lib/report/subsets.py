@@ -15,8 +15,8 @@ def spice_subsets(suite: str) -> Subsets:
     """SPICE's own subsets, by their names in the file without ``SPICE`` and the text before it."""
     dataset = find(f"{suite}/spice")
     names = subsets_of(dataset.path)
-    own = np.array([names[name].partition("SPICE ")[2] or names[name] for name in open_store(dataset).names])
-    return {name: np.flatnonzero(own == name) for name in sorted(set(own))}
+    subset = np.array([names[name].partition("SPICE ")[2] or names[name] for name in open_store(dataset).names])
+    return {name: np.flatnonzero(subset == name) for name in sorted(set(subset))}
 
 
 def kinds_of_atoms(store: ConformationStore) -> Subsets:

@@ -6,7 +6,8 @@ of its molecules'): nothing was learnt there, so nothing follows from it. It is 
 sign of the improvement is known, but its size might change much with another learning rate or more steps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -92,33 +93,37 @@ def comparison_table(
     """
     items = dict.fromkeys(ERRORS, items) if isinstance(items, str) else items
     subsets = molecules or {subset: None}
-    tested = {
-        (name, forces): [_errors(pair, part, within, forces) for pair in pairs]
-        for name, within in subsets.items()
-        for forces in {metric.startswith(OF_FORCES) for metric in items}
-    }
+    errors_by_subset = _errors_by_subset(pairs, part, subsets, items)
     rows = []
-    for metric, item in items.items():
-        for name, within in subsets.items():
-            compared = [
-                (_facts(scale, pair, item, metric, name, _evidence(scale, pair, metric, part, within)),
-                 compare(*errors, metric), _atoms(scale, pair) if per_atom else 1.0)
-                for pair, errors in zip(pairs, tested[name, metric.startswith(OF_FORCES)], strict=True)
-                if all(len(e.molecule) for arm in errors for e in arm)  # else a seed tests none of the subset
-            ]  # fmt: skip
-            rows += [row for each in compared for row in three_rows(*each)]
-            rows += _average_rows([(facts, comparison) for facts, comparison, _ in compared])
+    for (metric, item), (name, within) in product(items.items(), subsets.items()):
+        compared = [
+            (_facts(scale, pair, item, metric, name, _evidence(scale, pair, metric, part, within)),
+             compare(*errors, metric), _atoms(scale, pair) if per_atom else 1.0)
+            for pair, errors in zip(pairs, errors_by_subset[name, metric.startswith(OF_FORCES)], strict=True)
+            if all(len(e.molecule) for arm in errors for e in arm)  # else a seed tests none of the subset
+        ]  # fmt: skip
+        rows += [row for each in compared for row in three_rows(*each)]
+        rows += _average_rows([(facts, comparison) for facts, comparison, _ in compared])
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DETAILS])
     return table if molecules or part != "test" else table.assign(paper_value=_printed(table))
 
 
-def _errors(pair: Pair[Arm], part: str, molecules: NDArray[np.int64] | None, of_forces: bool) -> list[list[Errors]]:
-    """Test errors of both arms by seed."""
-    return [[errors_of(result, part, molecules, of_forces) for result in arm.results] for arm in pair]
+PairErrors = list[list[Errors]]  # of both arms of a pair, by seed
+
+
+def _errors_by_subset(
+    pairs: Sequence[Pair[Arm]], part: str, subsets: Mapping[str, NDArray[np.int64] | None], metrics: Iterable[str]
+) -> dict[tuple[str, bool], list[PairErrors]]:
+    """Test errors of each pair, by subset of molecules and by whether they are those of forces."""
+    return {
+        (name, of_forces): [[[errors_of(r, part, within, of_forces) for r in arm.results] for arm in p] for p in pairs]
+        for name, within in subsets.items()
+        for of_forces in {metric.startswith(OF_FORCES) for metric in metrics}
+    }
 
 
 def _evidence(scale: Scale, pair: Pair[Arm], metric: str, part: str, molecules: NDArray[np.int64] | None) -> str:
-    """Of `EVIDENCE`."""
+    """One of `EVIDENCE`, by the number of arms of ``pair`` that explain `LEARNT` of the variance."""
     return EVIDENCE[sum(_explained(scale, arm, metric, part, molecules) >= LEARNT for arm in pair)]
 
 

@@ -15,6 +15,7 @@ from lib.training.tasks import task_entry
 
 HELD_OUT = ("validation", "test")
 FORMAT = 3  # part of every hash: raise it when the meaning of a setting or of its default changes
+SIGMAS = (1e-4, 10.0)  # Å: less moves no float32 coordinate as it should, more leaves no molecule
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ class RunConfig:
             raise ValueError(f"settings of {self.model} are {kind.__name__}, not {type(self.settings).__name__}")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise ValueError(f"seed = {self.seed!r} must be a whole number from 0 on; several are a list, [0, 1]")
+        if self.sigma is not None and not SIGMAS[0] <= self.sigma <= SIGMAS[1]:
+            raise ValueError(
+                f"sigma = {self.sigma!r} Å must be positive, from {SIGMAS[0]:g} to {SIGMAS[1]:g}, as the paper's 0.2"
+            )
         if self.split_order not in (*ORDERS, PUBLISHED):
             raise ValueError(f"split_order = {self.split_order!r}: choose from {(*ORDERS, PUBLISHED)}")
         check_share(self.share)
@@ -104,8 +109,6 @@ class RunConfig:
             raise ValueError(
                 f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
             )
-        if self.sigma is not None and not self.sigma > 0:
-            raise ValueError(f"sigma = {self.sigma!r} Å must be positive")
         if not self.labelled and self.share != 1:
             raise ValueError(f"share = {self.share!r} with task {self.task!r}: only energy runs take less than all")
         parts = [part for part, _ in self.held_out]

@@ -43,7 +43,8 @@ def continue_from(config: RunConfig, model: nn.Module, train: ConformationBatche
         raise DataError(weights.path, "settings", f"it holds {held}, not {config.model} {config.settings}",
                         "choose matching weights")  # fmt: skip
     model.load_state_dict(weights.state)
-    old = Scaling.from_target(weights.about["target"])
+    target = weights.about["target"]
+    old = Scaling(target["mean"], target["std"], np.array(target["per_type"], dtype=np.float64))
     compositions = train.compositions()
     known = old.std * _predictions(model, loader) + old.mean + compositions @ old.per_type
     rest = Scaling.fit(config.baseline, train.energies() - known, compositions)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from lib.data.store import ConformationStore
 from lib.errors import DataError
+from lib.models.baseline import baseline_of_target
 from lib.models.weights import SUFFIX, Weights, export_weights, load_weights, weights_of_run
 from lib.paths import DATA
 from lib.runs.stored_config import StoredConfig
-from lib.training.scaling import Scaling
 
 RECORDS, WEIGHTS = DATA / "results", DATA / "weights"
 IGNORE = "DENOISING_FRESH"  # environment variable: where it is set and not empty, records are ignored
@@ -57,7 +57,7 @@ class Result:
     def baselines(self, store: ConformationStore) -> NDArray[np.float64]:
         """Of an energy run, the baseline (n_molecules,) in kcal/mol of each molecule of ``store``."""
         molecule = np.repeat(np.arange(len(store.names)), store.n_atoms)
-        return Scaling.from_target(self.about["target"]).baselines(store.types, molecule, len(store.names))
+        return baseline_of_target(self.about["target"], store.types, molecule, len(store.names))
 
     @property
     def source(self) -> str:

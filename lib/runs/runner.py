@@ -22,9 +22,10 @@ import torch.distributed as dist
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from lib.machine import available_cores, keep_freed_memory, one_thread
+from lib.machine import available_cores, flush_denormals, keep_freed_memory, one_thread
 from lib.models.weights import Weights
 from lib.paths import RUNS
+from lib.runs.checksums import seal
 from lib.runs.config import RunConfig
 from lib.runs.jobs import job_of
 from lib.runs.provenance import commit, provenance
@@ -89,7 +90,7 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     if execution.resolve() == "cpu":
         keep_freed_memory()
     started = time.perf_counter()
-    with one_thread():
+    with one_thread(), flush_denormals():
         metrics, about = job(config, part, execution, weights)
     if not is_first_process():
         return
@@ -98,6 +99,7 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": resumed}
     about["provenance"] = provenance(execution.device())
     (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
+    seal(part)
 
 
 def run_all(

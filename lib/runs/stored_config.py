@@ -59,6 +59,8 @@ class StoredConfig:
             raise ValueError(f"the settings of the run lack {missing}")
         known = {f.name: values[f.name] for f in fields(StoredConfig) if f.name in values}
         names = list(names) or [None] * len(values["data"])
+        if len(names) != len(values["data"]):
+            raise ValueError(f"the run has {len(values['data'])} data sets and splits of {names}")
         sets = tuple(StoredData(n, d["reader"], d["fingerprint"]) for n, d in zip(names, values["data"], strict=True))
         source = values.get("pretrained")
         return StoredConfig(**known | {

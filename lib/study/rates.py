@@ -5,8 +5,7 @@ small molecules of four elements does not suit SPICE. Test data decide nothing.
 """
 
 from collections.abc import Iterable, Mapping
-
-import numpy as np
+from math import isfinite
 
 from lib.data.datasets import family_of
 from lib.errors import TrainingError
@@ -23,6 +22,8 @@ REFUSE, FIRST = MISSING = ("refuse", "first")
 
 def choose_rate(results: Mapping[float, Result | None], missing: str = REFUSE) -> float:
     """The learning rate with the lowest validation metric (`Result.validation`), the first of equal ones.
+
+    Diverged runs are left out.
 
     Args:
         results: by candidate, None where its run is neither recorded nor stored.
@@ -43,10 +44,11 @@ def choose_rate(results: Mapping[float, Result | None], missing: str = REFUSE) -
             return next(iter(results))
         lacking = ", ".join(f"{rate:g}" for rate, result in results.items() if result is None)
         raise ValueError(f"no result yet with the learning rates {lacking}: run them before one is chosen")
-    if not np.isfinite(list(scores.values())).any():
+    finite = {rate: score for rate, score in scores.items() if isfinite(score)}
+    if not finite:
         rates = ", ".join(f"{rate:g}" for rate in results)
         raise TrainingError(f"fine-tuning diverged with each of the learning rates {rates}: try lower ones")
-    return min(scores, key=scores.__getitem__)
+    return min(finite, key=finite.__getitem__)
 
 
 def rate_of(scale: Scale, cell: Cell) -> float:

@@ -1,13 +1,13 @@
 """Scale: which data, how wide, how long, which seeds; and the run configurations that follow."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from lib.data.datasets import MD22_SYSTEMS, SUITES, DataSet, family_of, find, label
 from lib.data.readers import PUBLISHED_PARTS
 from lib.data.splits import PUBLISHED
-from lib.models import MODELS, make_settings
+from lib.models import MODELS, PAPER_MODELS, make_settings
 from lib.runs.config import Limits, RunConfig, check_share
 from lib.study.cells import SIGMA, Cell
 from lib.training.settings import TrainingSettings
@@ -27,6 +27,10 @@ class ByData(Generic[Value]):
     def of(self, data: str) -> Value:
         """The value of the data set ``data``, a name without its suite."""
         return self.exceptions.get(data, self.exceptions.get(family_of(data), self.default))
+
+    def but(self, names: Iterable[str], value: Value) -> "ByData[Value]":
+        """The same with another ``value`` for the data sets or families ``names``."""
+        return replace(self, exceptions={**self.exceptions, **dict.fromkeys(names, value)})
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Exceptions:
     """
 
     md22_seeds: Mapping[str, int] = field(default_factory=dict)
-    control_models: tuple[str, ...] = tuple(MODELS)
+    control_models: tuple[str, ...] = PAPER_MODELS
     longer_systems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     smallest_shares: Mapping[str, float] = field(default_factory=dict)
     force_models: tuple[str, ...] = ("torchmd_net",)
@@ -86,7 +90,7 @@ class Exceptions:
 
 @dataclass(frozen=True)
 class OwnPlan:
-    """What a scale does with a user's own molecules.
+    """How a scale treats a user's own molecules.
 
     Attributes:
         n_train: numbers of labelled training conformations of the learning curve.
@@ -124,7 +128,7 @@ class Scale:
         models: the default models.
         systems: the default systems of MD22.
         exceptions: where the scale departs from the full matrix.
-        own: what it does with a user's own molecules.
+        own: how it treats a user's own molecules.
         cost: how fast its models train.
         picoseconds: of dynamics.
     """
@@ -134,7 +138,7 @@ class Scale:
     seeds: tuple[int, ...]
     pretraining: PretrainingPlan
     finetuning: FinetuningPlan
-    models: tuple[str, ...] = tuple(MODELS)
+    models: tuple[str, ...] = PAPER_MODELS
     systems: tuple[str, ...] = tuple(MD22_SYSTEMS)
     exceptions: Exceptions = field(default_factory=Exceptions)
     own: OwnPlan = field(default_factory=OwnPlan)

@@ -2,12 +2,14 @@
 
 ``smoke`` proves the machinery and claims no science; ``laptop`` shows the science on the mini suite; ``wide`` is
 ``laptop`` with the paper's sizes of networks, for a GPU; ``paper`` is the paper's own settings on the published data.
+``all_labels`` is ``laptop`` with as many labels of ANI-1 and ANI-1x as in the paper, 80 %, for the paper's 10 epochs;
+`with_labels` makes of it those with fewer labels of ANI-1x.
 """
 
 from dataclasses import replace
 
 from lib.errors import look_up
-from lib.models import MODELS
+from lib.models import PAPER_MODELS
 from lib.runs.config import Limits
 from lib.study.scale import (
     PRE_TRAINING_DATA,
@@ -62,7 +64,7 @@ SMOKE = Scale(
             },
         ),
     ),
-    exceptions=Exceptions(md22_seeds=dict.fromkeys(MODELS, 1), force_models=("schnet",)),
+    exceptions=Exceptions(md22_seeds=dict.fromkeys(PAPER_MODELS, 1), force_models=("schnet",)),
     own=OwnPlan(n_train=(20, 100)),
     picoseconds=0.02,
     cost=Cost(
@@ -146,7 +148,58 @@ PAPER = Scale(
         constant_steps=False,
     ),
 )
-SCALES: dict[str, Scale] = {"smoke": SMOKE, "laptop": LAPTOP, "paper": PAPER, "wide": WIDE}
+ALL_LABELS = replace(
+    LAPTOP,  # its pre-training, validation and test conformations
+    finetuning=replace(
+        LAPTOP.finetuning,
+        training=LAPTOP.finetuning.training.but(
+            PRE_TRAINING_DATA, TrainingSettings(epochs=10, batch_size=32, normalise=True)
+        ),
+        limits=LAPTOP.finetuning.limits.but(PRE_TRAINING_DATA, Limits(validation=500, test=1000)),
+    ),
+    exceptions=replace(LAPTOP.exceptions, control_models=(), longer_systems={}),
+)
+SCALES: dict[str, Scale] = {
+    "smoke": SMOKE,
+    "laptop": LAPTOP,
+    "paper": PAPER,
+    "wide": WIDE,
+    "all_labels": ALL_LABELS,
+}
+
+# by number of labels, epochs and epochs between validations: 4,080, 4,160 and 4,125 steps of 32, where all 13,061
+# labels of mini ANI-1x make 4,090
+SAME_STEPS = {250: (510, 51), 1000: (130, 13), 4000: (33, 3)}
+
+
+def with_labels(labels: int, same_steps: bool) -> Scale:
+    """``all_labels`` with ``labels`` training conformations of ANI-1x, for the gain by number of labels.
+
+    Smaller sets of one seed are nested, and the 1,000 are those of ``laptop``.
+
+    Args:
+        labels: a key of `SAME_STEPS`.
+        same_steps: about as many steps as all labels take, with warm-up and plateau in proportion; else as many epochs.
+
+    Raises:
+        ValueError: a number that is not in `SAME_STEPS`.
+    """
+    epochs, validate_every = look_up(SAME_STEPS, labels, "number of labels")
+    plan = ALL_LABELS.finetuning
+    training = plan.training.of("ani1x")
+    if same_steps:
+        times = epochs / training.epochs
+        training = replace(
+            training,
+            epochs=epochs,
+            warmup=times * training.warmup,
+            plateau=times * training.plateau,
+            validate_every=validate_every,
+        )
+    limits = plan.limits.but(("ani1x",), replace(plan.limits.of("ani1x"), train=labels))
+    return replace(
+        ALL_LABELS, finetuning=replace(plan, training=plan.training.but(("ani1x",), training), limits=limits)
+    )
 
 
 def get_scale(name: str) -> Scale:

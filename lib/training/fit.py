@@ -21,12 +21,20 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 
+from lib.errors import look_up
 from lib.training.progress import FitBar, bars_shown
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import Task
 
 LAST = "last.ckpt"
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+ACCELERATORS = {
+    "auto": lambda: True,
+    "cpu": lambda: True,
+    "cuda": torch.cuda.is_available,
+    "gpu": torch.cuda.is_available,
+    "mps": torch.backends.mps.is_available,
+}  # by name, whether this machine has one
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Execution:
     Attributes:
         progress: whether to show a progress bar; never in continuous integration (`progress.bars_shown`).
         tensorboard: whether to write a TensorBoard log beside the CSV log.
-        accelerator: a GPU where torch sees CUDA, else the CPU (``auto``); or a name that Lightning knows.
+        accelerator: a GPU where torch sees CUDA, else the CPU (``auto``); or a name of `ACCELERATORS`.
         compiled: whether layers are compiled (`models.compile_layers`).
         accumulate: micro-batches in which a step's batch goes through the model.
         devices: processes on each node, started from outside (``torchrun``), each with a part of every step's batch.
@@ -57,9 +65,16 @@ class Execution:
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        """Refuse an unknown precision before anything is read."""
+        """Refuse what this machine cannot do, before anything is read."""
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}: choose from {PRECISIONS}")
+        if not look_up(ACCELERATORS, self.accelerator, "accelerator")():
+            raise ValueError(
+                f"accelerator = {self.accelerator!r}: torch finds none on this machine; choose 'auto' or 'cpu'"
+            )
+        for name in ("accumulate", "devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} = {getattr(self, name)!r} must be a whole number from 1 on")
 
     def resolve(self) -> str:
         """The accelerator for Lightning; never Apple's MPS by itself, which lacks float64."""

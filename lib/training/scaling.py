@@ -7,42 +7,19 @@ A relative energy E (total minus free atoms) becomes (E - baseline) / std. Two b
                  takes off what follows from the formula, so that a thousand conformations suffice to learn the rest.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lib.chemistry.atom_types import ATOM_TYPES
 
 BASELINES = ("mean", "composition")
 
 
-def energy_baseline(
-    mean: Tensor | float, per_type: Tensor, types: Tensor, molecule: Tensor, n_molecules: int
-) -> Tensor:
-    """Baseline = mean + Σ over a molecule's atoms of per_type: the formula's one home.
-
-    Args:
-        mean: kcal/mol, float64.
-        per_type: (28,) kcal/mol per atom, float64.
-        types: (A,) atom types of all molecules.
-        molecule: (A,) the molecule of each atom.
-        n_molecules: how many there are.
-
-    Returns:
-        (n_molecules,) kcal/mol, float64.
-    """
-    atoms = per_type[types]
-    return mean + atoms.new_zeros(n_molecules).index_add(0, molecule, atoms)
-
-
 @dataclass(frozen=True)
 class Scaling:
-    """``mean`` and ``std`` in kcal/mol, ``per_type`` (28,) in kcal/mol per atom; the baseline is `energy_baseline`."""
+    """``mean`` and ``std`` in kcal/mol, ``per_type`` (28,) in kcal/mol per atom; `models.baseline` has the formula."""
 
     mean: float
     std: float
@@ -70,13 +47,3 @@ class Scaling:
             raise ValueError(f"{len(energy)} training energies do not vary once their {baseline} is taken off: "
                              "give more of them")  # fmt: skip
         return Scaling(float(rest.mean()), float(rest.std()), per_type)
-
-    @staticmethod
-    def from_target(target: Mapping[str, Any]) -> "Scaling":
-        """The scaling that a run was trained with, from its ``target`` in results and weights files."""
-        return Scaling(target["mean"], target["std"], np.array(target["per_type"], dtype=np.float64))
-
-    def baselines(self, types: NDArray[np.int64], molecule: NDArray[np.int64], n_molecules: int) -> NDArray[np.float64]:
-        """`energy_baseline` for arrays: types and molecule (A,) of each atom; (n_molecules,) kcal/mol."""
-        per_type, types, molecule = (torch.as_tensor(array) for array in (self.per_type, types, molecule))
-        return energy_baseline(self.mean, per_type, types, molecule, n_molecules).numpy()

@@ -1,7 +1,9 @@
 """Settings of training, typed and frozen. Defaults are the paper's (section 3.2 and the released configuration)."""
 
 from dataclasses import dataclass, replace
-from math import cos, pi
+from math import cos, isfinite, pi
+
+LARGEST_RATE = 100.0  # of AdamW; above it, and far below it, nothing is learnt
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,16 @@ class TrainingSettings:
         for name in ("epochs", "batch_size", "learning_rate", "validate_every"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be positive")
+        check_learning_rate(self.learning_rate)
+        if self.min_learning_rate > self.learning_rate:
+            raise ValueError(f"min_learning_rate = {self.min_learning_rate!r} must not be above learning_rate = "
+                             f"{self.learning_rate!r}")  # fmt: skip
         if self.epochs % self.validate_every:
             raise ValueError(f"validate_every = {self.validate_every} must divide epochs = {self.epochs}")
         for name in ("min_learning_rate", "warmup", "plateau", "clip", "force_weight", "patience"):
-            if not (getattr(self, name) or 0.0) >= 0:
-                raise ValueError(f"{name} = {getattr(self, name)!r} must not be negative")
+            value = getattr(self, name) or 0.0
+            if not (value >= 0 and isfinite(value)):
+                raise ValueError(f"{name} = {getattr(self, name)!r} must be a finite number that is not negative")
         if not 0 <= self.average < 1:
             raise ValueError(f"average = {self.average!r}, a decay by step, must be at least 0 and below 1")
         if self.normalise and self.learns_forces:
@@ -72,3 +79,14 @@ class TrainingSettings:
         done = (epoch - self.warmup - self.plateau) / max(self.epochs - self.warmup - self.plateau, 1e-9)
         floor = self.min_learning_rate / self.learning_rate
         return floor + (1 - floor) * 0.5 * (1 + cos(pi * min(max(done, 0.0), 1.0)))
+
+
+def check_learning_rate(rate: float) -> None:
+    """Refuse a highest learning rate with which nothing can be learnt.
+
+    Raises:
+        ValueError: it is not above 0 and up to `LARGEST_RATE`, or is below the last learning rate of a schedule.
+    """
+    least = TrainingSettings.min_learning_rate
+    if not least <= rate <= LARGEST_RATE:
+        raise ValueError(f"learning_rate = {rate!r}: give a number from {least:g} to {LARGEST_RATE:g}, such as 0.001")

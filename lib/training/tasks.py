@@ -13,10 +13,11 @@ from torch.utils.data import DataLoader
 
 from lib.batches import Batch
 from lib.errors import look_up
+from lib.models.baseline import energy_baseline
 from lib.models.forces import energy_and_forces
 from lib.training.input_norm import InputNorm
 from lib.training.metrics import METRICS
-from lib.training.scaling import Scaling, energy_baseline
+from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
 
 
@@ -142,7 +143,7 @@ class EnergyTask(Task):
     def __init__(
         self, model: nn.Module, settings: TrainingSettings, scaling: Scaling, measured: DataLoader | None = None
     ) -> None:
-        """``scaling`` was fitted to the training conformations; ``measured`` has some of them, for `InputNorm`.
+        """``scaling`` was fitted to the training conformations; ``measured`` loads some of them, for `InputNorm`.
 
         Raises:
             ValueError: the settings ask for normalisation and ``measured`` is missing.
@@ -161,18 +162,18 @@ class EnergyTask(Task):
             self.summed += ("loss",)
 
     def on_fit_start(self) -> None:
-        """Measure what the head is given: a batch of one is normalised by it. A run that goes on has it already."""
+        """Measure the input of the head, by which a batch of one is normalised, unless the run is resumed."""
         if self.input_norm is not None and self.trainer.ckpt_path is None:
             self.input_norm.measure(self.model, self._measured)
 
     def on_validation_epoch_start(self) -> None:
-        """Set the sums to zero, and measure what the head is given."""
+        """Set the sums to zero, and measure the input of the head."""
         super().on_validation_epoch_start()
         if self.input_norm is not None:
             self.input_norm.measure(self.model, self._measured)
 
     def finish(self) -> None:
-        """Make the model whole by itself, after training."""
+        """After training, fold the normalisation into the model."""
         if self.input_norm is not None:
             self.input_norm.fold()
             self.input_norm = None

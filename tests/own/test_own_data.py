@@ -301,7 +301,7 @@ def test_pretraining_on_few_conformations_passes_them_more_often(frames, tmp_pat
     training = finetuning.pretrain_on("egnn-laptop", datasets.unlabelled_dataset(tmp_path / "few.xyz")).training
     whole = get_scale("laptop").pretrain("egnn", 0).training
     steps = training.epochs * ceil(0.95 * count / training.batch_size)
-    assert steps == pytest.approx(get_scale("laptop").own_pretraining_steps, rel=0.02)
+    assert steps == pytest.approx(get_scale("laptop").own.pretraining_steps, rel=0.02)
     ratios = {getattr(training, k) / getattr(whole, k) for k in ("epochs", "warmup", "plateau", "validate_every")}
     assert max(ratios) == pytest.approx(min(ratios))
 

@@ -124,7 +124,7 @@ def test_the_speed_of_this_machine_is_measured(files):
     ({"epochs": 3, "steps": 10}, "steps and epochs are given: choose one"),
     ({"minutes": 0}, "minutes = 0 must be positive"),
     ({"steps": 0}, "steps = 0: give one of them, at least 1"),
-    ({"patience": -1}, "patience = -1 must not be negative"),
+    ({"patience": -1}, "patience = -1 must be a finite number that is not negative"),
     ({"average": 1.0}, "average = 1.0, a decay by step, must be"),
     ({"start": "w.safetensors", "source": FineTuning.layers(WEIGHTS)}, "beside a pre-training"),
 ])  # fmt: skip

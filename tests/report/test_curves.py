@@ -92,10 +92,15 @@ def test_runs_that_differ_elsewhere_are_told_apart_by_their_keys(trained):
 )
 def test_data_sets_go_by_the_names_of_tables(trained, name, text):
     """The mini suite never by the published name alone."""
-    named = replace(trained[0], about=trained[0].about | {"splits": {name: "hash"}})
-    assert facts(named)["data"] == text
-    both = replace(trained[0], about=trained[0].about | {"splits": {name: "hash", "mini/ani1": "hash"}})
-    assert facts(both)["data"] == f"{text} + mini ANI-1 (GFN2-xTB)"
+
+    def of_data(*names):
+        config = trained[0].about["config"]
+        data = [{"reader": "ani1", "fingerprint": "f"}] * len(names)
+        about = {"config": config | {"data": data}, "splits": dict.fromkeys(names, "hash")}
+        return replace(trained[0], about=trained[0].about | about)
+
+    assert facts(of_data(name))["data"] == text
+    assert facts(of_data(name, "mini/ani1"))["data"] == f"{text} + mini ANI-1 (GFN2-xTB)"
 
 
 def test_many_runs_never_share_colour_and_marker(trained):

@@ -15,12 +15,14 @@ from lib.data.datasets import DataSet
 from lib.errors import DataError
 from lib.models import make_settings
 from lib.models.weights import load_weights, save_weights, transfer
+from lib.paths import DATA
 from lib.report.statistics import errors_of
 from lib.runs import jobs, results, runner, upkeep
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import run, run_all, stored
 from lib.training.fit import QUIET
+from lib.training.metrics import metric_of
 from lib.training.settings import TrainingSettings
 
 SETTINGS = make_settings("egnn", {"hidden_channels": 8, "n_layers": 2})
@@ -132,7 +134,7 @@ def test_verify_sees_what_was_changed(configs, capsys):
     assert "they were changed" in capsys.readouterr().out
     path.write_text(whole[: len(whole) // 2])
     assert "it is no result" in upkeep.verify()[result.key]
-    assert main(["runs", "list"]) == 1
+    assert main(["runs", "list"]) == 0
     assert "remove its folder" in capsys.readouterr().err
     path.write_text(whole)
     (result.path / "weights.safetensors").unlink()
@@ -186,6 +188,55 @@ def test_a_flipped_bit_is_seen(configs, tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match="checksum"):
         load_weights(path)
+
+
+def test_a_result_has_its_settings_typed(configs):
+    for config in configs:
+        stored_config = run(config, QUIET).config
+        assert (stored_config.task, stored_config.labelled) == (config.task, config.labelled)
+        assert (stored_config.model, stored_config.seed, stored_config.sigma) == ("egnn", 0, config.sigma)
+        assert stored_config.training == config.training
+        assert stored_config.limits == config.limits
+        assert stored_config.settings["hidden_channels"] == 8
+        assert [(d.name, d.reader) for d in stored_config.data] == [("test/ani1", "ani1")]
+        assert len(stored_config.data[0].fingerprint) == 64
+    assert stored_config.pretrained.training == configs[0].training
+    assert stored_config.pretrained.sigma == 0.2
+
+
+def test_settings_of_every_record_can_be_read():
+    """Older ones too, with settings that have been retired since, and without those that are new."""
+    paths = sorted((DATA / "results").glob("*/*.json.gz"))
+    assert paths
+    for path in paths:
+        about = results._read_record(path)["about"]
+        config = Result(path.stem, path, {}, about).config
+        assert (config.labelled, config.training.learning_rate) == (
+            "target" in about,
+            about["config"]["training"]["learning_rate"],
+        )
+        assert all(metric_of(name).unit == unit for name, unit in about["units"].items())
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (
+            {"training": {"epochs": 3, "weight_decay": 0.1}},
+            r"training settings \['weight_decay'\] of the run are unknown",
+        ),
+        ({"training": {"epochs": 3, "novelty": 1}}, r"training settings \['novelty'\] of the run are unknown"),
+        ({"seed": None}, r"the settings of the run lack \['seed'\]"),
+    ],
+)
+def test_settings_that_this_version_cannot_read_are_named(change, word):
+    config = {"task": "denoising", "model": "egnn", "seed": 0, "settings": {}, "training": {"epochs": 3},
+              "data": [{"reader": "ani1", "fingerprint": "f"}]}  # fmt: skip
+    retired = config | {"training": {"epochs": 3, "weight_decay": 0.0, "energy_weight": 1.0}}
+    assert Result("k", Path("k"), {}, {"config": retired, "splits": {"a": "h"}}).config.training.epochs == 3
+    wrong = {name: value for name, value in (config | change).items() if value is not None}
+    with pytest.raises(DataError, match=word):
+        _ = Result("k", Path("k"), {}, {"config": wrong, "splits": {"a": "h"}}).config
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ import signal
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import product
+from math import ceil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from conftest import MOLECULES, make_molecule, sample, write_ani1, write_ani1x
 
 from lib.chemistry import reference_energies
@@ -16,6 +18,7 @@ from lib.data import datasets
 from lib.data.datasets import FAMILIES, DataSet
 from lib.data.loading import ConformationBatches
 from lib.errors import DataError
+from lib.machine import denormals_flushed
 from lib.models import MODELS, make_settings
 from lib.paths import RUNS
 from lib.runs import jobs, provenance, runner
@@ -23,7 +26,7 @@ from lib.runs.config import Limits, RunConfig
 from lib.runs.runner import all_stored, run, run_all, stored
 from lib.runs.selection import select, splits
 from lib.study.cells import Cell
-from lib.study.scales import SCALES, get_scale
+from lib.study.scales import SAME_STEPS, SCALES, get_scale, with_labels
 from lib.training.fit import QUIET
 from lib.training.settings import TrainingSettings
 
@@ -328,6 +331,44 @@ def test_paper_scale_is_the_papers():
     assert paper.pretraining.training == TrainingSettings(5, 256, 2e-4, 1e-7, 0.7, 0.3)
     assert paper.finetuning.training.of("ani1") == TrainingSettings(10, 256, 2e-4, 1e-7, 0.3, 0.7)
     assert paper.finetuning.baseline == "mean"
+
+
+def test_training_flushes_denormal_floats(pretraining, monkeypatch):
+    seen = []
+    monkeypatch.setitem(jobs.JOBS, "denoising", lambda *_: seen.append(denormals_flushed()) or ({}, {}))
+    runner.run_here(replace(pretraining, seed=7), QUIET)  # nothing else ran it
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor cannot take denormal floats as zero")
+    assert seen == [True]
+
+
+def test_all_labels_differ_from_the_laptops_in_their_number_and_epochs_alone():
+    """So the runs share pre-training, validation and test conformations, and 1,000 labels are the same 1,000."""
+    few, all_ = SCALES["laptop"], SCALES["all_labels"]
+    for model, seed in product(MODELS, few.seeds):
+        assert all_.pretrain(model, seed).key() == few.pretrain(model, seed).key()
+    one, other = (scale.finetune(Cell("egnn", "ani1x", True), 1e-3, 1) for scale in (few, all_))
+    assert replace(one, training=other.training, limits=other.limits) == other
+    thousand = with_labels(1000, same_steps=True).finetune(Cell("egnn", "ani1x", True), 1e-3, 1)
+    parts = [select(config, splits(config)) for config in (one, other, thousand)]
+    for part in ("validation", "test"):
+        assert len({tuple(found[part][0].index) for found in parts}) == 1
+    assert [len(found["train"][0].index) for found in parts] == [1000, 13061, 1000]
+    assert set(parts[2]["train"][0].index) == set(parts[0]["train"][0].index) < set(parts[1]["train"][0].index)
+
+
+def test_fewer_labels_take_as_many_steps_or_as_many_epochs():
+    whole = SCALES["all_labels"].finetuning.training.of("ani1x")
+    steps = {13061: whole.epochs * ceil(13061 / whole.batch_size)}
+    for labels in SAME_STEPS:
+        same = with_labels(labels, same_steps=True).finetuning.training.of("ani1x")
+        steps[labels] = same.epochs * ceil(labels / same.batch_size)
+        for share in (0.01, 0.05, 0.5, 0.9):
+            assert same.rate(share * same.epochs) == pytest.approx(whole.rate(share * whole.epochs))
+        assert with_labels(labels, same_steps=False).finetuning.training.of("ani1x") == whole
+    assert max(steps.values()) < 1.02 * min(steps.values())
+    with pytest.raises(ValueError, match="no number of labels 500"):
+        with_labels(500, same_steps=True)
 
 
 def test_whole_path_on_real_dft_data():

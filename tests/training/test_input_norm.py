@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import MOLECULES, make_molecule, write_ani1
+from test_models import SMALL
 
 from lib import models
 from lib.data.datasets import DataSet, find
@@ -16,10 +17,6 @@ from lib.runs.selection import select, splits
 from lib.training.fit import QUIET, Execution
 from lib.training.input_norm import InputNorm
 from lib.training.settings import TrainingSettings
-
-SMALL = {"egnn": {"hidden_channels": 8, "n_layers": 2}, "schnet": {"hidden_channels": 8, "num_filters": 8},
-         "torchmd_net": {"hidden_channels": 8, "num_layers": 2, "num_heads": 2, "num_rbf": 8},
-         "se3_transformer": {"n_layers": 1, "degrees": 2, "radial_channels": 8, "out_channels": 8}}  # fmt: skip
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_two_processes_reach_the_loss_of_one(tmp_path):
         folder = tmp_path / str(count)
         folder.mkdir()
         launch = [] if count == 1 else ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
-        command = [sys.executable, *launch, "tests/train_together.py", str(tmp_path / "configs"), str(folder)]
+        command = [sys.executable, *launch, "tests/training/train_together.py", str(tmp_path / "configs"), str(folder)]
         environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-3000:]

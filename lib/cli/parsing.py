@@ -1,0 +1,77 @@
+"""Parsing that typer leaves out: several values after one option, and examples under the help of a command."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import typer
+from typer._click import HelpFormatter
+from typer.core import TyperCommand
+
+NAME = "python -m lib"
+VALUE = re.compile(r"(?!-)|-\.?\d")  # begins a value: no dash, or a negative number
+
+
+def new_group(text: str, completion: bool = False) -> typer.Typer:
+    """An empty group of commands; without a command it shows its help, and its errors are left to `lib.cli.main`.
+
+    Args:
+        text: what the commands of the group are for.
+        completion: whether it offers to complete commands and options in the user's shell.
+    """
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        add_completion=completion,
+        rich_markup_mode=None,  # plain text: fast, the same in a pipe, and readable in any locale
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    )
+
+
+def examples(*lines: str) -> str:
+    """The text under a command's help: ``lines`` are what follows the program's name."""
+    return "\b\n" + "\n".join(["Examples:" if len(lines) > 1 else "Example:", *(f"  {NAME} {line}" for line in lines)])
+
+
+class Command(TyperCommand):
+    """A command whose help names its arguments without the types of Python, which say nothing to a chemist."""
+
+    def format_options(self, ctx: typer.Context, formatter: HelpFormatter) -> None:
+        """Write the help of arguments and options."""
+        for param in self.params:
+            if param.param_type_name == "argument":
+                param.display_type_rich = lambda ctx: ""  # it follows the argument's name
+        super().format_options(ctx, formatter)
+
+
+class SeveralValues(TyperCommand):
+    """A command whose list options take all values that follow: ``--seeds 0 1 2`` is ``--seeds 0 --seeds 1 --seeds 2``.
+
+    It has no positional arguments, so that what follows a list option can only belong to it.
+    """
+
+    bare: ClassVar[Mapping[str, str]] = {}  # by option, the value that stands for none, where none may be given
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """Spread the values, then parse as usual."""
+        names = {name for p in self.params if getattr(p, "multiple", False) for name in p.opts}
+        return super().parse_args(ctx, spread(args, names, self.bare))
+
+
+def spread(arguments: Sequence[str], names: set[str], bare: Mapping[str, str]) -> list[str]:
+    """``arguments`` with each of ``names`` repeated before every value that follows it, or its value of ``bare``."""
+    out: list[str] = []
+    name, count = "", 0
+    for argument in [*arguments, "--"]:  # the last ends what came before
+        ends = not VALUE.match(argument)
+        if ends and name in bare and not count:
+            out.append(bare[name])
+        if ends:
+            name, _, value = argument.partition("=")
+            name, count = name if name in names else "", int(bool(value))
+        elif name:
+            out += [name] if count else []
+            count += 1
+        out.append(argument)
+    return out[:-1]

@@ -1,0 +1,130 @@
+"""The help of every command, the exit statuses, and several values after one option."""
+
+import os
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import typer
+
+from lib.cli.main import app, main
+from lib.cli.parsing import spread
+from lib.paths import ROOT
+
+SEEDS, BARE = {"--seeds", "--sizes"}, {"--sizes": "0"}
+
+
+def all_commands(group=None, path=()):
+    """Every command with the words that call it."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from all_commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(all_commands())
+
+
+def test_the_commands_are_those_that_readers_know():
+    assert {" ".join(words) for words in COMMANDS} == {
+        "data list", "data fetch", "data verify", "data convert", "mini-suite", "run", "pretrain", "finetune", "export",
+        "runs list", "runs show", "runs curves", "runs verify", "runs gc", "runs record", "runs train", "runs plan",
+        "bench data", "bench models",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_explains_every_option_and_gives_an_example(words, capsys):
+    assert main([*words, "--help"]) == 0
+    text = capsys.readouterr().out
+    for param in COMMANDS[words].params:
+        name = param.opts[0] if param.opts[0].startswith("--") else param.metavar
+        assert name in text
+        assert param.help, f"{name} has no help"
+    assert f"python -m lib {' '.join(words)}" in text.split("Example", 1)[1]
+    assert not {"<list", "<str", "<path", "<int", "<float"} & {word.split("[")[0].rstrip(">") for word in text.split()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["run", "--model", "egnn", "--learning"], "No such option: --learning"),
+        (["run"], "Missing option '--model'"),
+        (["run", "--model", "egnn", "--seed", "one"], "--seed"),
+        (["bench", "models", "--device", "tpu"], "--device"),
+        (["finetune", "--data", str(ROOT / "README.md"), "--energy-unit", "eV", "--seeds"], "--seeds"),
+        (["finetune", "--data", str(ROOT / "README.md"), "--energy-unit", "eV", "--from-scratch", "--pretrain-on",
+          str(ROOT / "README.md")], "exclude each other"),
+    ],
+)  # fmt: skip
+def test_usage_errors_are_one_line_and_status_2(arguments, word, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert word in captured.err
+    assert "--help" in captured.err
+    assert len(captured.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["runs"], ["data"], ["bench"]])
+def test_without_a_command_the_help_is_shown(arguments, capsys):
+    assert main(arguments) == 2
+    assert "Commands:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "parsed"),
+    [
+        ("--seeds 0 1 2", "--seeds 0 --seeds 1 --seeds 2"),
+        ("--seeds 0 1 --check 5", "--seeds 0 --seeds 1 --check 5"),
+        ("--seeds=3 4", "--seeds=3 --seeds 4"),
+        ("--seeds 0 -1", "--seeds 0 --seeds -1"),
+        ("--seeds 0 --seeds 1", "--seeds 0 --seeds 1"),
+        ("--seeds", "--seeds"),
+        ("--sizes", "--sizes 0"),
+        ("--sizes --json b.json", "--sizes 0 --json b.json"),
+        ("--data 0 1", "--data 0 1"),
+    ],
+)
+def test_several_values_after_one_option(given, parsed):
+    assert spread(given.split(), SEEDS, BARE) == parsed.split()
+
+
+def python(code, *arguments, **environment):
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT,
+                          env=os.environ | environment)  # fmt: skip
+
+
+def test_help_loads_nothing_that_is_slow():
+    code = ("import sys; from lib.cli.main import main; main(['--help']); "
+            "print(sorted({'torch', 'lightning', 'rdkit', 'numpy', 'rich'} & set(sys.modules)))")  # fmt: skip
+    assert python(code).stdout.strip().endswith("[]")
+
+
+def test_output_works_in_a_locale_without_its_characters():
+    code = ("import sys; from lib.cli.main import app, main; text = '0.2 \\u00c5, \\u03c3\\n'; "
+            "app.command('say')(lambda: sys.stdout.write(text) and None); sys.exit(main())")  # fmt: skip
+    done = python(code, "say", PYTHONUTF8="0", LC_ALL="C", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (0, "0.2 \\xc5, \\u03c3\n")
+
+
+@pytest.mark.parametrize("variable", ["DENOISING_CACHE", "DENOISING_FIGURES"])
+def test_an_empty_folder_variable_is_refused(variable):
+    done = subprocess.run([sys.executable, "-m", "lib", "runs", "list"], capture_output=True, text=True, cwd=ROOT,
+                          env=os.environ | {variable: ""})  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {variable} is set and empty: name a folder, or unset it")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_script_is_the_command_line_and_can_be_completed():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {"denoising": "lib.cli.main:main"}
+    code = "import sys; sys.argv[0] = '/bin/denoising'; from lib.cli.main import main; sys.exit(main())"
+    done = python(code, _DENOISING_COMPLETE="complete_bash", COMP_WORDS="denoising runs ver", COMP_CWORD="2")
+    assert done.stdout.split() == ["verify"]
