@@ -25,5 +25,24 @@ The data path in one line::
                   -> Result -> table, figure, claim
 
 Inside, lengths are Å and energies kcal/mol (`units`); atoms are one of the 28 types of `chemistry.atom_types`; the
-energies of free atoms belong to a level of theory (`chemistry.reference_energies`). Importing the package does nothing.
+energies of free atoms belong to a level of theory (`chemistry.reference_energies`). Importing the package does nothing;
+``from lib import load_pretrained`` loads what that function needs (`lib.own.pretrained`).
 """
+
+from typing import Any
+
+LAZY = {"load_pretrained": "lib.own.pretrained"}  # names of the package, imported from these modules when asked for
+
+
+def __getattr__(name: str) -> Any:
+    """The names of `LAZY`: https://peps.python.org/pep-0562/."""
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}: choose from {sorted(LAZY)}")
+    from importlib import import_module
+
+    return getattr(import_module(LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    """For completion: what is there, and the names of `LAZY`."""
+    return sorted([*globals(), *LAZY])

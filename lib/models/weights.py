@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
 REMEDY = "train that model first, or name another file"
 CHANGED = "the file was changed: copy it again, or train again"
 TOTALS = [level for level, file in LEVELS.items() if file is None and level != "own" and not level.endswith(FORMATION)]
+SUFFIX = ".safetensors"
 UNITS = {"positions": "angstrom", "energy": "kcal/mol, relative to free atoms", "noise": "angstrom"}
 
 
@@ -170,6 +172,28 @@ def _check_target(path: Path, target: Any) -> None:
     if level in TOTALS and largest < LARGEST_RESIDUAL:
         raise DataError(path, "target, level", f"energies of {level!r} are totals, but those of the target are within "
                         f"{largest:.0f} kcal/mol", CHANGED)  # fmt: skip
+
+
+def weights_of_run(folder: Path, key: str) -> Path | None:
+    """The weights file of the run ``key`` in ``folder``: the one called by the key, or the one whose header names it.
+
+    Files that are no weights files are passed over.
+    """
+    if (folder / f"{key}{SUFFIX}").exists():
+        return folder / f"{key}{SUFFIX}"
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    return next((path for path in files if _run_in_header(path, path.stat().st_mtime_ns) == key), None)
+
+
+@cache
+def _run_in_header(path: Path, changed: int) -> str | None:
+    """The key of the run that the header of ``path`` names; read again only where its time of change is another."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("about", "null"))
+    except (OSError, SafetensorError, ValueError):
+        return None
+    return about.get("run") if isinstance(about, dict) else None
 
 
 def transfer(model: Model, name: str, weights: Weights) -> list[str]:

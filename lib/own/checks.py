@@ -26,9 +26,10 @@ def refuse_untaught_types(config: RunConfig) -> None:
         DataError: the split leaves a part without conformations.
     """
     parts = {part: selections[0] for part, selections in select(config, splits(config)).items()}
-    store, molecules = parts["train"].store, {p: s.store.molecule_of(s.index) for p, s in parts.items()}
-    taught = store.compositions[molecules.pop("train")].any(0)
-    for part, own in molecules.items():
+    train = parts.pop("train")
+    taught = train.store.compositions[train.store.molecule_of(train.index)].any(0)
+    for part, selection in parts.items():
+        store, own = selection.store, selection.store.molecule_of(selection.index)
         untaught = store.compositions[own].astype(bool) & ~taught
         if untaught.any():
             names = ", ".join(dict.fromkeys(store.names[k] for k in own[untaught.any(1)][:5]))
@@ -40,6 +41,13 @@ def refuse_untaught_types(config: RunConfig) -> None:
 
 def shared_conformations(dataset: DataSet, pool: DataSet, seeds: Sequence[int]) -> list[tuple[int, int]]:
     """How many test conformations of ``dataset`` are among those of ``pool``, and how many there are, by seed."""
+    store, known = open_store(dataset), are_in_pool(dataset, pool)
+    tests = [make_split(store, seed, FINE_TUNING).parts["test"] for seed in seeds]
+    return [(int(known[test].sum()), len(test)) for test in tests]
+
+
+def are_in_pool(dataset: DataSet, pool: DataSet) -> NDArray[np.bool_]:
+    """Which conformations of ``dataset`` are among those of ``pool``, however turned and numbered."""
     store, other = open_store(dataset), open_store(pool)
     pools: dict[bytes, list[int]] = {}
     for k in range(len(other.names)):
@@ -47,10 +55,9 @@ def shared_conformations(dataset: DataSet, pool: DataSet, seeds: Sequence[int]) 
     known = np.zeros(len(store), dtype=bool)
     for k in range(len(store.names)):
         if same := pools.get(_formula(store, k)):
-            there = np.concatenate([_described(other, m) for m in same])
-            known[store.conformations_of(k)] = are_among(_described(store, k), there)
-    tests = [make_split(store, seed, FINE_TUNING).parts["test"] for seed in seeds]
-    return [(int(known[test].sum()), len(test)) for test in tests]
+            rows = np.concatenate([_described(other, m) for m in same])
+            known[store.conformations_of(k)] = are_among(_described(store, k), rows)
+    return known
 
 
 def _formula(store: ConformationStore, molecule: int) -> bytes:

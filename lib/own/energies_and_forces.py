@@ -12,6 +12,7 @@ FACTORS = {"Hartree and eV": HARTREE / EV, "Hartree and kcal/mol": HARTREE, "eV 
            "Hartree and kJ/mol": HARTREE / KILOJOULE}  # fmt: skip
 GAP = 8.0  # times apart: energies an atom of molecules in one unit are nearer
 SIMILAR = 0.6  # Å: the farthest that an atom moves between similar frames
+OUTLIER = 50.0  # times the median deviation of energies: one such would decide the slope alone
 ENOUGH = 8  # pairs of similar frames
 SURE = 0.9  # correlation of energies and forces, above which their slope tells units
 LOG_BOHR = -np.log(BOHR)
@@ -50,7 +51,9 @@ def judged(slope: float, correlation: float, atoms: float) -> Checks:
 
 
 def agreement_of(store: ConformationStore, index: NDArray[np.int64]) -> tuple[int, float, float]:
-    """`agreement` in `FRAMES` of the conformations ``index`` of one molecule."""
+    """`agreement` in `FRAMES` of the conformations ``index`` of one molecule, but for energies far from the others."""
+    away = np.abs(store.energy(index) - np.median(store.energy(index)))
+    index = index[away <= OUTLIER * max(float(np.median(away)), SAME)]
     index = index[np.linspace(0, len(index) - 1, min(FRAMES, len(index))).round().astype(int)]
     x, forces = (by_frame(r, len(index)) for r in (store.gather(index).positions, store.gather_forces(index)))
     return agreement(store.energy(index), x, forces)

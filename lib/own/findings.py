@@ -15,11 +15,18 @@ Array, Numbers = NDArray[np.float64], NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: ``severity`` is `ERROR` or `WARNING`; ``text`` says what, where, and what to do."""
+    """Something wrong or odd: ``severity`` is `ERROR` or `WARNING`; ``text`` says what, where, and what to do.
+
+    ``molecule`` is its name, ``all`` where it is no single one, or empty where the text says it all.
+    """
 
     severity: str
     molecule: str
     text: str
+
+    def __str__(self) -> str:
+        """One line for a reader."""
+        return ": ".join(each for each in (self.severity, self.molecule, self.text) if each)
 
 
 def by_frame(rows: NDArray[np.float32], frames: int) -> Array:

@@ -1,101 +1,260 @@
-"""Pre-training and fine-tuning on a user's own conformations.
+"""Fine-tuning on a user's own conformations, from the checks of the file to the weights of a potential.
 
-What is fine-tuned may start from layers that this project ships (`layers.pretraining_of`), from layers that were
-pre-trained on the user's own unlabelled conformations (`pretrain_on`), or from scratch.
+`FineTuning` is one task: the command line runs one, a learning curve runs several (`learning_curve`).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from math import ceil
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from lib.data.datasets import DataSet, open_store
-from lib.data.splits import FINE_TUNING, make_split
+from lib.data.readers.own import FORCES, arrays_like_forces
 from lib.errors import TrainingError
-from lib.own.checks import refuse_untaught_types
+from lib.models.weights import SUFFIX, export_weights
+from lib.own.checks import are_in_pool, shared_conformations, unseen_types
+from lib.own.configs import VALIDATIONS, Length, Options, default_force_weight, fine_tune, labels_that_fit, pretrain_on
+from lib.own.findings import ERROR, WARNING, Finding
+from lib.own.inspection import inspect_store
+from lib.own.plan import Plan, Speed, measure, part_sizes, steps_of
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
-from lib.runs.runner import run_all
-from lib.runs.selection import select, splits
+from lib.runs.runner import is_available, run_all
 from lib.study import rates
-from lib.study.cells import Cell
-from lib.study.layers import named
-from lib.study.scale import FORCE_WEIGHT
+from lib.study.layers import named, pretraining_of
+
+__all__ = ["FineTuning", "Plan", "choose_rate", "default_force_weight", "fine_tune", "labels_that_fit", "pretrain_on",
+           "refuse_diverged"]  # fmt: skip
 
 
-def pretrain_on(weights: str, dataset: DataSet, seed: int = 0, learning_rate: float | None = None) -> RunConfig:
-    """Pre-training with the model and settings that ``weights`` names, on the conformations of ``dataset`` alone.
+@dataclass(frozen=True)
+class FineTuning:
+    """A potential for the molecules of one file, trained from pre-trained layers or from scratch.
 
-    Of labelled ones those are left out that fine-tuning tests with the same seed. Few conformations are passed more
-    often, so that there are about ``own.pretraining_steps`` of the scale. The highest ``learning_rate`` is the scale's
-    where it is None.
-
-    Raises:
-        ValueError: unknown name.
-        DataError: the file cannot be read, or has too few conformations.
+    Attributes:
+        data: labelled conformations (`datasets.own_dataset`).
+        weights: a name of `layers.weights_names`, for the model and its settings.
+        source: the pre-training to start from (`FineTuning.layers`); conformations to pre-train on first, with every
+            seed, where they are ``data`` itself without those that test; or None, from scratch.
+        labels: training conformations; None takes all that are not held out for validation and test: 80 %, or 90 or
+            100 % where one or both have files of their own.
+        rates: highest learning rates to choose from; None takes the scale's.
+        seeds: of the runs; several make an ensemble.
+        force_weight: of the loss; None takes `default_force_weight`.
+        pretraining_rate: highest learning rate of pre-training on ``source``'s conformations; None takes the scale's.
+        validation: labelled conformations to choose by, none of which trains; None takes 10 % of ``data``.
+        test: the same, to test on.
+        steps: of a run, about; or ``epochs``, or ``minutes`` on one core; None of them leaves it at the scale's.
+        patience: validations without a new best one after which a run stops; 0 never does.
+        average: decay by step of the moving average of the weights, 0.99 to 0.999; 0 is none.
+        start: weights file of a potential that training continues, instead of ``source``.
     """
-    scale, model = named(weights)
-    labelled = dict(dataset.options).get("labelled", True)
-    config = replace(scale.pretrain(model, seed, strict_split=labelled), data=(dataset,))
-    count = len(select(config, splits(config))["train"][0].index)
-    steps = config.training.epochs * ceil(count / config.training.batch_size)
-    training = config.training.stretched(max(1, round(scale.own.pretraining_steps / steps)))
-    return replace(config, training=replace(training, learning_rate=learning_rate or training.learning_rate))
 
+    data: DataSet
+    weights: str
+    source: RunConfig | DataSet | None = None
+    labels: int | None = None
+    rates: tuple[float, ...] | None = None
+    seeds: tuple[int, ...] = (0,)
+    force_weight: float | None = None
+    pretraining_rate: float | None = None
+    validation: DataSet | None = None
+    test: DataSet | None = None
+    steps: int | None = None
+    epochs: int | None = None
+    minutes: float | None = None
+    patience: int = 0
+    average: float = 0.0
+    start: Path | None = None
 
-def labels_that_fit(labels: Sequence[int], dataset: DataSet, seeds: Sequence[int] = (0,)) -> list[int]:
-    """Those of ``labels`` for which ``dataset`` has training conformations with each of ``seeds``, all where fewer."""
-    store = open_store(dataset)
-    there = min(len(make_split(store, seed, FINE_TUNING).parts["train"]) for seed in seeds)
-    return [n for n in labels if n <= there] or [there]
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run, before anything is read.
 
+        Raises:
+            ValueError: unknown weights; no seeds or rates, or one twice; several lengths; a potential to continue
+                beside a pre-training; or a rate of pre-training without conformations to pre-train on.
+        """
+        named(self.weights)
+        for name, values in (("seeds", self.seeds), ("learning rates", self.rates)):
+            if values is not None and not 0 < len(values) == len(set(values)):
+                raise ValueError(f"{name} = {list(values)}: give at least one, each once")
+        given = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are given: choose one of them")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes = {self.minutes} must be positive")
+        if self.start is not None and self.source is not None:
+            raise ValueError(f"start = {str(self.start)!r} beside a pre-training (source): choose one of them")
+        if self.pretraining_rate is not None and not isinstance(self.source, DataSet):
+            raise ValueError(f"pretraining_rate = {self.pretraining_rate:g} is for your own conformations: "
+                             "name them with --pretrain-on (source)")  # fmt: skip
 
-def fine_tune(
-    weights: str,
-    dataset: DataSet,
-    source: RunConfig | None,
-    learning_rate: float,
-    seed: int = 0,
-    labels: int | None = None,
-    force_weight: float | None = None,
-) -> RunConfig:
-    """Fine-tuning on ``dataset``, or training from scratch.
+    @staticmethod
+    def layers(weights: str, trained: bool = False) -> RunConfig:
+        """The pre-training that gives the layers called ``weights``.
 
-    Args:
-        weights: a name of `weights_names`, for the model and its settings.
-        dataset: of labelled conformations (`own_dataset`).
-        source: the pre-training that it starts from (`pretraining_of`, `pretrain_on`); None is from scratch.
-        learning_rate: the highest one.
-        seed: of the run.
-        labels: how many training conformations; None takes all, 80 %. Where the scale keeps steps constant, fewer than
-            its own largest number of ``labels`` are passed more often, so that steps are about those of that number.
-        force_weight: of the loss (`default_force_weight`); None leaves forces alone.
+        Raises:
+            ValueError: unknown name; or they are to be ``trained`` already and are not.
+        """
+        if trained:
+            return pretraining_of(weights)
+        scale, model = named(weights)
+        return scale.pretrain(model, 0)
 
-    Raises:
-        ValueError: unknown name, more labels than there are, a weight of forces that are not there, or atom types that
-            no training conformation has, so that nothing could be said of the others.
-        DataError: the split leaves a part without conformations.
-    """
-    scale, model = named(weights)
-    cell = Cell(model, dataset.name, False, force_weight=force_weight)
-    config = scale.finetune(cell, learning_rate, seed, dataset)
-    store = open_store(dataset)
-    there = len(make_split(store, seed, FINE_TUNING).parts["train"])
-    if labels is not None and not 0 < labels <= there:
-        raise ValueError(f"labels = {labels}: {dataset.name} has {there} training conformations (80 %); choose fewer")
-    if force_weight is not None and not store.has_forces:
-        raise ValueError(f"force weight {force_weight:g}: {dataset.path} has no forces; leave the weight out")
-    few = max(1, round(max(scale.own.n_train) / max(1, labels or there))) if scale.finetuning.constant_steps else 1
-    limits = replace(config.limits, train=labels or config.limits.train)
-    config = replace(config, limits=limits, training=config.training.stretched(few), pretrained=source)
-    refuse_untaught_types(config)
-    return config
+    def inspect(self) -> list[Finding]:
+        """What is wrong or odd in the conformations and in what pre-trains, errors first (`findings.refuse_errors`)."""
+        store, out = open_store(self.data), []
+        key = dict(self.data.options).get("forces_key", FORCES)
+        if not store.has_forces and (others := arrays_like_forces(self.data.path)):
+            text = f"no forces under {key!r}, but arrays {others}: name one with --forces-key"
+            out.append(Finding(WARNING, "", text))
+        out += [*inspect_store(store), *self._inspect_held_out(), *self._inspect_source()]
+        return sorted(out, key=lambda finding: finding.severity != ERROR)
 
+    def _inspect_held_out(self) -> list[Finding]:
+        """What is odd in files of validation and test, and what of them would train too."""
+        out = []
+        for part, dataset in self.held_out:
+            out += [replace(finding, molecule=f"{dataset.path}: {finding.molecule}")
+                    for finding in inspect_store(open_store(dataset))]  # fmt: skip
+            known = are_in_pool(dataset, self.data)
+            if known.any():
+                text = (f"{known.sum()} of {len(known)} {part} conformations of {dataset.path} are in {self.data.path} "
+                        "too: errors will flatter; remove them")  # fmt: skip
+                out.append(Finding(WARNING, "", text))
+        return out
 
-def default_force_weight(dataset: DataSet) -> float | None:
-    """`FORCE_WEIGHT`, or None where ``dataset`` has no forces."""
-    return FORCE_WEIGHT if open_store(dataset).has_forces else None
+    def _inspect_source(self) -> list[Finding]:
+        """What is odd in the conformations that pre-train, and what of ``data`` pre-training will not have met."""
+        if self.source is None or self._pretrains_on_itself:
+            return []
+        out, place, source = [], self.weights, self.source
+        if isinstance(self.source, DataSet):
+            place = self.source.path
+            out += [replace(finding, molecule=f"{place}: {finding.molecule}")
+                    for finding in inspect_store(open_store(self.source), labelled=False)]  # fmt: skip
+            for seed, (known, tested) in zip(self.seeds, self._shared(), strict=True):
+                text = (f"{known} of {tested} test conformations of seed {seed} are in {place}, so that pre-training "
+                        "sees them, without labels: test errors will flatter")  # fmt: skip
+                out += [Finding(WARNING, "", text)] if known else []
+            source = pretrain_on(self.weights, self.source)
+        if unseen := unseen_types(self.data, source):
+            out.append(Finding(WARNING, "", f"the pre-training of {place} has not met {', '.join(unseen)}: the "
+                                            "parameters of these atoms are random at first, and pre-training may help "
+                                            "less; compare with --from-scratch"))  # fmt: skip
+        return out
+
+    def _shared(self) -> list[tuple[int, int]]:
+        """Test conformations that pre-training sees, and all of them, by seed."""
+        if self.test is not None:
+            known = are_in_pool(self.test, self.source)
+            return [(int(known.sum()), len(known))] * len(self.seeds)
+        return shared_conformations(self.data, self.source, self.seeds)
+
+    @property
+    def _pretrains_on_itself(self) -> bool:
+        """Whether ``source`` is the labelled file."""
+        return isinstance(self.source, DataSet) and Path(self.source.path).resolve() == Path(self.data.path).resolve()
+
+    def pretraining(self, seed: int) -> RunConfig | None:
+        """The pre-training that the run of ``seed`` starts from; None from scratch."""
+        if not isinstance(self.source, DataSet):
+            return self.source
+        pool = self.data if self._pretrains_on_itself else self.source
+        return pretrain_on(self.weights, pool, seed, self.pretraining_rate)
+
+    def _config(self, rate: float, seed: int, source: RunConfig | None, timed: bool = True) -> RunConfig:
+        """The run of ``seed``; not ``timed``: of the scale's length, for measuring how long that takes."""
+        weight = default_force_weight(self.data) if self.force_weight is None else self.force_weight
+        options = Options(self.held_out, self._length if timed else None, self.patience, self.average, self.start)
+        return fine_tune(self.weights, self.data, source, rate, seed, self.labels, weight, options)
+
+    @property
+    def held_out(self) -> tuple[tuple[str, DataSet], ...]:
+        """The parts that have data sets of their own (`RunConfig.held_out`)."""
+        parts = {"validation": self.validation, "test": self.test}
+        return tuple((part, dataset) for part, dataset in parts.items() if dataset is not None)
+
+    def candidates(self) -> tuple[float, ...]:
+        """The learning rates to choose from."""
+        scale, _ = named(self.weights)
+        return self.rates or scale.rates_of(self.data.name)
+
+    def scan(self) -> list[RunConfig]:
+        """The runs that decide the learning rate, one a candidate, of the first seed."""
+        source = self.pretraining(self.seeds[0])
+        return [self._config(rate, self.seeds[0], source) for rate in self.candidates()]
+
+    def configs(self, rate: float) -> list[RunConfig]:
+        """The runs at the learning rate ``rate``, one a seed."""
+        return [self._config(rate, seed, self.pretraining(seed)) for seed in self.seeds]
+
+    def plan(self) -> Plan:
+        """What is to be run, before anything is: without pre-training, and without runs that are there already.
+
+        Raises:
+            DataError: a seed's split leaves nothing to learn from, to choose by, or to test.
+            ValueError: validation or test have atom types that training lacks, or forces or levels differ.
+        """
+        candidates, first = self.candidates(), self.seeds[0]
+        pairs = [*((rate, first) for rate in candidates), *((candidates[0], seed) for seed in self.seeds[1:])]
+        configs = [self._config(rate, seed, None) for rate, seed in pairs]
+        sizes, training = part_sizes(configs[0]), configs[0].training
+        steps = steps_of(configs[0], sizes["train"])
+        validations = training.epochs // training.validate_every
+        one = self._speed.seconds(steps, validations, sizes["validation"], sizes["test"])
+        missing = sum(not is_available(config, weights=False) for config in configs)
+        return Plan(first, **sizes, runs=len(configs), steps=steps, minutes=round(missing * one / 60, 1))
+
+    @cached_property
+    def _speed(self) -> Speed:
+        """Of the runs on this machine."""
+        return measure(self._config(self.candidates()[0], self.seeds[0], None, timed=False))
+
+    @cached_property
+    def _length(self) -> Length | None:
+        """Of a run: epochs or steps as they are given, or the steps for which the minutes suffice."""
+        if self.minutes is None:
+            return None if self.epochs is None and self.steps is None else Length(self.epochs, self.steps)
+        sizes = part_sizes(self._config(self.candidates()[0], self.seeds[0], None, timed=False))
+        return Length(steps=self._speed.steps(self.minutes, VALIDATIONS, sizes["validation"], sizes["test"]))
+
+    def choose_rate(self, workers: int | None = None) -> float:
+        """The one of `candidates` that validates best, trained in so many ``workers`` (processes; None: all cores).
+
+        Raises:
+            TrainingError: training diverged with each.
+        """
+        return choose_rate(self.scan(), workers)
+
+    def train(
+        self, rate: float | None = None, workers: int | None = None, weights: bool = True, title: str = "fine-tuning"
+    ) -> list[Result]:
+        """Train every seed, or load what was trained.
+
+        Args:
+            rate: highest learning rate; None takes that of `choose_rate`.
+            workers: processes; None takes all cores.
+            weights: whether recorded runs without their weights are trained too.
+            title: of the progress bar.
+
+        Raises:
+            TrainingError: training diverged.
+        """
+        rate = self.choose_rate(workers) if rate is None else rate
+        results = run_all(self.configs(rate), workers, title, weights=weights)
+        refuse_diverged(results)
+        return results
+
+    def export(self, results: Sequence[Result], folder: Path) -> list[Path]:
+        """Write the weights of ``results`` (of `train`), one file a seed, for `lib.load_pretrained` and others."""
+        paths = []
+        for seed, result in zip(self.seeds, results, strict=True):
+            paths.append(folder / f"{self.data.stem}-{self.weights}-seed{seed}-{result.key}{SUFFIX}")
+            export_weights(result.weights(), result.about, result.key, paths[-1])
+        return paths
 
 
 def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> float:
@@ -109,7 +268,7 @@ def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> flo
 
 
 def refuse_diverged(results: Sequence[Result]) -> None:
-    """Stop where a run ended in numbers that are none.
+    """Stop where a run ended in NaN or infinity.
 
     Raises:
         TrainingError: naming the runs.

@@ -10,12 +10,15 @@ from lib.data.store import ConformationStore
 from lib.own.duplicates import described, first_alike
 from lib.own.energies_and_forces import ENOUGH, FACTORS, GAP, agreement_of, judged
 from lib.own.findings import ALIKE, ERROR, FRAMES, SAME, WARNING, Array, Checks, Finding, Numbers, by_frame, frame_list
+from lib.own.force_checks import check_forces
+from lib.own.label_checks import contradictions, fragments, other_orders, two_references
 
 BONDS = (0.75, 1.5)  # times the sum of covalent radii, where the median distance to an atom's nearest may lie
 SPREAD = (0.06, 6.0)  # kcal/mol: energies' standard deviation over sqrt(3N - 6); 0.4 per mode at 300 K, 2 at 1500 K
 FEW = 20  # frames: fewer teach hardly anything
 FAR = 12.0  # times the median absolute deviation
 ALIKE_ENOUGH = 1.1  # largest over smallest of energies in one unit, of one molecule, far from zero
+THOROUGH = 30  # molecules of a store, in which a simple model is fitted to forces
 MOLECULES = 30  # of a store, in which forces are looked at
 
 
@@ -25,19 +28,29 @@ def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Findi
     Of conformations that are not ``labelled`` the geometries alone are looked at.
     """
     found, bonds = [], []
+    thorough = set(np.linspace(0, len(store.names) - 1, min(THOROUGH, len(store.names))).round().astype(int).tolist())
     for k, name in enumerate(store.names):
         index = store.conformations_of(k)
         x, z = by_frame(store.gather(index).positions, len(index)), np.asarray(store.arrays["z"][store.atoms_of(k)])
         bonds.append(_nearest(x[:FRAMES], z))
         numbers = np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index))
-        checks = [*_overlaps(x, numbers), *_duplicates(x, z, numbers)]
+        charges = np.asarray(store.arrays["charges"][store.atoms_of(k)], dtype=int)
+        first = first_alike(described(x, z)) if len(z) > 1 else np.zeros(len(x), dtype=int)
+        checks = [*_overlaps(x, numbers), *fragments(x, z.astype(int), charges, numbers)]
         if labelled:
-            checks += [*_electrons(z, store.arrays["charges"][store.atoms_of(k)]),
-                       *_energies(store.energy(index), x.shape[1], numbers)]  # fmt: skip
+            energy = store.energy(index)
+            wrong = contradictions(first, energy, numbers)
+            checks += [*wrong, *(_duplicates(first, numbers) if not wrong else []), *_electrons(z, charges),
+                       *_energies(energy, x.shape[1], numbers)]  # fmt: skip
+        else:
+            checks += _duplicates(first, numbers) if len(z) > 1 else []
+        if labelled and store.has_forces:
+            forces = by_frame(store.gather_forces(index), len(index))
+            checks += check_forces(x, forces, numbers, thorough=k in thorough)
         found += [Finding(severity, name, text) for severity, text in checks]
     whole = _lengths(np.array(bonds), store.n_atoms)
     if labelled:
-        whole += [*_numbers(store), *_units_of_molecules(store), *_forces(store)]
+        whole += [*_numbers(store), *other_orders(store), *_units_of_molecules(store), *_forces(store)]
     found += [Finding(severity, "all", text) for severity, text in whole]
     return sorted(found, key=lambda f: f.severity != ERROR)
 
@@ -95,17 +108,17 @@ def _overlaps(x: Array, numbers: Numbers) -> Checks:
 def _electrons(z: Numbers, charges: Numbers) -> Checks:
     """An odd number of electrons, of which the models know nothing."""
     count = int(np.sum(z) - np.sum(charges))
-    if count % 2 == 0:
+    if count % 2 == 0 or len(z) == 1:  # atoms alone are references
         return []
     return [(WARNING, f"{count} electrons, an odd number: a radical, or a charge that is not given (array "
                       "'formal_charges'); the models know no spin")]  # fmt: skip
 
 
-def _duplicates(x: Array, z: Numbers, numbers: Numbers) -> Checks:
-    """Frames that occur again, however turned: on both sides of a split they flatter the test."""
-    if x.shape[1] < 2:
-        return []
-    first = first_alike(described(x, z))
+def _duplicates(first: Numbers, numbers: Numbers) -> Checks:
+    """Frames that occur again, however turned: on both sides of a split they flatter the test.
+
+    ``first`` (M,) is of each the first one like it (`duplicates.first_alike`).
+    """
     again = np.flatnonzero(first != np.arange(len(first)))
     if not len(again):
         return []
@@ -119,7 +132,7 @@ def _energies(energy: Array, atoms: int, numbers: Numbers) -> Checks:
     """Several units in one molecule, another unit in all, outliers; ``energy`` (M,) kcal/mol."""
     if len(energy) < 3 or atoms < 2:
         return []
-    if mixed := _mixed(energy, numbers):
+    if mixed := _mixed(energy, numbers) or two_references(energy, numbers):
         return [mixed]
     middle = float(np.median(energy))
     deviation = np.abs(energy - middle)
@@ -128,7 +141,7 @@ def _energies(energy: Array, atoms: int, numbers: Numbers) -> Checks:
     out, spread = [], 1.4826 * typical / modes
     if not np.ptp(energy) > SAME * abs(middle):
         return [(ERROR, "all energies are the same: is it the right energy key?")]
-    if atoms > 2 and not SPREAD[0] < spread < SPREAD[1]:  # two ions may be anywhere
+    if atoms > 2 and len(energy) >= FEW and not SPREAD[0] < spread < SPREAD[1]:  # ions; scans
         likely = [n for n, f in FACTORS.items() for r in (f, 1 / f) if 0.2 < spread * r < 3.0]
         hint = f"; they may be off by the factor between {' or '.join(likely)}" if likely else ""
         usual = f"unusual for {atoms} atoms in thermal motion (some {0.4 * modes:.1f} to {2 * modes:.0f})"

@@ -1,18 +1,18 @@
 """The learning curve of a user's own molecules: errors by number of labels, from scratch and pre-trained."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
-from lib.data.datasets import DataSet
 from lib.models import MODELS
 from lib.own.datasets import example
-from lib.own.finetuning import choose_rate, default_force_weight, fine_tune, pretrain_on, refuse_diverged
+from lib.own.finetuning import FineTuning
 from lib.report.statistics import compare, errors_of
 from lib.report.tables import COLUMNS, source_of, three_rows
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
-from lib.runs.runner import run_all, stored
+from lib.runs.runner import stored
 from lib.study import rates
 from lib.study.layers import DYNAMICS, named
 from lib.training.metrics import OF_FORCES
@@ -26,76 +26,48 @@ def best_arm(results: Mapping[tuple[int, bool], Sequence[Result]]) -> list[Resul
 
 
 def train_best(
-    weights: str,
-    dataset: DataSet,
-    source: RunConfig,
-    results: Mapping[tuple[int, bool], Sequence[Result]],
-    workers: int | None = None,
+    tuning: FineTuning, results: Mapping[tuple[int, bool], Sequence[Result]], workers: int | None = None
 ) -> list[Result]:
     """`best_arm` with its weights: runs of `run_curve` that are recorded only are trained here."""
-    best = [result.config for result in best_arm(results)]
-    begin = source if best[0].pretrained else None
-    rate, most = best[0].training.learning_rate, max(labels for labels, _ in results)
-    configs = _arm(weights, dataset, begin, rate, [most], [config.seed for config in best])[most]
-    return run_all(configs, workers, "weights", weights=True)
+    config, most = best_arm(results)[0].config, max(labels for labels, _ in results)
+    arm = arms(tuning)[config.pretrained is not None]
+    return replace(arm, labels=most).train(config.training.learning_rate, workers, title="weights")
+
+
+def arms(tuning: FineTuning) -> dict[bool, FineTuning]:
+    """The two arms of a learning curve by whether they are pre-trained: ``tuning``, and the same from scratch."""
+    return {False: replace(tuning, source=None, pretraining_rate=None), True: tuning}
 
 
 def example_runs(scale: str) -> list[RunConfig]:
     """What notebook 11 runs at its defaults at the scale called ``scale``."""
     weights, dataset = f"torchmd_net-{scale}{DYNAMICS}", example()
-    settings, model = named(weights)
-    source, weight, labels = settings.pretrain(model, 0), default_force_weight(dataset), settings.own.n_train
-    own = [pretrain_on(weights, dataset, seed) for seed in settings.seeds]
-    out = [source, *own]
-    for begin in (None, source):
-        scan = _scan(weights, dataset, begin, settings.rates_of(dataset.name), settings.seeds[0], max(labels))
+    settings, _ = named(weights)
+    source, labels = FineTuning.layers(weights), settings.own.n_train
+    fewest, most = min(labels), max(labels)
+    whole = FineTuning(dataset, weights, source, labels=most, seeds=settings.seeds)
+    itself = replace(whole, source=dataset, labels=fewest)
+    out = [source, *(itself.pretraining(seed) for seed in settings.seeds)]
+    for arm in arms(whole).values():
+        scan = arm.scan()
         rate = rates.choose_rate({config.training.learning_rate: stored(config) for config in scan}, rates.FIRST)
-        arm = _arm(weights, dataset, begin, rate, labels, settings.seeds)
-        out += scan + [config for configs in arm.values() for config in configs]
-    return out + [fine_tune(weights, dataset, s, rate, s.seed, min(labels), weight) for s in own]
-
-
-def _scan(
-    weights: str, dataset: DataSet, source: RunConfig | None, rates: Sequence[float], seed: int, labels: int
-) -> list[RunConfig]:
-    """The runs that decide the learning rate of one arm of a learning curve."""
-    weight = default_force_weight(dataset)
-    return [fine_tune(weights, dataset, source, rate, seed, labels, weight) for rate in rates]
-
-
-def _arm(
-    weights: str,
-    dataset: DataSet,
-    source: RunConfig | None,
-    rate: float,
-    labels: Sequence[int],
-    seeds: Sequence[int],
-) -> dict[int, list[RunConfig]]:
-    """The runs of one arm of a learning curve by number of ``labels``, one a seed."""
-    weight = default_force_weight(dataset)
-    return {n: [fine_tune(weights, dataset, source, rate, seed, n, weight) for seed in seeds] for n in labels}
+        out += scan + [config for n in labels for config in replace(arm, labels=n).configs(rate)]
+    return out + itself.configs(rate)
 
 
 def run_curve(
-    weights: str,
-    dataset: DataSet,
-    source: RunConfig,
-    labels: Sequence[int],
-    seeds: Sequence[int],
-    rates: Sequence[float],
-    workers: int | None = None,
+    tuning: FineTuning, labels: Sequence[int], workers: int | None = None
 ) -> dict[tuple[int, bool], list[Result]]:
-    """Results by number of ``labels`` and arm (pre-trained from ``source`` or not), one a seed.
+    """Results by number of ``labels`` and arm (pre-trained as ``tuning`` says, or from scratch), one a seed.
 
-    Each arm has the one of ``rates`` that validates best with most labels at the first seed.
+    Each arm has the learning rate that validates best with most labels at the first seed.
     """
     out = {}
-    for pretrained in (False, True):
-        begin = source if pretrained else None
-        rate = choose_rate(_scan(weights, dataset, begin, rates, seeds[0], max(labels)), workers)
-        for n, configs in _arm(weights, dataset, begin, rate, labels, seeds).items():
-            out[n, pretrained] = run_all(configs, workers, f"{n} labels, {'pre-trained' if pretrained else 'scratch'}")
-            refuse_diverged(out[n, pretrained])
+    for pretrained, arm in arms(tuning).items():
+        rate = replace(arm, labels=max(labels)).choose_rate(workers)
+        for n in labels:
+            title = f"{n} labels, {'pre-trained' if pretrained else 'scratch'}"
+            out[n, pretrained] = replace(arm, labels=n).train(rate, workers, weights=False, title=title)
     return out
 
 

@@ -23,12 +23,16 @@ from lib.units import EV
 class PotentialCalculator(Calculator):
     """Energy (eV), forces (eV/Å) and, of an ensemble, their standard deviations ``energy_std``, ``forces_std``."""
 
-    implemented_properties = ["energy", "free_energy", "forces", "energy_std", "forces_std"]  # noqa: RUF012 (ASE's type)
+    implemented_properties = [  # noqa: RUF012 (the type that ASE gives it)
+        "energy", "free_energy", "forces", "energy_std", "forces_std", "energy_members", "forces_members",
+    ]  # fmt: skip
 
-    def __init__(self, potential: Potential, **options: Any) -> None:
-        """``options`` are those of ASE's Calculator."""
+    def __init__(self, potential: Potential, members: bool = False, **options: Any) -> None:
+        """With ``members``, ``results`` also have ``energy_members`` (M,) and ``forces_members`` (M, N, 3), the answers
+        of each; ``options`` are those of ASE's Calculator.
+        """
         super().__init__(**options)
-        self.potential = potential
+        self.potential, self.members = potential, members
         self._types: NDArray[np.int64] | None = None
 
     @classmethod
@@ -72,17 +76,20 @@ class PotentialCalculator(Calculator):
         """
         types = [types_of(check(atoms)) for atoms in images]
         try:
-            found = self.potential.evaluate(types, [atoms.positions for atoms in images])
+            evaluation = self.potential.evaluate(types, [atoms.positions for atoms in images])
         except ValueError as error:
             raise InputError(str(error)) from error
-        (energy, forces), (energy_std, forces_std) = found.mean(), found.spread()
+        (energy, forces), (energy_std, forces_std) = evaluation.mean(), evaluation.spread()
         ends = np.cumsum([len(t) for t in types])[:-1]
+        each_energy, each_force = evaluation.energies.T / EV, np.split(evaluation.forces / EV, ends, axis=1)
         out = []
-        for e, f, e_std, f_std in zip(energy / EV, np.split(forces / EV, ends), energy_std / EV,
-                                      np.split(forces_std / EV, ends), strict=True):  # fmt: skip
+        for k, (e, f, e_std, f_std) in enumerate(zip(energy / EV, np.split(forces / EV, ends), energy_std / EV,
+                                                     np.split(forces_std / EV, ends), strict=True)):  # fmt: skip
             results = {"energy": float(e), "free_energy": float(e), "forces": f}
             if len(self.potential.members) > 1:
                 results |= {"energy_std": float(e_std), "forces_std": f_std}
+            if self.members:
+                results |= {"energy_members": each_energy[k], "forces_members": each_force[k]}
             out.append(results)
         return out
 

@@ -5,9 +5,12 @@ spread and over sqrt(1 + 1/M) has Student's t distribution with M - 1 degrees of
 one more draw rests on), since a spread of few is itself uncertain: with three, 52 % of labels lie within one spread.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from scipy.stats import spearmanr, t
 
 from lib.data.store import ConformationStore
@@ -55,6 +58,36 @@ def binned(errors: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
 def calibrated_share(members: int, spreads: float = 1.0) -> float:
     """The share of labels within so many ``spreads`` of a calibrated ensemble's mean; NaN for a single member."""
     return float(2 * t.cdf(spreads / np.sqrt(1 + 1 / members), members - 1) - 1) if members > 1 else np.nan
+
+
+def spread_factors(errors: pd.DataFrame, members: int) -> dict[str, float]:
+    """For each kind, the factor that calibrates the spreads of an ensemble of so many ``members``.
+
+    The maximum-likelihood scale f of the t distribution above: error / (f · spread · sqrt(1 + 1/M)) is Student's t with
+    M - 1 degrees of freedom. It is to be fitted on validation conformations that no member was trained on, and used on
+    others.
+
+    Raises:
+        ValueError: a single member, or no errors with a spread.
+    """
+    if members < 2 or errors.dropna(subset="spread").empty:
+        raise ValueError(f"{members} members, {len(errors)} errors: give two members or more, with spreads")
+    factors = {}
+    for kind, group in errors.dropna(subset="spread").groupby("kind"):
+        rows = group[group["spread"] > 0]
+        ratio = np.abs(rows["error"] / rows["spread"]).to_numpy() / np.sqrt(1 + 1 / members)
+
+        def cost(log_factor: float, ratio: NDArray[np.float64] = ratio) -> float:
+            return float(log_factor - t.logpdf(ratio / np.exp(log_factor), members - 1).mean())
+
+        middle = float(np.log(max(np.median(ratio), 1e-12)))
+        factors[kind] = float(np.exp(minimize_scalar(cost, bounds=(middle - 5, middle + 5), method="bounded").x))
+    return factors
+
+
+def rescaled(errors: pd.DataFrame, factors: Mapping[str, float]) -> pd.DataFrame:
+    """``errors`` with each kind's spreads times its factor (`spread_factors`); a kind without one stays."""
+    return errors.assign(spread=errors["spread"] * errors["kind"].map(factors).fillna(1.0))
 
 
 def summary(errors: pd.DataFrame, members: int) -> pd.DataFrame:

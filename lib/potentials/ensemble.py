@@ -104,7 +104,8 @@ class Potential:
             positions: (N, 3) Å of each.
 
         Raises:
-            ValueError: no molecules, or an atom type that was not in training.
+            ValueError: no molecules, an atom type that was not in training, or another composition than the only one
+                in training, which determines no energy per atom type.
         """
         if not types:
             raise ValueError("no molecules: give at least one")
@@ -114,10 +115,21 @@ class Potential:
             strange, known = (", ".join(map(type_name, each)) for each in (unknown, self.trained_types))
             raise ValueError(f"atom types {strange} were not in training, their energies would be random: "
                              f"this potential knows {known}")  # fmt: skip
+        self._refuse_other_compositions(types)
         with one_thread() if len(together) <= FEW_ATOMS else nullcontext():
             parts = [self._evaluate(types[a:b], positions[a:b]) for a, b in _runs([len(t) for t in types])]
         energies, forces = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
         return Evaluation(energies, forces)
+
+    def _refuse_other_compositions(self, types: Sequence[NDArray[np.int64]]) -> None:
+        """Stop where a member was trained on one composition and a molecule has another."""
+        trained = [np.array(target["composition"]) for _, target in self.members if "composition" in target]
+        for own in types if trained else []:
+            counts = np.bincount(own, minlength=len(ATOM_TYPES))
+            if any((counts != each).any() for each in trained):
+                raise ValueError(f"the molecule {_formula(counts)} is not {_formula(trained[0])}, the only composition "
+                                 "in training, which determines no energy of each element: those of other "
+                                 "compositions would be arbitrary; train on several")  # fmt: skip
 
     def _evaluate(
         self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]
@@ -125,7 +137,8 @@ class Potential:
         """`evaluate` of one batch."""
         z, molecule = np.concatenate(types), np.repeat(np.arange(len(types)), [len(t) for t in types])
         starts = np.cumsum([0, *(len(t) for t in types[:-1])])
-        pos = torch.as_tensor(np.concatenate(positions), dtype=self.dtype, device=self.device)
+        centred = [x - x.mean(0) for x in (np.asarray(x, dtype=np.float64) for x in positions)]  # before any rounding
+        pos = torch.as_tensor(np.concatenate(centred), dtype=self.dtype, device=self.device)
         free = np.add.reduceat(reference_energies(self.level, z), starts)
         energies, forces = [], []
         for model, target in self.members:
@@ -136,6 +149,11 @@ class Potential:
             energies.append(energy.double().cpu().numpy() * target["std"] + baseline + free)
             forces.append(force.double().cpu().numpy() * target["std"])
         return np.array(energies), np.array(forces)
+
+
+def _formula(counts: NDArray[np.integer]) -> str:
+    """Numbers (28,) of atoms of each type for a reader, as ``C7 H10 O2``."""
+    return " ".join(f"{type_name(k)}{counts[k]}" for k in np.flatnonzero(counts))
 
 
 def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ from lib.training.scaling import BASELINES
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import task_entry
 
+HELD_OUT = ("validation", "test")
 FORMAT = 3  # part of every hash: raise it when the meaning of a setting or of its default changes
 SIGMAS = (1e-4, 10.0)  # Å: less moves no float32 coordinate as it should, more leaves no molecule
 
@@ -24,6 +25,14 @@ class Limits:
     train: int | None = None
     validation: int | None = None
     test: int | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """A weights file of energies that a run continues: its ``path``, and the ``checksum`` of its header."""
+
+    path: str
+    checksum: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,9 @@ class RunConfig:
             data set.
         strict_split: pre-training leaves out the test conformations of the fine-tuning split of the same seed; without
             it, it sees 95 % of all conformations, as the released code does.
+        held_out: ``validation`` or ``test``, or both, with a data set of its own each; that part's share of ``data``
+            then trains.
+        start: the weights that a run with labels continues, energy head included.
     """
 
     task: str
@@ -61,6 +73,8 @@ class RunConfig:
     strict_split: bool = True
     split_order: str = "random"
     share: float = 1.0
+    held_out: tuple[tuple[str, DataSet], ...] = ()
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be run, before anything runs."""
@@ -97,6 +111,13 @@ class RunConfig:
             )
         if not self.labelled and self.share != 1:
             raise ValueError(f"share = {self.share!r} with task {self.task!r}: only energy runs take less than all")
+        parts = [part for part, _ in self.held_out]
+        if parts and not (self.labelled and set(parts) <= set(HELD_OUT) and len(set(parts)) == len(parts)):
+            raise ValueError(f"held_out = {parts} with task {self.task!r}: an energy run takes {HELD_OUT}, each once")
+        if parts and self.split_order == PUBLISHED:
+            raise ValueError(f"held_out = {parts} with the published split: choose one of them")
+        if self.start is not None and (not self.labelled or self.pretrained is not None):
+            raise ValueError(f"start = {self.start.path!r}: an energy run continues weights, and not from pre-training")
         if self.labelled and len(self.data) != 1:
             raise ValueError(f"an energy run takes one data set, not {[d.name for d in self.data]}")
 
@@ -120,6 +141,10 @@ class RunConfig:
         ]
         if self.labelled:
             out["references"] = [hashlib.sha256(s.references.tobytes()).hexdigest() for s in stores]
+        if self.held_out:
+            out["held_out"] = {part: open_store(dataset).fingerprint for part, dataset in self.held_out}
+        if self.start is not None:
+            out["start"] = self.start.checksum
         out["pretrained"] = None if self.pretrained is None else self.pretrained.describe(whole)
         return out | {"format": FORMAT}
 

@@ -18,6 +18,7 @@ from lib.models.base import Model
 from lib.models.weights import Weights, save_weights, transfer
 from lib.noising import rigid_part
 from lib.runs.config import RunConfig
+from lib.runs.continuation import continue_from
 from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.training.fit import Execution, fit, is_first_process
@@ -135,6 +136,8 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
     scaling = Scaling.fit(_given(config.baseline, "baseline"), data["train"].energies(), data["train"].compositions())
+    if config.start is not None:
+        scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))
     training = _training_loader(config, data["train"], execution.accumulate)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
@@ -142,18 +145,20 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     if not is_first_process():
         return {}, {}
     _save_history(folder, task.history)
-    store = whole_splits[0][0]
-    target = _target(scaling, store, data["train"])
+    target = _target(scaling, whole_splits[0][0], data["train"])
     save_weights(folder / "weights.safetensors", config.model, model, task=config.task, target=target)
-    metrics = _validation_metrics(task) | _test(config, task, data, store, folder, execution.device())
+    metrics = _validation_metrics(task) | _test(config, task, data, folder, execution.device())
     return metrics, _facts(config, folder, whole_splits, data, fitted.steps) | {"target": target}
 
 
 def _target(scaling: Scaling, store: ConformationStore, train: ConformationBatches) -> dict[str, Any]:
-    """The scaling, the level of theory and the atom types seen in training, as JSON values."""
-    types = np.flatnonzero(train.compositions().any(0)).tolist()
-    return {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level,
-            "types": types}  # fmt: skip
+    """The scaling, the level of theory and the atom types seen in training, as JSON values; where all training
+    conformations have one composition, that too.
+    """
+    compositions = np.unique(train.compositions(), axis=0)
+    target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level,
+              "types": np.flatnonzero(compositions.any(0)).tolist()}  # fmt: skip
+    return target | ({"composition": compositions[0].tolist()} if len(compositions) == 1 else {})
 
 
 def _validation_metrics(task: EnergyTask) -> dict[str, float]:
@@ -164,20 +169,19 @@ def _validation_metrics(task: EnergyTask) -> dict[str, float]:
     return {name: task.history[name][best] for name in names}
 
 
-def _test(
-    config: RunConfig, task: EnergyTask, data: Parts, store: ConformationStore, folder: Path, device: str
-) -> dict[str, float]:
+def _test(config: RunConfig, task: EnergyTask, data: Parts, folder: Path, device: str) -> dict[str, float]:
     """Metrics of each test part; predictions go to ``folder``."""
     metrics: dict[str, float] = {}
     predictions = []
     for part, batches in data.items():
         if part.startswith("test"):
             rows = predict(task, _evaluation_loader(config, batches, alone=True), device)
-            rows["index"] = batches.selections[0].index[rows["index"]]
+            (selection,) = batches.selections
+            rows["index"] = selection.index[rows["index"]]
+            rows["molecule"] = selection.store.molecule_of(rows["index"])
             predictions.append(rows | {"part": np.full(len(rows["index"]), part)})
             metrics |= scores(part, rows)
     together: dict[str, Any] = {key: np.concatenate([p[key] for p in predictions]) for key in predictions[0]}
-    together["molecule"] = store.molecule_of(together["index"])
     np.savez_compressed(folder / "predictions.npz", **together)
     return metrics
 

@@ -7,7 +7,6 @@ neither the weights (some are shipped in `WEIGHTS`) nor the predictions.
 import gzip
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from lib.data.store import ConformationStore
 from lib.errors import DataError
 from lib.models.baseline import baseline_of_target
-from lib.models.weights import Weights, load_weights
+from lib.models.weights import SUFFIX, Weights, export_weights, load_weights, weights_of_run
 from lib.paths import DATA
 from lib.runs.stored_config import StoredConfig
 
@@ -120,7 +119,25 @@ class Result:
         return load_weights(self._weights_file())
 
     def _weights_file(self) -> Path:
-        return WEIGHTS / f"{self.key}.safetensors" if self.recorded else self.path / "weights.safetensors"
+        if not self.recorded:
+            return self.path / f"weights{SUFFIX}"
+        return weights_of_run(WEIGHTS, self.key) or WEIGHTS / f"{self.key}{SUFFIX}"
+
+    def readable_name(self) -> str:
+        """MODEL-SCALE[-dynamics][-DATA]-seedN, the name of its weights: those of a run that is `record`-ed at a scale.
+
+        Raises:
+            DataError: it is not recorded.
+        """
+        if not self.recorded:
+            raise DataError(self.path, "", "it is not recorded, so that it belongs to no scale", "record it first")
+        config = self.config
+        words = [config.model, self.path.parent.name]
+        if config.settings.get("smooth_cutoff"):
+            words.append("dynamics")
+        if config.labelled:
+            words.append(config.data[0].name.split("/", 1)[1].replace("/", "-"))
+        return "-".join([*words, f"seed{config.seed}"])
 
 
 def _by_part(predictions: dict[str, NDArray]) -> dict[str, dict[str, NDArray]]:
@@ -157,8 +174,11 @@ def load_result(folder: Path) -> Result:
 
 def find_record(key: str) -> Result | None:
     """The recorded result ``key``, unless records are to be ignored."""
-    if os.environ.get(IGNORE):
-        return None
+    return None if os.environ.get(IGNORE) else _recorded(key)
+
+
+def _recorded(key: str) -> Result | None:
+    """The recorded result ``key``."""
     for path in sorted(RECORDS.glob(f"*/{key}.json.gz")):
         content = _read_record(path)
         return Result(key, path, content["metrics"], content["about"], recorded=True)
@@ -173,10 +193,19 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 
 def ship_weights(result: Result) -> Path:
-    """Copy the weights of ``result`` to `WEIGHTS`, where its record finds them."""
-    WEIGHTS.mkdir(parents=True, exist_ok=True)
-    path = WEIGHTS / f"{result.key}.safetensors"
-    shutil.copy(result.weights().path, path)
+    """Write the weights of ``result``, which is recorded, to `WEIGHTS` under its readable name; records find them by
+    the run that the header names. Where that name is another run's, the key follows it.
+
+    Raises:
+        DataError: it is not recorded.
+    """
+    known = _recorded(result.key)
+    if known is None:
+        raise DataError(result.path, "", "it is not recorded", "record it first: python -m lib runs record")
+    path = WEIGHTS / f"{known.readable_name()}{SUFFIX}"
+    if path.exists() and weights_of_run(WEIGHTS, result.key) != path:
+        path = WEIGHTS / f"{known.readable_name()}-{result.key}{SUFFIX}"
+    export_weights(result.weights(), result.about, result.key, path)
     return path
 
 

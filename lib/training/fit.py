@@ -17,7 +17,7 @@ import lightning as L
 import torch
 import torch.distributed as dist
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
@@ -151,7 +151,8 @@ def fit(
     last = ModelCheckpoint(
         dirpath=folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
-    trainer = _trainer(task.settings, folder, [best, last], execution)
+    callbacks = [best, last, *_optional_callbacks(task)]
+    trainer = _trainer(task.settings, folder, callbacks, execution)
     resumed = folder / LAST
     trainer.fit(task, training, validation, ckpt_path=resumed if resumed.exists() else None, weights_only=True)
     if not best.best_model_path or best.best_model_score is None:
@@ -167,8 +168,18 @@ def fit(
     )
 
 
-def _trainer(settings: TrainingSettings, folder: Path, checkpoints: list[Callback], execution: Execution) -> L.Trainer:
-    """Lightning's trainer with the ``checkpoints``, logs in ``folder``, and a progress bar where one is to be shown."""
+def _optional_callbacks(task: Task) -> list[Callback]:
+    """Early stopping and the moving average of the weights, where the settings ask for them."""
+    settings, out = task.settings, []
+    if settings.patience:
+        out.append(EarlyStopping(task.monitor, patience=settings.patience, check_on_train_epoch_end=False))
+    if settings.average:
+        out.append(EMAWeightAveraging(decay=settings.average))
+    return out
+
+
+def _trainer(settings: TrainingSettings, folder: Path, callbacks: list[Callback], execution: Execution) -> L.Trainer:
+    """Lightning's trainer with the ``callbacks``, logs in ``folder``, and a progress bar where one is to be shown."""
     loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
     if execution.tensorboard:
         loggers.append(TensorBoardLogger(folder, name="", version=""))
@@ -182,7 +193,7 @@ def _trainer(settings: TrainingSettings, folder: Path, checkpoints: list[Callbac
         accumulate_grad_batches=execution.accumulate,
         plugins=execution.plugins(),
         logger=loggers,
-        callbacks=[*checkpoints, *([FitBar()] if execution.progress and bars_shown() else [])],
+        callbacks=[*callbacks, *([FitBar()] if execution.progress and bars_shown() else [])],
         check_val_every_n_epoch=settings.validate_every,
         num_sanity_val_steps=0,
         gradient_clip_val=settings.clip or None,

@@ -23,6 +23,9 @@ class TrainingSettings:
             forces are measured on validation and test data but not learnt; with None they are not evaluated, as in the
             paper.
         validate_every: epochs from one validation to the next; divides ``epochs``, so that the last one validates.
+        patience: validations without a new best metric after which training stops; with 0 it never stops early.
+        average: decay of the exponential moving average of the weights by step, which then validates and is kept; with
+            0 there is none.
     """
 
     epochs: int
@@ -35,6 +38,8 @@ class TrainingSettings:
     normalise: bool = False
     force_weight: float | None = None
     validate_every: int = 1
+    patience: int = 0
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values with which nothing can be trained."""
@@ -47,10 +52,12 @@ class TrainingSettings:
                              f"{self.learning_rate!r}")  # fmt: skip
         if self.epochs % self.validate_every:
             raise ValueError(f"validate_every = {self.validate_every} must divide epochs = {self.epochs}")
-        for name in ("min_learning_rate", "warmup", "plateau", "clip", "force_weight"):
+        for name in ("min_learning_rate", "warmup", "plateau", "clip", "force_weight", "patience"):
             value = getattr(self, name) or 0.0
             if not (value >= 0 and isfinite(value)):
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be a finite number that is not negative")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average = {self.average!r}, a decay by step, must be at least 0 and below 1")
         if self.normalise and self.learns_forces:
             raise ValueError(f"normalise = True with force_weight = {self.force_weight!r}: one molecule's forces would "
                              "depend on the others in its batch; set one of the two")  # fmt: skip

@@ -21,12 +21,12 @@ from lib.errors import DataError, TrainingError
 from lib.own import checks, datasets, finetuning, learning_curve
 from lib.own.energies_and_forces import ENOUGH, agreement, judged
 from lib.own.findings import ERROR, WARNING, refuse_errors
+from lib.own.finetuning import FineTuning
 from lib.own.inspection import inspect_store
 from lib.paths import DATA
 from lib.potentials.calculator import PotentialCalculator
 from lib.runs.results import record
 from lib.runs.runner import all_stored, run_all
-from lib.study import layers
 from lib.study.scales import get_scale
 from lib.units import BOHR, EV, HARTREE
 
@@ -434,7 +434,7 @@ def test_check_trains_nothing(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "576 conformations with forces" in out
     assert "seed 0: 460 to train, 58 to validate, 58 to test; runs: 2 of some 2320 steps" in out
-    assert "warning: the pre-training" not in out  # C, H and O are in the pool
+    assert "has not met" not in out  # C, H and O are in the pool
 
 
 def test_atoms_that_pretraining_has_not_met_are_named(frames, tmp_path, capsys):
@@ -565,8 +565,8 @@ def test_pretraining_on_unlabelled_conformations(frames, tmp_path):
 
 def test_learning_curve_and_the_better_arm(tmp_path):
     dataset = datasets.own_dataset(FILE, "eV", level="GFN2-xTB")
-    scale, model = layers.weights_names()[WEIGHTS]
-    results = learning_curve.run_curve(WEIGHTS, dataset, scale.pretrain(model, 0), [20, 100], [0, 1], [3e-3], 1)
+    tuning = FineTuning(dataset, WEIGHTS, FineTuning.layers(WEIGHTS), rates=(3e-3,), seeds=(0, 1))
+    results = learning_curve.run_curve(tuning, [20, 100], 1)
     assert set(results) == {(n, arm) for n in (20, 100) for arm in (False, True)}
     table = learning_curve.learning_curve(results, "methyl salicylate")
     assert set(table["metric"]) == {"rmse", "mae", "force_rmse", "force_mae"}

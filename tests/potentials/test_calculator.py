@@ -75,15 +75,45 @@ def test_forces_are_minus_the_numerical_gradient(paths, frames):
     np.testing.assert_allclose(atoms.get_forces(), calculate_numerical_forces(atoms, eps=1e-4), atol=1e-5)
 
 
-def test_batches_give_what_single_calls_give(paths, frames, monkeypatch):
-    images = [*frames, Atoms("CO", [[0, 0, 0], [0, 0, 1.2]]), frames[0][:7]]
-    calculator = PotentialCalculator.from_weights(paths)
+def test_far_from_the_origin_it_is_the_same_molecule(paths, frames):
+    """Float32 resolves 8 mÅ at 1e5 Å; centred in float64 first, nothing is lost."""
+    calculator, moved = PotentialCalculator.from_weights(paths), frames[0].copy()
+    moved.translate([1e5, -3e4, 7.0])
+    together, alone = calculator.evaluate([frames[1], moved])[1], calculator.evaluate([frames[0]])[0]
+    assert together["energy"] == pytest.approx(alone["energy"], abs=1e-4)
+    np.testing.assert_allclose(together["forces"], alone["forces"], atol=1e-3)
+
+
+@pytest.mark.parametrize("which", ["one composition", "several"])
+def test_batches_give_what_single_calls_give(which, paths, everything, frames, monkeypatch):
+    several = which == "several"
+    images = [*frames, *([Atoms("CO", [[0, 0, 0], [0, 0, 1.2]]), frames[0][:7]] if several else [])]
+    calculator = PotentialCalculator.from_weights(everything if several else paths)
     alone = [calculator.evaluate([atoms])[0] for atoms in images]
     for at_once in (40, 4096):
         monkeypatch.setattr("lib.potentials.ensemble.ATOMS_AT_ONCE", at_once)
         for one, other in zip(calculator.evaluate(images), alone, strict=True):
             for key, value in other.items():
                 np.testing.assert_allclose(one[key], value, rtol=1e-4, atol=1e-4)
+
+
+def test_another_composition_than_the_only_one_in_training_is_refused(paths, frames):
+    """One formula determines no energy of each element: a free H would come out anywhere."""
+    calculator = PotentialCalculator.from_weights(paths)
+    with pytest.raises(InputError, match=r"molecule H1 is not C8 H8 O3, the only composition in training"):
+        calculator.evaluate([Atoms("H")])
+    with pytest.raises(InputError, match=r"molecule C8 H7 O3 is not C8 H8 O3"):
+        calculator.evaluate([frames[0], frames[0][:-1]])
+
+
+def test_each_members_answers_come_on_request(paths, frames):
+    potential = Potential.load(paths)
+    results = PotentialCalculator(potential, members=True).evaluate(frames[:3])[1]
+    for k, path in enumerate(paths):
+        alone = PotentialCalculator.from_weights(path).evaluate(frames[:3])[1]
+        assert results["energy_members"][k] == pytest.approx(alone["energy"], abs=1e-5)
+        np.testing.assert_allclose(results["forces_members"][k], alone["forces"], atol=1e-5)
+    assert "forces_members" not in PotentialCalculator(potential).evaluate(frames[:1])[0]
 
 
 def test_an_ensemble_is_the_mean_of_its_members_with_their_spread(paths, frames):

@@ -10,7 +10,7 @@ from ase.calculators.emt import EMT
 
 from lib.data.datasets import find, open_store
 from lib.potentials import dynamics
-from lib.potentials.calibration import binned, calibrated_share, evaluate_on, summary
+from lib.potentials.calibration import binned, calibrated_share, evaluate_on, rescaled, spread_factors, summary
 from lib.potentials.ensemble import Evaluation
 from lib.report.figures.potentials import calibration
 from lib.units import EV
@@ -177,3 +177,21 @@ def test_one_member_has_no_spread():
 @pytest.mark.parametrize(("count", "expected"), [(1, [0]), (3, [0, 1, 2]), (9, [0, 1, 2, 6, 7, 8])])
 def test_ends_are_shown_once(count, expected):
     assert dynamics.ends(np.arange(float(count))).tolist() == expected
+
+
+@pytest.mark.parametrize("members", [2, 3, 8])
+def test_the_factor_mends_an_overconfident_ensemble(members):
+    """Members and label are draws of one distribution, and the reported spread is a third of the true one."""
+    rng = np.random.default_rng(members)
+    draws = rng.normal(size=(members + 1, 20000))
+    spread = draws[:-1].std(0, ddof=1) / 3
+    errors = pd.DataFrame({"kind": "energy", "error": draws[:-1].mean(0) - draws[-1], "spread": spread})
+    fitted, held_out = errors[:10000], errors[10000:]
+    factors = spread_factors(fitted, members)
+    assert factors["energy"] == pytest.approx(3.0, rel=0.05)
+    row = summary(rescaled(held_out, factors), members).iloc[0]
+    assert row["within 1 spread"] == pytest.approx(row["calibrated: 1"], abs=0.02)
+    assert summary(held_out, members).iloc[0]["within 1 spread"] < row["calibrated: 1"] - 0.1
+    assert rescaled(held_out, {"force": 2.0})["spread"].equals(held_out["spread"])
+    with pytest.raises(ValueError, match="1 members, 10000 errors"):
+        spread_factors(fitted, 1)

@@ -28,7 +28,8 @@ def sign(name, cases, whole=True):
 
 def test_every_claim_names_cases_that_exist():
     known = {
-        "item": {*PARTS, "Cost", "Denoising", "Equilibrium", ITEM}, "dataset": {family.label for family in FAMILIES.values()},
+        "item": {*PARTS, "Cost", "Denoising", "Equilibrium", ITEM},
+        "dataset": {family.label for family in FAMILIES.values()},
         "system": set(MD22_SYSTEMS), "metric": {"rmse", "mae"}, "share": {f"{s:g}" for s in SHARES},
     }  # fmt: skip
     for claim in CLAIMS.values():

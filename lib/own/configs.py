@@ -1,0 +1,173 @@
+"""The runs of a user's own conformations: pre-training and fine-tuning as `RunConfig`s.
+
+What is fine-tuned may start from layers that this project ships (`layers.pretraining_of`), from layers that were
+pre-trained on the user's own unlabelled conformations (`pretrain_on`), or from scratch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+
+from lib.data.datasets import DataSet, open_store
+from lib.data.splits import FINE_TUNING, make_split
+from lib.own.checks import refuse_untaught_types
+from lib.runs.config import RunConfig
+from lib.runs.continuation import start_from
+from lib.runs.selection import select, splits
+from lib.study.cells import Cell
+from lib.study.layers import named
+from lib.study.scale import FORCE_WEIGHT
+
+VALIDATIONS = 20  # of a run whose length is named, about
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a run is: so many ``epochs``, or about so many ``steps``.
+
+    Raises:
+        ValueError: neither or both are given, or less than one.
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no length."""
+        given = [value for value in (self.epochs, self.steps) if value is not None]
+        if len(given) != 1 or not given[0] >= 1:
+            raise ValueError(f"epochs = {self.epochs}, steps = {self.steps}: give one of them, at least 1")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may want otherwise than the scale has it.
+
+    Attributes:
+        held_out: data sets of ``validation``, ``test`` or both (`RunConfig.held_out`).
+        length: of a run, where it is not the scale's.
+        patience: validations without a new best one after which training stops; 0 never does (`TrainingSettings`).
+        average: decay of the moving average of the weights; 0 is none.
+        start: weights file of a potential that training continues.
+    """
+
+    held_out: tuple[tuple[str, DataSet], ...] = ()
+    length: Length | None = None
+    patience: int = 0
+    average: float = 0.0
+    start: Path | None = None
+
+
+def _of_length(config: RunConfig, length: Length, train: int) -> RunConfig:
+    """``config`` with its schedule stretched or shrunk to ``length``, and about `VALIDATIONS` validations.
+
+    Where the steps are fewer than one pass over the ``train`` conformations takes, as many as they pass are drawn.
+    """
+    training, batch = config.training, config.training.batch_size
+    epochs = length.epochs or round(length.steps / ceil(train / batch))
+    if not epochs:
+        config, epochs = replace(config, limits=replace(config.limits, train=length.steps * batch)), 1
+    every = max(1, epochs // VALIDATIONS)
+    epochs = every * round(epochs / every)
+    ratio = epochs / training.epochs
+    training = replace(training, epochs=epochs, validate_every=every, warmup=ratio * training.warmup,
+                       plateau=ratio * training.plateau)  # fmt: skip
+    return replace(config, training=training)
+
+
+def pretrain_on(weights: str, dataset: DataSet, seed: int = 0, learning_rate: float | None = None) -> RunConfig:
+    """Pre-training with the model and settings that ``weights`` names, on the conformations of ``dataset`` alone.
+
+    Of labelled ones those are left out that fine-tuning tests with the same seed. Few conformations are passed more
+    often, so that there are about ``own.pretraining_steps`` of the scale. The highest ``learning_rate`` is the scale's
+    where it is None.
+
+    Raises:
+        ValueError: unknown name.
+        DataError: the file cannot be read, or has too few conformations.
+    """
+    scale, model = named(weights)
+    labelled = dict(dataset.options).get("labelled", True)
+    config = replace(scale.pretrain(model, seed, strict_split=labelled), data=(dataset,))
+    count = len(select(config, splits(config))["train"][0].index)
+    steps = config.training.epochs * ceil(count / config.training.batch_size)
+    training = config.training.stretched(max(1, round(scale.own.pretraining_steps / steps)))
+    return replace(config, training=replace(training, learning_rate=learning_rate or training.learning_rate))
+
+
+def labels_that_fit(labels: Sequence[int], dataset: DataSet, seeds: Sequence[int] = (0,)) -> list[int]:
+    """Those of ``labels`` for which ``dataset`` has training conformations with each of ``seeds``, all where fewer."""
+    store = open_store(dataset)
+    available = min(len(make_split(store, seed, FINE_TUNING).parts["train"]) for seed in seeds)
+    return [n for n in labels if n <= available] or [available]
+
+
+def fine_tune(
+    weights: str,
+    dataset: DataSet,
+    source: RunConfig | None,
+    learning_rate: float,
+    seed: int = 0,
+    labels: int | None = None,
+    force_weight: float | None = None,
+    options: Options | None = None,
+) -> RunConfig:
+    """Fine-tuning on ``dataset``, or training from scratch.
+
+    Args:
+        weights: a name of `weights_names`, for the model and its settings.
+        dataset: of labelled conformations (`own_dataset`).
+        source: the pre-training that it starts from (`pretraining_of`, `pretrain_on`); None is from scratch.
+        learning_rate: the highest one.
+        seed: of the run.
+        labels: how many training conformations; None takes all, 80 %. Where the scale keeps steps constant, fewer than
+            its own largest number of ``labels`` are passed more often, so that steps are about those of that number.
+        force_weight: of the loss (`default_force_weight`); None leaves forces alone.
+        options: other files for validation and test, another length, and how training ends.
+
+    Raises:
+        ValueError: unknown name, more labels than there are, a weight of forces that are not there, or atom types that
+            no training conformation has, so that nothing could be said of the others.
+        DataError: the split leaves a part without conformations.
+    """
+    options = options or Options()
+    scale, model = named(weights)
+    cell = Cell(model, dataset.name, False, force_weight=force_weight)
+    config = scale.finetune(cell, learning_rate, seed, dataset)
+    start = None if options.start is None else start_from(options.start)
+    config = replace(config, held_out=options.held_out, start=start)
+    _refuse_unlike(config, force_weight)
+    available = len(splits(config)[0][1].parts["train"])
+    if labels is not None and not 0 < labels <= available:
+        raise ValueError(f"labels = {labels}: {dataset.name} has {available} training conformations; choose fewer")
+    limits = replace(config.limits, train=labels or config.limits.train)
+    config = replace(config, limits=limits, pretrained=source)
+    config = _scheduled(config, options, labels or available, max(scale.own.n_train) * scale.finetuning.constant_steps)
+    refuse_untaught_types(config)
+    return config
+
+
+def _refuse_unlike(config: RunConfig, force_weight: float | None) -> None:
+    """Stop where files lack forces that are asked for, or are of several levels of theory."""
+    (data,) = config.data
+    for dataset in (data, *(each for _, each in config.held_out)):
+        if force_weight is not None and not open_store(dataset).has_forces:
+            remedy = "leave the weight out" if dataset == data else "hold it against the potential with evaluate"
+            raise ValueError(f"force weight {force_weight:g}: {dataset.path} has no forces; {remedy}")
+        if dataset.level != data.level:
+            raise ValueError(f"{dataset.path}: level {dataset.level!r} beside {data.level!r}; give files of one level")
+
+
+def _scheduled(config: RunConfig, options: Options, train: int, usual: int) -> RunConfig:
+    """``config`` with its length, for ``train`` conformations where the schedule is meant for ``usual`` ones (0: for
+    any number), and with its end as ``options`` say.
+    """
+    training = replace(config.training, patience=options.patience, average=options.average)
+    config = replace(config, training=training.stretched(max(1, round(usual / train))))
+    return config if options.length is None else _of_length(config, options.length, train)
+
+
+def default_force_weight(dataset: DataSet) -> float | None:
+    """`FORCE_WEIGHT`, or None where ``dataset`` has no forces."""
+    return FORCE_WEIGHT if open_store(dataset).has_forces else None

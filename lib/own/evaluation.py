@@ -1,0 +1,128 @@
+"""A potential held against labelled conformations: errors of energies and forces, by group, and the worst frames.
+
+Energies count three times: as they are; less the mean error of their group, since potentials differ by a constant; and
+per atom. Of forces each Cartesian component counts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ase.io import iread
+from numpy.typing import NDArray
+
+from lib.data.datasets import DataSet, open_store
+from lib.data.store import ConformationStore
+from lib.potentials.ensemble import Potential
+from lib.units import EV
+
+GROUP = "config_type"  # where frames of extended xyz usually say which group they belong to
+ALL, NO_GROUP = "all", "(none)"
+AT_ONCE = 2000  # conformations, whose forces are held in memory together
+MEV = 1000 / EV  # in a kcal/mol
+ENERGY, SHIFTED, PER_ATOM, FORCE = "energy", "energy less its mean error", "energy per atom", "force"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Predictions beside labels.
+
+    Attributes:
+        frames: a row a conformation: ``frame`` (its number in the file), ``molecule``, ``group``, ``atoms``; ``label``,
+            ``prediction`` and ``error`` of the energy (kcal/mol); with forces ``force_rmse`` and ``force_mae``
+            (kcal/mol/Å); of an ensemble ``spread``, its standard deviation (kcal/mol).
+        forces: components ``label`` and ``prediction`` (kcal/mol/Å) of all frames, in their order; empty without them.
+    """
+
+    frames: pd.DataFrame
+    forces: pd.DataFrame
+
+    def table(self) -> pd.DataFrame:
+        """A row a group and quantity: number of frames, RMSE and MAE in kcal/mol and in meV, of forces per Å."""
+        rows, groups = [], sorted(self.frames["group"].unique())
+        for group in [ALL, *(groups if len(groups) > 1 else [])]:
+            own = self.frames if group == ALL else self.frames[self.frames["group"] == group]
+            error, atoms = own["error"].to_numpy(), own["atoms"].to_numpy()
+            errors = {ENERGY: error, SHIFTED: error - error.mean(), PER_ATOM: error / atoms}
+            scores = {name: (np.sqrt((each**2).mean()), np.abs(each).mean()) for name, each in errors.items()}
+            if "force_rmse" in own:
+                square, absolute = own["force_rmse"] ** 2, own["force_mae"]  # means over 3N components of each frame
+                scores[FORCE] = (np.sqrt((square * atoms).sum() / atoms.sum()), (absolute * atoms).sum() / atoms.sum())
+            rows += [{"group": group, "quantity": name, "frames": len(own), "rmse (kcal/mol)": rmse,
+                      "mae (kcal/mol)": mae, "rmse (meV)": MEV * rmse, "mae (meV)": MEV * mae}
+                     for name, (rmse, mae) in scores.items()]  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def worst(self, count: int = 10) -> pd.DataFrame:
+        """The ``count`` frames with the largest errors of the energy less the mean error, and with forces as many with
+        the largest RMSE of forces, each once.
+        """
+        away = (self.frames["error"] - self.frames["error"].mean()).abs()
+        places = list(away.sort_values(ascending=False).index[:count])
+        if "force_rmse" in self.frames:
+            places += list(self.frames["force_rmse"].sort_values(ascending=False).index[:count])
+        return self.frames.loc[list(dict.fromkeys(places))]
+
+    def save(self, folder: Path, stem: str) -> list[Path]:
+        """Write ``stem.csv`` (`table`) and ``stem-frames.csv`` (every frame) to ``folder``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{stem}.csv", folder / f"{stem}-frames.csv"]
+        for path, table in zip(paths, (self.table(), self.frames), strict=True):
+            table.to_csv(path, index=False, float_format="%.6g")
+        return paths
+
+
+def compare(potential: Potential, data: DataSet, group: str = GROUP) -> Comparison:
+    """``potential`` on all conformations of ``data``, grouped by ``group`` of each frame's header.
+
+    Raises:
+        DataError: the file cannot be read.
+        ValueError: atom types that the potential has not met.
+    """
+    store = open_store(data)
+    numbers, molecules = _frame_numbers(store), store.molecule_of(np.arange(len(store)))
+    groups = _groups(Path(data.path), group)
+    frames = pd.DataFrame({
+        "frame": numbers, "molecule": np.array(store.names)[molecules],
+        "group": [groups.get(int(k), NO_GROUP) for k in numbers], "atoms": store.n_atoms[molecules],
+        "label": store.energy(np.arange(len(store))),
+    })  # fmt: skip
+    columns, components = zip(*_predicted(potential, store), strict=True)
+    for name in columns[0]:
+        frames[name] = np.concatenate([each[name] for each in columns])
+    frames.insert(6, "error", frames["prediction"] - frames["label"])
+    return Comparison(frames, pd.concat(components, ignore_index=True))
+
+
+def _predicted(potential: Potential, store: ConformationStore) -> Iterator[tuple[dict[str, NDArray], pd.DataFrame]]:
+    """Columns of `Comparison.frames`, and `Comparison.forces`, of `AT_ONCE` conformations after another."""
+    for start in range(0, len(store), AT_ONCE):
+        index = np.arange(start, min(start + AT_ONCE, len(store)))
+        together = store.gather(index)
+        ends = np.cumsum(together.n_atoms)[:-1]
+        answer = potential.evaluate(np.split(together.types, ends), np.split(together.positions, ends))
+        (energy, forces), (spread, _) = answer.mean(), answer.spread()
+        columns = {"prediction": energy} | ({"spread": spread} if len(potential.members) > 1 else {})
+        components = pd.DataFrame({"label": [], "prediction": []}, dtype=float)
+        if store.has_forces:
+            label = store.gather_forces(index).astype(np.float64)
+            off, first = forces - label, np.concatenate([[0], ends])
+            columns["force_rmse"] = np.sqrt(np.add.reduceat((off**2).mean(1), first) / together.n_atoms)
+            columns["force_mae"] = np.add.reduceat(np.abs(off).mean(1), first) / together.n_atoms
+            components = pd.DataFrame({"label": label.ravel(), "prediction": forces.ravel()})
+        yield columns, components
+
+
+def _frame_numbers(store: ConformationStore) -> NDArray[np.int64]:
+    """The number of each conformation in the file."""
+    return np.asarray(store.arrays["rows"]) if "rows" in store.arrays else np.arange(len(store))
+
+
+def _groups(path: Path, key: str) -> dict[int, str]:
+    """What ``info[key]`` says of each frame of ``path`` that has it, by number; nothing of files without headers."""
+    if path.suffix not in (".xyz", ".extxyz"):
+        return {}
+    frames = enumerate(iread(path, format="extxyz"))
+    return {k: str(atoms.info[key]) for k, atoms in frames if key in atoms.info}

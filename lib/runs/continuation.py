@@ -1,0 +1,68 @@
+"""Going on with a trained potential: its weights, energy head included, and its scaling fitted anew to other labels."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from lib.data.loading import ConformationBatches
+from lib.errors import DataError
+from lib.models.weights import Weights, load_weights
+from lib.runs.config import RunConfig, Start
+from lib.training.scaling import Scaling
+
+
+def start_from(path: Path | str) -> Start:
+    """What `RunConfig.start` says of the weights file ``path``.
+
+    Raises:
+        DataError: the file is missing or broken, or holds no energy model.
+    """
+    weights = _energies(load_weights(Path(path)))
+    return Start(str(Path(path).resolve()), weights.about["checksum"])
+
+
+def continue_from(config: RunConfig, model: nn.Module, train: ConformationBatches, loader: DataLoader) -> Scaling:
+    """Put the weights of ``config.start`` into ``model``; the scaling with which it goes on.
+
+    The standard deviation stays, so that what the network has learnt stays. What its energies of the training
+    conformations (``train``, of which ``loader`` has batches in order) are off by on average, by the baseline of
+    ``config``, is added to the baseline: labels of another level of theory differ by a constant for each type.
+
+    Raises:
+        DataError: the file was changed, or holds another model or other settings.
+    """
+    weights = _energies(load_weights(Path(config.start.path)))
+    if weights.about["checksum"] != config.start.checksum:
+        raise DataError(weights.path, "checksum", "the file is another one than before", "name the weights again")
+    other = weights.build()
+    if (weights.about["model"], other.settings) != (config.model, config.settings):
+        held = f"{weights.about['model']} {other.settings}"
+        raise DataError(weights.path, "settings", f"it holds {held}, not {config.model} {config.settings}",
+                        "choose matching weights")  # fmt: skip
+    model.load_state_dict(weights.state)
+    target = weights.about["target"]
+    old = Scaling(target["mean"], target["std"], np.array(target["per_type"], dtype=np.float64))
+    compositions = train.compositions()
+    known = old.std * _predictions(model, loader) + old.mean + compositions @ old.per_type
+    rest = Scaling.fit(config.baseline, train.energies() - known, compositions)
+    return Scaling(old.mean + rest.mean, old.std, old.per_type + rest.per_type)
+
+
+def _energies(weights: Weights) -> Weights:
+    """The same ``weights``, where they are those of an energy model."""
+    if weights.about.get("task") != "energy":
+        raise DataError(weights.path, "task", f"it holds {weights.about.get('task')!r} weights, which give no energy",
+                        "pre-trained layers are named by --weights, a potential by --continue")  # fmt: skip
+    return weights
+
+
+def _predictions(model: nn.Module, loader: DataLoader) -> np.ndarray:
+    """Energies (n,) in units of the scaled target, in the order of ``loader``."""
+    model.eval()
+    with torch.no_grad():
+        out = np.concatenate([model(batch, noise=False).energy.double().numpy() for batch in loader])
+    model.train()
+    return out
