@@ -7,7 +7,7 @@ atom order, and ``pairs[:, P:]`` the same pairs turned round, so that what depen
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -140,17 +140,6 @@ class Batch:
             edges = self.pairs[:, owner == k].flip(0) - start
             graphs.append(Data(z=z, pos=self.pos[start:end], charges=charges, edge_index=edges, **own))
         return graphs
-
-    def given(self, name: Literal["energy", "forces", "noise", "index"]) -> Tensor:
-        """The attribute ``name`` of a batch that has it.
-
-        Raises:
-            ValueError: it has none.
-        """
-        value = {"energy": self.energy, "forces": self.forces, "noise": self.noise, "index": self.index}[name]
-        if value is None:
-            raise ValueError(f"{name} = None: this batch has none, give Batch.from_arrays {name}")
-        return value
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The batch on ``device``, its coordinates, forces and noise as ``dtype`` where one is given."""

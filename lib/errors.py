@@ -22,6 +22,17 @@ class TrainingError(RuntimeError):
     """Training that went wrong; the message says what to change."""
 
 
+def required(value: Entry | None, name: str) -> Entry:
+    """``value``, where it is given.
+
+    Raises:
+        ValueError: it is None; the message has its ``name``.
+    """
+    if value is None:
+        raise ValueError(f"{name} = None: a value is needed here, give one")
+    return value
+
+
 def look_up(table: Mapping[Name, Entry], name: Name, what: str) -> Entry:
     """``table[name]``; ``what`` is the kind of thing that the table holds.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lib.data.datasets import DataSet, open_store
 from lib.data.splits import FINE_TUNING, make_split
+from lib.errors import required
 from lib.own.checks import refuse_untaught_types
 from lib.runs.config import RunConfig
 from lib.runs.continuation import start_from
@@ -65,9 +66,13 @@ def _of_length(config: RunConfig, length: Length, train: int) -> RunConfig:
     Where the steps are fewer than one pass over the ``train`` conformations takes, as many as they pass are drawn.
     """
     training, batch = config.training, config.training.batch_size
-    epochs = length.epochs or round(length.steps / ceil(train / batch))
-    if not epochs:
-        config, epochs = replace(config, limits=replace(config.limits, train=length.steps * batch)), 1
+    if length.epochs:
+        epochs = length.epochs
+    else:
+        steps = required(length.steps, "steps")
+        epochs = round(steps / ceil(train / batch))
+        if not epochs:
+            config, epochs = replace(config, limits=replace(config.limits, train=steps * batch)), 1
     every = max(1, epochs // VALIDATIONS)
     epochs = every * round(epochs / every)
     ratio = epochs / training.epochs
@@ -88,7 +93,7 @@ def pretrain_on(weights: str, dataset: DataSet, seed: int = 0, learning_rate: fl
         DataError: the file cannot be read, or has too few conformations.
     """
     scale, model = named(weights)
-    labelled = dict(dataset.options).get("labelled", True)
+    labelled = bool(dict(dataset.options).get("labelled", True))
     config = replace(scale.pretrain(model, seed, strict_split=labelled), data=(dataset,))
     count = len(select(config, splits(config))["train"][0].index)
     steps = config.training.epochs * ceil(count / config.training.batch_size)

@@ -27,7 +27,7 @@ def own_dataset(
 def unlabelled_dataset(path: Path | str, length_unit: str = "angstrom") -> DataSet:
     """The conformations in ``path`` without their energies, if there are any."""
     path = Path(path).resolve()
-    options = {"energy_unit": "eV", "length_unit": length_unit, "labelled": False}
+    options: dict[str, str | bool] = {"energy_unit": "eV", "length_unit": length_unit, "labelled": False}
     return DataSet(f"own/{path.stem}-unlabelled", "own", str(path), None, tuple(options.items()))
 
 

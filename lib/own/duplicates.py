@@ -69,4 +69,4 @@ def _columns(rows: Array) -> NDArray[np.int64]:
 
 
 def _equal(rows: Array, others: Array) -> NDArray[np.bool_]:
-    return (np.abs(rows - others) <= TOLERANCE).all(-1)
+    return np.asarray((np.abs(rows - others) <= TOLERANCE).all(-1))

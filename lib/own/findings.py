@@ -10,7 +10,8 @@ FRAMES = 200  # of a molecule, in which distances and forces are looked at
 SAME = 1e-12  # relative: energies that differ by less do not differ
 ALIKE = 0.04  # relative difference to a factor at which it is suspected
 ERROR, WARNING = "error", "warning"
-Array, Numbers = NDArray[np.float64], NDArray[np.integer]
+Array = NDArray[np.float64]
+Numbers = NDArray[np.integer]
 
 
 @dataclass(frozen=True)

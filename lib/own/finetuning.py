@@ -130,28 +130,30 @@ class FineTuning:
         """What is odd in the conformations that pre-train, and what of ``data`` pre-training will not have met."""
         if self.source is None or self._pretrains_on_itself:
             return []
-        out, place, source = [], self.weights, self.source
+        out: list[Finding] = []
         if isinstance(self.source, DataSet):
             place = self.source.path
             out += [replace(finding, molecule=f"{place}: {finding.molecule}")
                     for finding in inspect_store(open_store(self.source), labelled=False)]  # fmt: skip
-            for seed, (known, tested) in zip(self.seeds, self._shared(), strict=True):
+            for seed, (known, tested) in zip(self.seeds, self._shared(self.source), strict=True):
                 text = (f"{known} of {tested} test conformations of seed {seed} are in {place}, so that pre-training "
                         "sees them, without labels: test errors will flatter")  # fmt: skip
                 out += [Finding(WARNING, "", text)] if known else []
             source = pretrain_on(self.weights, self.source)
+        else:
+            place, source = self.weights, self.source
         if unseen := unseen_types(self.data, source):
             out.append(Finding(WARNING, "", f"the pre-training of {place} has not met {', '.join(unseen)}: the "
                                             "parameters of these atoms are random at first, and pre-training may help "
                                             "less; compare with --from-scratch"))  # fmt: skip
         return out
 
-    def _shared(self) -> list[tuple[int, int]]:
-        """Test conformations that pre-training sees, and all of them, by seed."""
+    def _shared(self, pool: DataSet) -> list[tuple[int, int]]:
+        """Test conformations that pre-training on ``pool`` sees, and all of them, by seed."""
         if self.test is not None:
-            known = are_in_pool(self.test, self.source)
+            known = are_in_pool(self.test, pool)
             return [(int(known.sum()), len(known))] * len(self.seeds)
-        return shared_conformations(self.data, self.source, self.seeds)
+        return shared_conformations(self.data, pool, self.seeds)
 
     @property
     def _pretrains_on_itself(self) -> bool:

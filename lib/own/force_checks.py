@@ -163,7 +163,7 @@ class _Design:
             gram += flat @ flat.T
             right += flat @ forces[frames[k]].ravel()
         gram[np.diag_indices(size)] += 1e-4 * np.trace(gram) / size
-        return np.linalg.solve(gram, right).reshape(POWERS, pairs)
+        return np.asarray(np.linalg.solve(gram, right), dtype=np.float64).reshape(POWERS, pairs)
 
     def forces(self, weights: Array) -> Array:
         """Forces (M, N, 3) of the model."""

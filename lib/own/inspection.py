@@ -179,7 +179,7 @@ def _units_of_molecules(store: ConformationStore) -> Checks:
     chosen = np.flatnonzero(store.n_atoms > 1)
     if len(chosen) < 2:
         return []
-    energy = np.abs([np.median(store.energy(store.conformations_of(k))) for k in chosen])
+    energy = np.abs([np.median(store.energy(store.conformations_of(k))) for k in chosen.tolist()])
     if not energy.min() > 0:
         return []
     electrons = np.add.reduceat(np.asarray(store.arrays["z"]).astype(float) ** 2.4, store.first_atom)[chosen]
@@ -203,9 +203,9 @@ def _forces(store: ConformationStore) -> Checks:
         return []
     some = np.linspace(0, len(store.names) - 1, min(MOLECULES, len(store.names))).round().astype(int)
     found = [(*agreement_of(store, store.conformations_of(k)), store.n_atoms[k]) for k in some if store.n_atoms[k] > 1]
-    found = [rest for pairs, *rest in found if pairs >= ENOUGH]
-    if found:
-        return judged(*np.nanmedian(found, axis=0))
+    similar = [rest for pairs, *rest in found if pairs >= ENOUGH]
+    if similar:
+        return judged(*np.nanmedian(similar, axis=0))
     index = store.conformations_of(int(some[0]))[:FRAMES]
     size = float(np.sqrt(np.square(store.gather_forces(index), dtype=float).mean()))
     return [(WARNING, "no frames are similar enough to hold forces against energies: see yourself that they are no "

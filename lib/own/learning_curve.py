@@ -21,7 +21,7 @@ from lib.training.metrics import OF_FORCES
 def best_arm(results: Mapping[tuple[int, bool], Sequence[Result]]) -> list[Result]:
     """The runs with most labels of the arm that validates better, mean over seeds."""
     most = max(labels for labels, _ in results)
-    arms = [results[most, pretrained] for pretrained in (False, True)]
+    arms = [list(results[most, pretrained]) for pretrained in (False, True)]
     return min(arms, key=lambda runs: sum(r.validation for r in runs))
 
 
@@ -47,7 +47,8 @@ def example_runs(scale: str) -> list[RunConfig]:
     fewest, most = min(labels), max(labels)
     whole = FineTuning(dataset, weights, source, labels=most, seeds=settings.seeds)
     itself = replace(whole, source=dataset, labels=fewest)
-    out = [source, *(itself.pretraining(seed) for seed in settings.seeds)]
+    own = (itself.pretraining(seed) for seed in settings.seeds)
+    out = [source, *(config for config in own if config is not None)]
     for arm in arms(whole).values():
         scan = arm.scan()
         rate = rates.choose_rate({config.training.learning_rate: stored(config) for config in scan}, rates.FIRST)
@@ -87,12 +88,13 @@ def learning_curve(results: Mapping[tuple[int, bool], Sequence[Result]], dataset
     for labels in sorted({n for n, _ in results}):
         scratch, tuned = results[labels, False], results[labels, True]
         for metric in metrics:
-            errors = [[errors_of(r, of_forces=metric.startswith(OF_FORCES)) for r in arm] for arm in (scratch, tuned)]
+            plain, pretrained = ([errors_of(r, of_forces=metric.startswith(OF_FORCES)) for r in arm]
+                                 for arm in (scratch, tuned))  # fmt: skip
             facts = {
                 "item": "own molecules", "dataset": dataset, "system": "",
                 "model": MODELS[scratch[0].config.model].label, "metric": metric,
                 "n_seeds": len(scratch), "source": source_of([*scratch, *tuned]), "paper_value": float("nan"),
                 "labels": labels,
             }  # fmt: skip
-            rows += three_rows(facts, compare(*errors, metric), 1.0)
+            rows += three_rows(facts, compare(plain, pretrained, metric), 1.0)
     return pd.DataFrame(rows, columns=[*COLUMNS, "labels"])

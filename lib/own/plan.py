@@ -12,6 +12,7 @@ import torch
 from lib import models
 from lib.batches import Batch
 from lib.data.loading import ConformationBatches, make_loader
+from lib.errors import required
 from lib.machine import one_thread
 from lib.runs.config import RunConfig
 from lib.runs.selection import select, splits
@@ -77,7 +78,9 @@ def measure(config: RunConfig) -> Speed:
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = models.build(config.model, config.settings)
-        scaling = Scaling.fit(config.baseline, data["train"].energies(), data["train"].compositions())
+        scaling = Scaling.fit(
+            required(config.baseline, "baseline"), data["train"].energies(), data["train"].compositions()
+        )
         loaders = {part: make_loader(d, config.training.batch_size, 0, part == "train") for part, d in data.items()}
         task = EnergyTask(model, config.training, scaling, loaders["validation"])
         if task.input_norm is not None:

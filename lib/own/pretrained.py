@@ -91,7 +91,7 @@ def load_pretrained(name: str | Path | Sequence[Path | str], seeds: Sequence[int
         if seeds is not None or not paths:
             raise ValueError(f"seeds = {seeds!r}, {len(paths)} files: name at least one file, and no seeds beside it")
         return Pretrained(", ".join(path.name for path in paths), tuple(load_weights(path) for path in paths))
-    files = {int(SEED.fullmatch(path.name)["seed"]): path for path in shipped().get(name, [])}
+    files = {int(match["seed"]): path for path in shipped().get(name, []) if (match := SEED.fullmatch(path.name))}
     weights = {seed: load_weights(path) for seed, path in files.items() if seeds is None or seed in seeds}
     weights |= {seed: each for seed, each in _trained_here(name, seeds).items() if seed not in weights}
     missing = sorted(set(seeds or ()) - set(weights))

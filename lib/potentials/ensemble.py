@@ -153,7 +153,7 @@ class Potential:
 
 def _formula(counts: NDArray[np.integer]) -> str:
     """Numbers (28,) of atoms of each type for a reader, as ``C7 H10 O2``."""
-    return " ".join(f"{type_name(k)}{counts[k]}" for k in np.flatnonzero(counts))
+    return " ".join(f"{type_name(k)}{counts[k]}" for k in np.flatnonzero(counts).tolist())
 
 
 def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:

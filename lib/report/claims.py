@@ -102,9 +102,8 @@ def _of_table2() -> list[Claim]:
     for _, row in paper_table2().query("pretrained == 'improvement'").iterrows():
         name, metric = f"{row['model']}-{row['dataset']}".lower(), row["metric"]
         note = "recomputed from the printed errors"
-        select = dict.fromkeys(SELECTORS, ()) | {
-            "item": ("Table 2",), "dataset": (row["dataset"],), "metric": (metric,), "share": ("1",),
-        }  # fmt: skip
+        select: dict[str, tuple[str, ...]] = dict.fromkeys(SELECTORS, ())
+        select |= {"item": ("Table 2",), "dataset": (row["dataset"],), "metric": (metric,), "share": ("1",)}
         printed = f"{row['value']:.1f}"
         text = f"Pre-training lowers {metric.upper()} of {row['model']} on {row['dataset']} by {printed} %"
         out.append(Claim(f"table2-{name}-{metric}", f"table2-{name}", "Table 2", text, RULES["average_gain"], select,

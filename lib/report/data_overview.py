@@ -72,7 +72,7 @@ def table_s1(suite: str, systems: Sequence[str] = tuple(MD22_SYSTEMS)) -> pd.Dat
     rows = []
     for system in systems:
         store = open_store(find(f"{suite}/md22/{system}"))
-        counts = {"atoms": int(store.n_atoms[0]), "conformations": len(store)}
+        counts: dict[str, float] = {"atoms": int(store.n_atoms[0]), "conformations": len(store)}
         rows += _rows("Table S1", suite, "md22", system, counts, dict(paper.loc[system, list(counts)]))
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -47,7 +47,7 @@ def default_runs(scale: Scale) -> list[RunConfig]:
     """`configs` of notebook 10 at its defaults, with the pre-trainings that they start from."""
     groups = configs(scale, scale.exceptions.force_models[-1], FORCE_DATA, max(FORCE_WEIGHTS))
     runs = [config for group in groups.values() for config in group]
-    return [*(config.pretrained for config in runs), *runs]
+    return [*(config.pretrained for config in runs if config.pretrained is not None), *runs]
 
 
 def sharp_and_smooth(

@@ -38,7 +38,9 @@ class Errors:
     ) -> "Errors":
         """From what each conformation contributes to the sums, (n,) each."""
         molecules, molecule = np.unique(groups, return_inverse=True)
-        return Errors(molecules, *(np.bincount(molecule, column) for column in (squared, absolute, count)))
+        return Errors(
+            molecules, *(np.bincount(molecule, column).astype(np.float64) for column in (squared, absolute, count))
+        )
 
     def score(self, metric: str, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """``rmse`` or ``mae`` with molecule k counted ``weights[:, k]`` times, weights (R, all molecules): (R,).

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.data.datasets import SUITES, find, open_store, paper_names
+from lib.errors import required
 from lib.models import MODELS
 from lib.report.statistics import (
     Comparison,
@@ -57,7 +58,7 @@ class Part:
 
 def parts_of_spice(suite: str) -> Subsets:
     """Subsets of SPICE by kinds of atoms and by polarity."""
-    return kinds_of_atoms(open_store(find(f"{suite}/spice"))) | polarity(suite)
+    return {**kinds_of_atoms(open_store(find(f"{suite}/spice"))), **polarity(suite)}
 
 
 PARTS: dict[str, Part] = {
@@ -152,17 +153,17 @@ def _of_item(scale: Scale, item: str) -> list[Case]:
 
 def _of_pair(scale: Scale, item: str, arms: Pair[Arm], subset: str, molecules: NDArray[np.int64] | None) -> list[Case]:
     """One pair of ``arms`` in every metric of ``item``; none where a seed tests none of the ``molecules``."""
-    errors = [[errors_of(result, molecules=molecules) for result in arm.results] for arm in arms]
+    errors = Pair(*([errors_of(result, molecules=molecules) for result in arm.results] for arm in arms))
     if not all(len(e.molecule) for arm in errors for e in arm):
         return []
     cell, cases = arms.pretrained.cell, []
     kind, _, system = cell.data.partition("/")
     dataset = paper_names(scale.suite)[scale.data_label(kind)]
     for metric in PARTS[item].metrics:
-        learnt = tuple(explained(scale, arm, metric, "test", molecules) >= LEARNT for arm in arms)
-        comparison = compare(*errors, metric, seed_of(cell.data))
+        plain, pretrained = (explained(scale, arm, metric, "test", molecules) >= LEARNT for arm in arms)
+        comparison = compare(errors.scratch, errors.pretrained, metric, seed_of(cell.data))
         cases.append(Case(item, dataset, system, subset, MODELS[cell.model].label, metric, cell.share, cell.sigma,
-                          learnt, comparison))  # fmt: skip
+                          (plain, pretrained), comparison))  # fmt: skip
     return cases
 
 
@@ -172,7 +173,7 @@ def _denoising(scale: Scale) -> list[Case]:
     for config in pretrainings(scale, members(MATRIX["Figure 5"](scale))):
         result = stored(config)
         if result is not None:
-            by_sigma.setdefault((config.model, config.sigma), {})[config.seed] = result
+            by_sigma.setdefault((config.model, required(config.sigma, "sigma")), {})[config.seed] = result
     cases = []
     for (model, sigma), results in by_sigma.items():
         usual = by_sigma.get((model, SIGMA), {})

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
-from torch import nn
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.data.loading import ConformationBatches, make_loader
 from lib.data.store import Conformations
+from lib.errors import required
 from lib.models import build
+from lib.models.base import Model
 from lib.noising import gaussian_noise
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
@@ -46,12 +47,12 @@ def noised_example(config: RunConfig, result: Result, n_atoms: int, seed: int) -
             break
     else:
         raise ValueError(f"no validation conformation has {n_atoms} atoms: choose another number")
-    return denoised(result.weights().build(), conformation, config.sigma, np.random.default_rng(seed))
+    return denoised(
+        result.weights().build(), conformation, required(config.sigma, "sigma"), np.random.default_rng(seed)
+    )
 
 
-def denoised(
-    model: nn.Module, conformation: Conformations, sigma: float, generator: np.random.Generator
-) -> NoisedExample:
+def denoised(model: Model, conformation: Conformations, sigma: float, generator: np.random.Generator) -> NoisedExample:
     """One ``conformation``, noised with ``sigma`` (Å), and the noise that ``model`` predicts."""
     clean = conformation.positions
     noise = gaussian_noise(len(conformation.types), sigma, generator)
@@ -77,4 +78,4 @@ def untrained_error(config: RunConfig, count: int = 200) -> float:
         with torch.no_grad():
             noise = model(batch, energy=False).noise
         squared, coordinates = squared + float((noise - batch.noise).square().sum()), coordinates + noise.numel()
-    return squared / coordinates / config.sigma**2
+    return squared / coordinates / required(config.sigma, "sigma") ** 2

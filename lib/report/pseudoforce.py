@@ -27,13 +27,14 @@ import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from scipy.stats import rankdata
-from torch import nn
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.bonds import bonds_of
 from lib.data.store import Conformations
+from lib.errors import required
 from lib.models import MODELS
+from lib.models.base import Model
 from lib.noising import gaussian_noise
 from lib.report.statistics import REPLICATES, Estimate, mean_of
 from lib.report.tables import COLUMNS
@@ -66,7 +67,7 @@ class Probe:
     types: NDArray[np.int64]
     numbers: NDArray[np.int64]
     clean: Array
-    noise: Array
+    noise: NDArray[np.floating]
     forces: Array
     energies: Array
     bonds: Array
@@ -78,13 +79,14 @@ def probes(config: RunConfig, count: int, seed: int) -> list[Probe]:
     Those are left out whose self-consistent field does not converge, as where noise tears a molecule apart.
     """
     rng, parts = np.random.default_rng(seed), select(config, splits(config))
+    sigma = required(config.sigma, "sigma")
     others = np.random.default_rng([seed, 1])
     lengths = mean_lengths([s.store.gather(others.choice(s.index, FOR_BONDS)) for s in parts["train"]])
     out = []
     for k in range(count):
         selection = parts["validation"][k % len(parts["validation"])]
         conformation = selection.store.gather(rng.choice(selection.index, 1))
-        noise = gaussian_noise(len(conformation.types), config.sigma, rng)
+        noise = gaussian_noise(len(conformation.types), sigma, rng)
         try:
             out.append(_probe(conformation, noise, lengths))
         except RuntimeError:  # from tblite
@@ -92,7 +94,7 @@ def probes(config: RunConfig, count: int, seed: int) -> list[Probe]:
     return out
 
 
-def _probe(conformation: Conformations, noise: Array, lengths: Lengths) -> Probe:
+def _probe(conformation: Conformations, noise: NDArray[np.floating], lengths: Lengths) -> Probe:
     from lib.chemistry.xtb import single_point
 
     types, clean = conformation.types, conformation.positions.astype(np.float64)
@@ -124,7 +126,8 @@ def mean_lengths(conformations: Sequence[Conformations]) -> dict[tuple[int, int]
 
 def _elements(numbers: NDArray[np.int64], i: int, j: int) -> tuple[int, int]:
     """The two elements of a bond, the smaller atomic number first."""
-    return tuple(sorted((int(numbers[i]), int(numbers[j]))))
+    first, second = sorted((int(numbers[i]), int(numbers[j])))
+    return first, second
 
 
 def bond_step(numbers: NDArray[np.int64], positions: Array, pairs: NDArray[np.int64], lengths: Lengths) -> Array:
@@ -166,12 +169,12 @@ def coordinates(probed: Sequence[Probe], result: Result) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _flat(arrays: Iterable[Array]) -> Array:
+def _flat(arrays: Iterable[NDArray[np.floating]]) -> Array:
     """All coordinates of all conformations in a row."""
     return np.concatenate([array.ravel() for array in arrays]).astype(np.float64)
 
 
-def _predict(model: nn.Module, probed: Sequence[Probe], geometries: Sequence[Array]) -> Array:
+def _predict(model: Model, probed: Sequence[Probe], geometries: Sequence[Array]) -> Array:
     """The noise that ``model`` predicts at the ``geometries`` of the probed molecules, all coordinates in a row, Å."""
     owner = np.repeat(np.arange(len(probed)), [len(p.types) for p in probed])
     positions = np.concatenate(geometries).astype(np.float32)
@@ -266,7 +269,7 @@ def equation8_table(
         Rows of `tables.COLUMNS` with ``subset``, the measure; ``p_above`` and ``p_below``, one-sided p-values for a
         number above and below zero; ``why``. ``n_seeds`` counts networks, or is 0 where no network is asked.
     """
-    measured = [measures(own, c.sigma) for own, c in zip(rows, configs, strict=True)]
+    measured = [measures(own, required(c.sigma, "sigma")) for own, c in zip(rows, configs, strict=True)]
     out = []
     for name in measured[0]:
         for config, own in zip(configs, measured, strict=True):

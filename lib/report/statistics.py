@@ -204,8 +204,8 @@ class Comparison:
 
     def intervals(self) -> tuple[Interval, Interval, Interval]:
         """From scratch, pre-trained, and the improvement in per cent (positive: better)."""
-        arms = (estimate(lambda errors: errors[0], [s]).interval() for s in self.samples)
-        return (*arms, estimate(gain, self.samples).interval())
+        scratch, pretrained = (estimate(lambda errors: errors[0], [s]).interval() for s in self.samples)
+        return scratch, pretrained, estimate(gain, self.samples).interval()
 
 
 def average(comparisons: Sequence[Comparison], spread: "Spread | None" = None) -> Interval:

@@ -101,13 +101,14 @@ def comparison_table(
         Rows of `COLUMNS` and `DETAILS`; where there are several models, also their average improvement.
     """
     items = dict.fromkeys(ERRORS, items) if isinstance(items, str) else items
-    subsets = molecules or {subset: None}
+    subsets: Mapping[str, NDArray[np.int64] | None] = molecules or {subset: None}
     errors_by_subset = _errors_by_subset(pairs, part, subsets, items)
     rows = []
     for (metric, item), (name, within) in product(items.items(), subsets.items()):
         compared = [
             (_facts(scale, pair, item, metric, name, _evidence(scale, pair, metric, part, within)),
-             compare(*errors, metric, seed_of(pair.scratch.cell.data)), _atoms(scale, pair) if per_atom else 1.0)
+             compare(errors.scratch, errors.pretrained, metric, seed_of(pair.scratch.cell.data)),
+             _atoms(scale, pair) if per_atom else 1.0)
             for pair, errors in zip(pairs, errors_by_subset[name, metric.startswith(OF_FORCES)], strict=True)
             if all(len(e.molecule) for arm in errors for e in arm)  # else a seed tests none of the subset
         ]  # fmt: skip
@@ -117,7 +118,7 @@ def comparison_table(
     return table if molecules or part != "test" else table.assign(paper_value=_printed(table))
 
 
-PairErrors = list[list[Errors]]  # of both arms of a pair, by seed
+PairErrors = Pair[list[Errors]]  # of both arms, by seed
 
 
 def _errors_by_subset(
@@ -125,7 +126,9 @@ def _errors_by_subset(
 ) -> dict[tuple[str, bool], list[PairErrors]]:
     """Test errors of each pair, by subset of molecules and by whether they are those of forces."""
     return {
-        (name, of_forces): [[[errors_of(r, part, within, of_forces) for r in arm.results] for arm in p] for p in pairs]
+        (name, of_forces): [
+            Pair(*([errors_of(r, part, within, of_forces) for r in arm.results] for arm in p)) for p in pairs
+        ]
         for name, within in subsets.items()
         for of_forces in {metric.startswith(OF_FORCES) for metric in metrics}
     }

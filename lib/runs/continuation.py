@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 from torch.utils.data import DataLoader
 
 from lib.data.loading import ConformationBatches
-from lib.errors import DataError
+from lib.errors import DataError, required
+from lib.models.base import Model
 from lib.models.weights import Weights, load_weights
 from lib.runs.config import RunConfig, Start
 from lib.training.scaling import Scaling
@@ -24,7 +24,7 @@ def start_from(path: Path | str) -> Start:
     return Start(str(Path(path).resolve()), weights.about["checksum"])
 
 
-def continue_from(config: RunConfig, model: nn.Module, train: ConformationBatches, loader: DataLoader) -> Scaling:
+def continue_from(config: RunConfig, model: Model, train: ConformationBatches, loader: DataLoader) -> Scaling:
     """Put the weights of ``config.start`` into ``model``; the scaling with which it goes on.
 
     The standard deviation stays, so that what the network has learnt stays. What its energies of the training
@@ -34,8 +34,9 @@ def continue_from(config: RunConfig, model: nn.Module, train: ConformationBatche
     Raises:
         DataError: the file was changed, or holds another model or other settings.
     """
-    weights = _energies(load_weights(Path(config.start.path)))
-    if weights.about["checksum"] != config.start.checksum:
+    start = required(config.start, "start")
+    weights = _energies(load_weights(Path(start.path)))
+    if weights.about["checksum"] != start.checksum:
         raise DataError(weights.path, "checksum", "the file is another one than before", "name the weights again")
     other = weights.build()
     if (weights.about["model"], other.settings) != (config.model, config.settings):
@@ -47,7 +48,7 @@ def continue_from(config: RunConfig, model: nn.Module, train: ConformationBatche
     old = Scaling(target["mean"], target["std"], np.array(target["per_type"], dtype=np.float64))
     compositions = train.compositions()
     known = old.std * _predictions(model, loader) + old.mean + compositions @ old.per_type
-    rest = Scaling.fit(config.baseline, train.energies() - known, compositions)
+    rest = Scaling.fit(required(config.baseline, "baseline"), train.energies() - known, compositions)
     return Scaling(old.mean + rest.mean, old.std, old.per_type + rest.per_type)
 
 
@@ -59,7 +60,7 @@ def _energies(weights: Weights) -> Weights:
     return weights
 
 
-def _predictions(model: nn.Module, loader: DataLoader) -> np.ndarray:
+def _predictions(model: Model, loader: DataLoader) -> np.ndarray:
     """Energies (n,) in units of the scaled target, in the order of ``loader``."""
     model.eval()
     with torch.no_grad():

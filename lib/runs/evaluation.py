@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lib.batches import Batch
+from lib.errors import required
 from lib.training.tasks import EnergyTask
 
 
@@ -44,7 +45,11 @@ def predict(task: EnergyTask, loader: DataLoader, device: str) -> dict[str, NDAr
 
 def _predict_batch(task: EnergyTask, batch: Batch) -> dict[str, Tensor]:
     """One batch of `predict`."""
-    targets = {"index": batch.given("index"), "energy": batch.given("energy"), "baseline": task.baseline(batch)}
+    targets = {
+        "index": required(batch.index, "index"),
+        "energy": required(batch.energy, "energy"),
+        "baseline": task.baseline(batch),
+    }
     if batch.forces is None:
         return targets | {"prediction": task.predict(batch)}
     energy, forces = task.predict_with_forces(batch)

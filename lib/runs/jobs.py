@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from lib import models
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.splits import subsample
 from lib.data.store import ConformationStore
-from lib.errors import TrainingError
+from lib.errors import TrainingError, required
 from lib.models.base import Model
 from lib.models.weights import Weights, save_weights, transfer
 from lib.noising import rigid_part
@@ -29,7 +29,6 @@ DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all give
 COLLAPSED = 1.5  # last denoising error over the lowest one
 EVALUATED = 6000  # atoms of a batch of validation and test, about: without gradients more fit, but not any number
 MEASURED = 512  # conformations, for `InputNorm`
-Setting = TypeVar("Setting")
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and further facts for `Result.about`
 Parts = dict[str, ConformationBatches]  # train, validation, test …
 
@@ -49,13 +48,6 @@ def _initial_model(config: RunConfig, execution: Execution) -> Model:
     if execution.compiled:
         models.compile_layers(config.model, model, noise=not config.labelled)
     return model
-
-
-def _given(setting: Setting | None, name: str) -> Setting:
-    """``setting``, which `RunConfig` asks of runs of this task."""
-    if setting is None:
-        raise ValueError(f"{name} = None: this task needs a value, give RunConfig {name}")
-    return setting
 
 
 def _training_loader(config: RunConfig, data: ConformationBatches, micro_batches: int) -> DataLoader:
@@ -89,7 +81,7 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     Raises:
         TrainingError: training diverged. No result is stored, so nothing can be fine-tuned from it.
     """
-    model, sigma = _initial_model(config, execution), _given(config.sigma, "sigma")
+    model, sigma = _initial_model(config, execution), required(config.sigma, "sigma")
     whole_splits = splits(config)
     selected = select(config, whole_splits)
     data = {k: ConformationBatches(v, config.settings.cutoff, sigma) for k, v in selected.items()}
@@ -118,7 +110,7 @@ def _rigid_fraction(loader: DataLoader, sigma: float) -> float:
     """The fraction of the validation noise's variance that is rigid motion of molecules."""
     squared, coordinates = 0.0, 0
     for batch in loader:
-        part = rigid_part(batch.pos.numpy(), batch.given("noise").numpy(), batch.molecule.numpy())
+        part = rigid_part(batch.pos.numpy(), required(batch.noise, "noise").numpy(), batch.molecule.numpy())
         squared, coordinates = squared + float((part**2).sum()), coordinates + part.size
     return squared / coordinates / sigma**2
 
@@ -135,7 +127,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
-    scaling = Scaling.fit(_given(config.baseline, "baseline"), data["train"].energies(), data["train"].compositions())
+    scaling = Scaling.fit(required(config.baseline, "baseline"), data["train"].energies(), data["train"].compositions())
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.data.store import ConformationStore
-from lib.errors import DataError
+from lib.errors import DataError, required
 from lib.models.baseline import baseline_of_target
 from lib.models.weights import SUFFIX, Weights, export_weights, load_weights, weights_of_run
 from lib.paths import DATA
@@ -136,7 +136,7 @@ class Result:
         if config.settings.get("smooth_cutoff"):
             words.append("dynamics")
         if config.labelled:
-            words.append(config.data[0].name.split("/", 1)[1].replace("/", "-"))
+            words.append(required(config.data[0].name, "name of the data set").split("/", 1)[1].replace("/", "-"))
         return "-".join([*words, f"seed{config.seed}"])
 
 

@@ -170,7 +170,8 @@ def fit(
 
 def _optional_callbacks(task: Task) -> list[Callback]:
     """Early stopping and the moving average of the weights, where the settings ask for them."""
-    settings, out = task.settings, []
+    settings = task.settings
+    out: list[Callback] = []
     if settings.patience:
         out.append(EarlyStopping(task.monitor, patience=settings.patience, check_on_train_epoch_end=False))
     if settings.average:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lib.batches import Batch
-from lib.errors import look_up
+from lib.errors import look_up, required
 from lib.models.base import Model
 from lib.models.baseline import energy_baseline
 from lib.models.forces import energy_and_forces
@@ -113,7 +113,7 @@ class DenoisingTask(Task):
         self.sigma = sigma
 
     def _squared(self, batch: Batch) -> Tensor:
-        return (self.model(batch, energy=False).noise - batch.given("noise")).square().sum()
+        return (self.model(batch, energy=False).noise - required(batch.noise, "noise")).square().sum()
 
     def loss(self, batch: Batch) -> Tensor:
         """Å² per conformation."""
@@ -202,12 +202,14 @@ class EnergyTask(Task):
     def _losses(self, batch: Batch, energy: Tensor, forces: Tensor | None) -> Tensor:
         """The loss of each conformation (n_molecules,) from scaled energies and forces, the latter where learnt."""
         energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
-        target = (batch.given("energy") - self.baseline(batch)) / self.std
+        target = (required(batch.energy, "energy") - self.baseline(batch)) / self.std
         of_energy = (energy - target.to(energy.dtype)).square()
         weight = self.settings.force_weight
         if forces is None or weight is None:
             return of_energy
-        by_atom = (forces.to(energy.dtype) - (batch.given("forces") / self.std).to(energy.dtype)).square().mean(1)
+        by_atom = (
+            (forces.to(energy.dtype) - (required(batch.forces, "forces") / self.std).to(energy.dtype)).square().mean(1)
+        )
         atoms = torch.bincount(batch.molecule, minlength=batch.n_molecules).to(by_atom.dtype)
         of_forces = by_atom.new_zeros(batch.n_molecules).index_add(0, batch.molecule, by_atom) / atoms
         return of_energy + weight * of_forces
@@ -228,13 +230,13 @@ class EnergyTask(Task):
             energy = self.predict(batch)
         else:
             energy, forces = self.predict_with_forces(batch)
-            error = forces - batch.given("forces")
+            error = forces - required(batch.forces, "forces")
             of_forces = {"force_squared": float(error.square().sum()), "force_absolute": float(error.abs().sum()),
                          "components": float(error.numel())}  # fmt: skip
             if self.settings.learns_forces:
                 scaled = (energy - self.baseline(batch)) / self.std
                 of_forces["loss"] = float(self._losses(batch, scaled, forces / self.std).sum())
-        error = energy - batch.given("energy")
+        error = energy - required(batch.energy, "energy")
         return of_forces | {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
                             "n": float(batch.n_molecules)}  # fmt: skip
 

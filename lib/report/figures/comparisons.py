@@ -1,5 +1,6 @@
 """Figures of comparisons: errors with and without pre-training, and the improvements beside the paper's."""
 
+from typing import Any
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -31,13 +32,14 @@ def strength(rows: pd.DataFrame) -> list[float]:
     return [PALE if word == "no" else 1.0 for word in rows["evidence"]]
 
 
-def marks(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, label: str | None, **style: str) -> None:
+def marks(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, label: str | None, **style: Any) -> None:
     """The values of ``rows`` with their intervals along the axis x or y, at ``places`` of the other."""
     for alpha in (PALE, 1.0):
         drawn = np.array(strength(rows), dtype=float) == alpha
         values, others = rows["value"].to_numpy()[drawn], np.asarray(places)[drawn]
         x, y = (values, others) if along == "x" else (others, values)
-        ax.errorbar(x, y, **{f"{along}err": spread(rows)[:, drawn]}, linestyle="", markersize=3.5, capsize=1.5,
+        reach: dict[str, Any] = {f"{along}err": spread(rows)[:, drawn]}
+        ax.errorbar(x, y, **reach, linestyle="", markersize=3.5, capsize=1.5,
                     elinewidth=0.9, alpha=alpha, label=label if alpha == 1.0 else None, **style)  # fmt: skip
 
 
@@ -59,7 +61,7 @@ def arm_bars(
     height = 0.75 + LINE * sum(counts) + 0.45 * len(panels) + 0.2 * len(set(labels))
     figure, axes = plt.subplots(len(panels), 2, figsize=(COLUMN, height), squeeze=False, height_ratios=counts,
                                 sharey="row")  # fmt: skip
-    figure.suptitle(title)
+    figure.suptitle(title or "")
     longest = max(_longest(table) for _, table in panels)
     limits = _limits(pd.concat([_improvements(table) for _, table in panels]))
     for k, ((left, right), (name, table)) in enumerate(zip(axes, panels, strict=True)):
@@ -151,7 +153,8 @@ def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)),
                            title="\n".join(notes) or None, columnspacing=1.0, handletextpad=0.4)  # fmt: skip
     for handle in legend.legend_handles:
-        handle.set_alpha(1.0)
+        if handle is not None:
+            handle.set_alpha(1.0)
 
 
 def gains(table: pd.DataFrame, by: str, title: str) -> Figure:

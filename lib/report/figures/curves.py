@@ -108,6 +108,6 @@ def _draw(ax: Axes, metric: str, results: Sequence[Result]) -> None:
     ax.set(xlabel="epoch", ylabel=f"{TITLES[metric]} ({unit})")
     ax.set_title(fill(title, 56))
     ax.set_ylim(bottom=0)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params("x", integer=True)
     if len(results) > 1:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))

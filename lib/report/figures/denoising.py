@@ -101,7 +101,7 @@ def _denoising_curves(ax: Axes, curves: pd.DataFrame) -> None:
     ax.set(xlabel="epoch (0: before training)", ylabel="mean squared error / σ²", yscale="log")
     ax.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
     ax.minorticks_off()
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params("x", integer=True)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=2, columnspacing=1.0, labelspacing=0.3)
 
 
@@ -131,7 +131,7 @@ def bond_lengths(clean: NDArray[np.floating], noised: Mapping[float, NDArray[np.
         title: which bonds they are.
     """
     figure, ax = plt.subplots(figsize=(COLUMN, 1.9))
-    edges = np.linspace(0, 3, 91)
+    edges = np.linspace(0, 3, 91).tolist()
     ax.hist(clean, edges, density=True, color=GREY, label="clean")
     for (sigma, lengths), colour in zip(noised.items(), (BLUE, ORANGE, "black"), strict=False):
         ax.hist(lengths, edges, density=True, histtype="step", color=colour, linewidth=1.2, label=f"σ = {sigma:g} Å")

@@ -22,8 +22,7 @@ def error_details(details: pd.DataFrame, dataset: str, bins: int = 6) -> Figure:
         bins: of atoms and of energy, with about as many conformations in each; they stand at their medians, with 95 %
             bootstrap intervals over molecules.
     """
-    shape = [["all", "all"], ["atoms", "energy"]]
-    figure, axes = plt.subplot_mosaic(shape, figsize=(COLUMN, 4.2), height_ratios=[1.15, 1])
+    figure, axes = plt.subplot_mosaic([["all", "all"], ["atoms", "energy"]], figsize=(COLUMN, 4.2), height_ratios=[1.15, 1])
     figure.suptitle(f"{', '.join(details['model'].unique())}, {dataset}")
     rows = details.assign(target=details["energy"] - details["baseline"], size=details["error"].abs())
     mixed = rows.sample(frac=1, random_state=0)  # so that neither arm lies on top

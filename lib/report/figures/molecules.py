@@ -36,7 +36,8 @@ def draw_molecule(
     for i, j in bonds:
         ax.plot(*flat[[i, j]].T, color="black", linewidth=1.2, alpha=0.6 * fade, zorder=1)
     colours = [ELEMENT_COLOURS.get(int(z), OTHER) for z in numbers]
-    ax.scatter(*flat.T, s=420 * size * covalent_radii[numbers], c=colours, edgecolors="black", linewidths=0.8,
+    x, y = flat.T
+    ax.scatter(x, y, s=420 * size * covalent_radii[numbers], c=colours, edgecolors="black", linewidths=0.8,
                alpha=fade, zorder=2, clip_on=False)  # fmt: skip
     ax.margins(0.12)
     ax.set_aspect("equal")

@@ -28,8 +28,7 @@ FONTS = dict.fromkeys(("font.size", "axes.labelsize", "xtick.labelsize", "ytick.
 
 def set_style() -> None:
     """One look for all figures."""
-    sns.set_theme(style="ticks", context="paper")
-    plt.rcParams.update(FONTS | {
+    sns.set_theme(style="ticks", context="paper", rc=FONTS | {
         "axes.titlesize": SMALLEST + 1, "figure.titlesize": SMALLEST + 1, "figure.dpi": 150, "savefig.dpi": 300,
         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "xtick.major.size": 3,
         "ytick.major.size": 3, "axes.labelpad": 2, "axes.titlepad": 4, "figure.constrained_layout.use": True,

@@ -1,6 +1,6 @@
 """Rules about gains: on average, in every case, by model, and of which size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +35,7 @@ def average_gain(question: Question, cases: Sequence[Case]) -> Outcome:
                    max(case.n_seeds for case in cases), why)  # fmt: skip
 
 
-def _bounded(cases: Sequence[Case], end: "np.ufunc") -> Estimate:
+def _bounded(cases: Sequence[Case], end: Callable[..., Array]) -> Estimate:
     """The mean improvement with each case that learnt nothing put at the ``end`` (least or most) of the others."""
     blank = np.array([case.learnt == BLANK for case in cases])
 

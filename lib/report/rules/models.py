@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -29,6 +30,11 @@ def _in_common(cases: Sequence[Case]) -> dict[str, list[Case]]:
     return {model: [own[p] for p in common] for model, own in places.items() if common}
 
 
+def _difference(split: int, errors: Array) -> Array:
+    """By how many points the arms before ``split`` improve more than those after it."""
+    return gain(errors[:split]) - gain(errors[split:])
+
+
 def gains_most(question: Question, cases: Sequence[Case]) -> Outcome:
     """The model gains more than each other one on every data set: paired differences of improvements, in points.
 
@@ -40,7 +46,7 @@ def gains_most(question: Question, cases: Sequence[Case]) -> Outcome:
         for other in (m for m in models if model in models and m != model):
             arms = samples_of(models[model] + models[other])
             half = len(arms) // 2
-            more = estimate(lambda e, half=half: gain(e[:half]) - gain(e[half:]), arms)
+            more = estimate(partial(_difference, half), arms)
             parts.append((f"{model} over {other} on {dataset}", more, seeds_of(models[model] + models[other])))
         means += [(estimate(gain, samples_of(own)).value, name, dataset) for name, own in models.items()]
     if not parts:
@@ -61,10 +67,10 @@ def group_gains_more(question: Question, cases: Sequence[Case]) -> Outcome:
         if not inside or not outside:
             continue
         split = 2 * len(inside)
-        more = estimate(lambda e, split=split: gain(e[:split]) - gain(e[split:]), samples_of(inside + outside))
+        more = estimate(partial(_difference, split), samples_of(inside + outside))
         parts.append((dataset, more, seeds_of(inside + outside)))
         values = {m: estimate(gain, samples_of(own)).value for m, own in models.items()}
-        least.append(f"{min(values, key=values.get)} on {dataset}")
+        least.append(f"{min(values, key=values.__getitem__)} on {dataset}")
     if not parts:
         return untested("only one of the two groups of models was run")
     outcome = all_of(parts)
