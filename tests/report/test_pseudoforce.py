@@ -66,6 +66,8 @@ def test_minus_the_noise_points_along_the_forces_and_up_in_energy(seen):
     assert correlations(rows, "true", ranks=True).mean() > 0.4
     assert rows["element"].tolist() == 8 * (["C"] * 3 + ["H"] * 12)
     assert rows["clean_predicted"].abs().max() < 1e-6  # nothing is to be measured in the clean geometry
+    signs = coordinates(seen, network(lambda x: x))  # a network that predicts the positions: they come with a minus
+    assert signs["clean_predicted"].to_numpy() == pytest.approx(-np.tile(CH4.ravel(), 8), abs=1e-6)
     assert rows["clean_bonds"].abs().max() < 1e-6  # its bonds have the mean length
     assert rows["bonds"].abs().max() > 0.01
     assert all(p.energies[1] > p.energies[0] for p in seen)

@@ -176,6 +176,7 @@ def test_means_over_networks_follow_students_t():
     drawn = 0.45 + 0.1 * np.random.default_rng(0).standard_normal((1, REPLICATES))
     one = mean_of(np.array([0.45]), drawn, 10).interval()
     assert (one.high - one.low) / 2 == pytest.approx(0.196 * widening(10), rel=0.1)
+    assert (one.high + one.low) / 2 == pytest.approx(0.45, abs=0.02)
 
 
 def test_seeds_may_test_other_molecules():
