@@ -10,16 +10,16 @@ if __name__ == "__main__":  # before anything else of the project is imported, a
     MODELS[sys.argv[1]] = replace(MODELS["egnn"], label="a dummy")
 
 from lib.campaign import items_of
-from lib.report.claims import whole_matrix
+from lib.report import claims
 from lib.study.scales import SCALES
 
 
 def paper_matrix() -> dict:
     """Models by scale, keys of runs by scale and item, and the cells that the paper's claims are about."""
     return {
-        "models": {name: [list(scale.models), list(scale.control_models)] for name, scale in SCALES.items()},
+        "models": {name: [list(scale.models), list(scale.exceptions.control_models)] for name, scale in SCALES.items()},
         "keys": {n: {item: [c.key() for c in runs] for item, runs in items_of(n).items()} for n in ("smoke", "laptop")},
-        "claims": whole_matrix().to_csv(),
+        "claims": json.loads(json.dumps(claims._whole_matrix())),
     }
 
 

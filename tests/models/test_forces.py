@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_molecule
-from test_models import build, molecules
+from small_models import build, molecules
 
 from lib import models
 from lib.batches import Batch

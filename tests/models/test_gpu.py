@@ -19,7 +19,8 @@ from lib.study.scales import get_scale
 from lib.training.fit import Execution
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA")
-CPU, GPU = (Execution(progress=False, accelerator=kind) for kind in ("cpu", "cuda"))
+KINDS = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu", "cpu")
+CPU, GPU = (Execution(progress=False, accelerator=kind) for kind in KINDS)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_models import build, molecules
+from small_models import build, molecules
 
 from lib.batches import Batch
 from lib.models import egnn, kernels, schnet, torchmd_net

@@ -4,45 +4,18 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from small_models import answer, build, molecules
 
 from lib import models
 from lib.batches import Batch
 from lib.models.gradient import GradientModel
 
-SMALL = {
-    "egnn": {"hidden_channels": 12, "n_layers": 3},
-    "schnet": {"hidden_channels": 12, "num_filters": 10, "num_interactions": 2, "num_gaussians": 8},
-    "torchmd_net": {"hidden_channels": 12, "num_layers": 2, "num_rbf": 8, "num_heads": 2},
-    "se3_transformer": {"n_layers": 2, "degrees": 3, "radial_channels": 8, "out_channels": 8},
-    "tensornet": {"hidden_channels": 12, "num_layers": 2, "num_rbf": 8},
-    "visnet": {"hidden_channels": 12, "num_layers": 2, "num_rbf": 8, "num_heads": 2},
-}
 TOLERANCE = {torch.float32: {"atol": 1e-3, "rtol": 1e-3}, torch.float64: {"atol": 1e-9, "rtol": 1e-9}}
-SPREAD = {"visnet": 0.1}  # of random weights where 0.3 makes noises of 1e17
 VECTORS_OF_FIRST = ("vec_proj.weight", "w_trg_proj.weight", "w_src_proj.weight", "f_proj.weight", "f_proj.bias")
 # layers without a gradient: the first have no vectors yet, in either task; energies do not need the last ones' vectors
 NEVER = {"attention_layers.0.vec_proj.weight", *(f"network.vis_mp_layers.0.{key}" for key in VECTORS_OF_FIRST)}
 NOISE_ALONE = ("force_head.", "gcl_2.coord_mlp.", "network.vis_mp_layers.1.s_proj.")
 CASES = [(name, dtype) for name in models.MODELS for dtype in TOLERANCE]
-
-
-def molecules(sizes=(6, 1, 9, 2), seed=0):
-    rng = np.random.default_rng(seed)
-    molecule = np.repeat(np.arange(len(sizes)), sizes)
-    return rng.integers(0, 28, len(molecule)), 1.8 * rng.normal(size=(len(molecule), 3)), molecule
-
-
-def build(name, dtype, seed=0, **settings):
-    torch.manual_seed(seed)
-    model = models.build(name, SMALL[name] | settings).to(dtype)
-    with torch.no_grad():  # weights that are not small, so that every part of the model answers
-        for parameter in model.parameters():
-            parameter.add_(SPREAD.get(name, 0.3) * torch.randn_like(parameter))
-    return model
-
-
-def answer(model, dtype, z, pos, molecule):
-    return model(Batch.from_arrays(z, pos, molecule, model.settings.cutoff).to("cpu", dtype))
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES)

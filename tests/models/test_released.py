@@ -9,7 +9,7 @@ from conftest import VECTORS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from test_models import answer, molecules
+from small_models import answer, molecules
 from torch.nn.functional import layer_norm, linear, mish, silu, softplus
 
 from lib import models

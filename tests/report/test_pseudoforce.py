@@ -66,9 +66,13 @@ def test_minus_the_noise_points_along_the_forces_and_up_in_energy(seen):
     assert correlations(rows, "true", ranks=True).mean() > 0.4
     assert rows["element"].tolist() == 8 * (["C"] * 3 + ["H"] * 12)
     assert rows["clean_predicted"].abs().max() < 1e-6  # nothing is to be measured in the clean geometry
+    signs = coordinates(seen, network(lambda x: x))  # a network that predicts the positions: they come with a minus
+    assert signs["clean_predicted"].to_numpy() == pytest.approx(-np.tile(CH4.ravel(), 8), abs=1e-6)
     assert rows["clean_bonds"].abs().max() < 1e-6  # its bonds have the mean length
     assert rows["bonds"].abs().max() > 0.01
     assert all(p.energies[1] > p.energies[0] for p in seen)
+    assert rows["clean_force"].to_numpy().reshape(8, -1).std(0).max() < 1e-6  # all are the same clean methane
+    assert rows["force"].to_numpy().reshape(8, -1).std(0).min() > 1
     assert errors_of_noise(rows, 0.1).max() < 1e-9
     assert correlations(rows, "bonds").mean() > 0.5  # restoring bond lengths goes along the forces too
     step = seen[0].noise
@@ -193,6 +197,9 @@ def test_networks_are_probed_at_the_same_conformations_which_count_once(seen):
     assert table.loc[("energy of the noise", ""), "unit"] == "kcal/mol/atom"
     assert table.loc[("energy of the noise", ""), "why"] == "8 of 8 conformations above 0"
     assert set(table["item"]) == {ITEM}
+    rises = [(p.energies[1] - p.energies[0]) / 5 for p in seen]
+    assert table.loc[("energy of the noise", ""), "value"] == pytest.approx(np.mean(rises))
+    assert (table["metric"] == "energy").sum() == 1
     assert len(table) == 8 * 3 + 5
 
 

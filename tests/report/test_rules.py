@@ -84,6 +84,9 @@ def test_a_model_without_evidence_bounds_an_average():
 
 def test_models_with_one_seed_may_be_averaged_but_not_alone():
     several, one = case(30, NARROW), case(30, NARROW, seeds=1, model="SchNet")
+    other = case(30, NARROW, model="TorchMD-Net")
+    assert "1 of 3 cases have one seed" in decide("average_gain", [several, one, other]).why
+    assert "have one seed" not in decide("average_gain", [one, one]).why
     outcome = decide("average_gain", [several, one])
     assert sign_of(outcome) == "certain"
     assert "1 of 2 cases have one seed" in outcome.why
@@ -113,6 +116,7 @@ def test_every_gain_reports_the_case_that_decides():
     assert refuted.value == pytest.approx(-20)
     assert "TorchMD-Net" in refuted.why
     assert "(its p times 3)" in refuted.why
+    assert "2 of 3 above 0, 1 with the whole interval; 1 wholly below" in refuted.why
 
 
 def test_what_speaks_against_every_case_counts_once_for_each_that_might_have():
@@ -157,6 +161,8 @@ def test_every_model_speaks_of_models():
     refuted = decide("every_model", loses)
     assert sign_of(refuted) == "against"
     assert "6 of 12 pairs" in refuted.why
+    in_mae = [replace(c, comparison=case(-30, NARROW).comparison) if c.metric == "mae" else c for c in cells]
+    assert decide("every_model", in_mae).why.startswith("12 of 12 pairs of seeds gain in RMSE")
     assert refuted.value == pytest.approx(-30)
     half = [replace(c, comparison=case(-5, NARROW).comparison)
             if c.model == "SchNet" and c.dataset == "ANI-1" else c for c in cells]  # fmt: skip

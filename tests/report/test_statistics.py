@@ -176,6 +176,19 @@ def test_means_over_networks_follow_students_t():
     drawn = 0.45 + 0.1 * np.random.default_rng(0).standard_normal((1, REPLICATES))
     one = mean_of(np.array([0.45]), drawn, 10).interval()
     assert (one.high - one.low) / 2 == pytest.approx(0.196 * widening(10), rel=0.1)
+    assert (one.high + one.low) / 2 == pytest.approx(0.45, abs=0.02)
+
+
+def test_seeds_may_test_other_molecules():
+    """What any seed tests is drawn; each is scored on its own molecules."""
+    first = Errors(np.array([0, 1]), np.array([1.0, 1.0]), np.array([1.0, 1.0]), np.ones(2))
+    second = Errors(np.array([1, 4]), np.array([9.0, 9.0]), np.array([3.0, 3.0]), np.ones(2))
+    arm = sample([first, second], "mae")
+    assert arm.by_seed.tolist() == [1, 3]
+    assert arm.molecules == 3
+    assert np.isnan(arm.draws).any(1).all()  # a draw may leave a seed nothing
+    ends = estimate(lambda e: e[0], [arm]).interval()
+    assert ends.low < 2 < ends.high
 
 
 def test_widening_is_students_t_over_the_normal_distributions_quantile():

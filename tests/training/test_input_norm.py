@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import MOLECULES, make_molecule, write_ani1
-from test_models import SMALL
+from small_models import SMALL
 
 from lib import models
 from lib.data.datasets import DataSet, find
