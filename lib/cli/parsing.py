@@ -41,7 +41,7 @@ class Command(TyperCommand):
         """Write the help of arguments and options."""
         for param in self.params:
             if isinstance(param, TyperArgument):
-                # what follows the argument's name; typer has no setting for it
+                # nothing follows the argument's name; typer has no setting for it, and its stubs no attribute
                 param.display_type_rich = lambda ctx: ""  # type: ignore[method-assign]
         super().format_options(ctx, formatter)
 

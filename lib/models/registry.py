@@ -1,8 +1,8 @@
 """The registry of models: what each is called, and how it is built, compiled and filled with released weights.
 
-A new model is one new file with a frozen settings class and a module that takes it, and one line in `MODELS`. Beside
-``forward(batch, energy=True, noise=True)`` a model has ``settings`` (with ``cutoff``, Å) and ``not_pretrained``, the
-prefixes of the parameters that denoising does not train and fine-tuning draws anew.
+A new model is one new file with a frozen settings class and a `base.Model` that takes it, and one line in `MODELS`.
+Beside ``forward(batch, energy=True, noise=True)`` a model has ``settings`` (with ``cutoff``, Å), an ``energy_head`` and
+``not_pretrained``, the prefixes of the parameters that denoising does not train and fine-tuning draws anew.
 """
 
 from collections.abc import Mapping
