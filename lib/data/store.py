@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +65,7 @@ def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.
 class ConformationStore:
     """An opened store; make one with `write`, open it with `open`."""
 
-    def __init__(self, path: Path, header: dict[str, Any], arrays: dict[str, NDArray]) -> None:
+    def __init__(self, path: Path, header: dict[str, Any], arrays: Mapping[str, NDArray]) -> None:
         """Use `open`."""
         self.path, self.header, self.arrays = path, header, arrays
         self.names: list[str] = json.loads((path / NAMES).read_text(encoding="utf-8"))
@@ -176,8 +176,7 @@ class ConformationStore:
         Raises:
             DataError: no store of this format and units, or a file of another size or, where it is small, checksum.
         """
-        path = Path(path)
-        arrays: dict[str, NDArray] = {}
+        path, arrays = Path(path), {}
         header = _header(path)
         for name in header["arrays"]:
             kind, counted, columns = ARRAYS[name]
