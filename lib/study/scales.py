@@ -156,6 +156,7 @@ ALL_LABELS = replace(
             PRE_TRAINING_DATA, TrainingSettings(epochs=10, batch_size=32, normalise=True)
         ),
         limits=LAPTOP.finetuning.limits.but(PRE_TRAINING_DATA, Limits(validation=500, test=1000)),
+        rates=LAPTOP.finetuning.rates.but(PRE_TRAINING_DATA, (1e-3, 3e-3)),  # others were not tried
     ),
     exceptions=replace(LAPTOP.exceptions, control_models=(), longer_systems={}),
 )
