@@ -88,7 +88,8 @@ def _potential(weights: Sequence[str]) -> "Potential":
 
 
 def _text(table: "pd.DataFrame") -> str:
-    return table.to_string(index=False, float_format=lambda value: f"{value:.4g}")
+    """For a terminal: four digits, and total energies to a hundredth of a kcal/mol."""
+    return table.to_string(index=False, float_format=lambda value: f"{value:{'.2f' if abs(value) >= 1000 else '.4g'}}")
 
 
 def _save(comparison: "Comparison", folder: Path, stem: str) -> None:

@@ -216,6 +216,7 @@ def _train(tuning: "FineTuning", workers: int | None, folder: Path) -> None:
     rate = tuning.choose_rate(workers)
     results = tuning.train(rate, workers)
     for seed, result, path in zip(tuning.seeds, results, tuning.export(results, folder), strict=True):
-        metrics = ", ".join(f"{k} {v:.3g} {result.about['units'][k]}" for k, v in result.metrics.items())
+        units = {name: "" if unit == "1" else f" {unit}" for name, unit in result.about["units"].items()}
+        metrics = ", ".join(f"{name} {value:.3g}{units[name]}" for name, value in result.metrics.items())
         sys.stdout.write(f"seed {seed}, learning rate {rate:g}: {metrics}\n{path}\n")
     sys.stdout.write("use them: lib.load_pretrained([...]).calculator(), or python -m lib evaluate --weights ...\n")
