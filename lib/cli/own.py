@@ -134,18 +134,19 @@ def finetune(
     from lib.own.datasets import own_dataset, unlabelled_dataset
     from lib.own.finetuning import FineTuning
 
-    if from_scratch + (pretrain_on is not None) + (continued is not None) > 1:
-        raise typer.BadParameter("--from-scratch, --pretrain-on and --continue exclude each other: give one of them")
+    _refuse_several_starts(from_scratch, pretrain_on, continued)
     if output is not None and not check:
         check_folder("--output", output)
     read = partial(own_dataset, energy_unit=energy_unit, energy_key=energy_key, forces_key=forces_key,
                    length_unit=length_unit, forces_length_unit=forces_length_unit, level=level)  # fmt: skip
-    pool = None if pretrain_on is None else unlabelled_dataset(pretrain_on, pretrain_length_unit or length_unit)
-    starts_otherwise = from_scratch or pretrain_on is not None or continued is not None
+    if pretrain_on is not None:
+        source = unlabelled_dataset(pretrain_on, pretrain_length_unit or length_unit)
+    else:
+        source = None if from_scratch or continued is not None else FineTuning.layers(weights)
     tuning = FineTuning(
         data=read(data),
         weights=weights,
-        source=pool if starts_otherwise else FineTuning.layers(weights),
+        source=source,
         labels=labels,
         rates=tuple(learning_rates) if learning_rates else None,
         seeds=tuple(seeds),
@@ -160,14 +161,25 @@ def finetune(
         average=average,
         start=None if continued is None else _potential_file(continued),
     )
-    for path, dataset in ((data, tuning.data), (validation, tuning.validation), (test, tuning.test)):
-        if dataset is not None:
-            say_contents(path, dataset)
-    _say(tuning.inspect())
+    _look_at(tuning, (data, validation, test))
     plan = tuning.plan()
     sys.stdout.write(f"{plan}\n")
     if not check and (yes or plan.minutes <= LONG or _agreed()):
-        _train(tuning, workers, output or Path.cwd())
+        _train(tuning, workers, output or Path())
+
+
+def _refuse_several_starts(from_scratch: bool, pretrain_on: Path | None, continued: str | None) -> None:
+    """Stop where more than one of them says what training starts from."""
+    if from_scratch + (pretrain_on is not None) + (continued is not None) > 1:
+        raise typer.BadParameter("--from-scratch, --pretrain-on and --continue exclude each other: give one of them")
+
+
+def _look_at(tuning: "FineTuning", paths: tuple[Path | None, ...]) -> None:
+    """Say what the files of data, validation and test hold, print warnings, stop at errors."""
+    for path, dataset in zip(paths, (tuning.data, tuning.validation, tuning.test), strict=True):
+        if path is not None and dataset is not None:
+            say_contents(path, dataset)
+    _say(tuning.inspect())
 
 
 def say_contents(path: Path, dataset: "DataSet") -> None:
