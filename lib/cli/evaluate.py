@@ -58,9 +58,9 @@ def evaluate(
     from lib.own.evaluation import compare
 
     dataset = own_dataset(data, energy_unit, energy_key, forces_key, length_unit, forces_length_unit, level)
-    files = [f"{dataset.stem}{ending}" for ending in (".csv", "-frames.csv", "-parity.png")]
-    for name in files if output is not None else ():
-        check_file("--output", output / name, force)
+    if output is not None:
+        for ending in (".csv", "-frames.csv", "-parity.png"):
+            check_file("--output", output / f"{dataset.stem}{ending}", force)
     potential = _potential(weights)
     say_contents(data, dataset)
     if potential.level != level:

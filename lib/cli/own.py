@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lib.data.datasets import DataSet
     from lib.own.findings import Finding
     from lib.own.finetuning import FineTuning
+    from lib.runs.config import RunConfig
 WEIGHTS = "torchmd_net-laptop-dynamics"
 LONG = 1.0  # core-minutes of a plan, from which on a user at a terminal is asked
 PRETRAIN_EPILOG = examples(
@@ -139,10 +140,11 @@ def finetune(
         check_folder("--output", output)
     read = partial(own_dataset, energy_unit=energy_unit, energy_key=energy_key, forces_key=forces_key,
                    length_unit=length_unit, forces_length_unit=forces_length_unit, level=level)  # fmt: skip
+    source: DataSet | RunConfig | None = None
     if pretrain_on is not None:
         source = unlabelled_dataset(pretrain_on, pretrain_length_unit or length_unit)
-    else:
-        source = None if from_scratch or continued is not None else FineTuning.layers(weights)
+    elif not from_scratch and continued is None:
+        source = FineTuning.layers(weights)
     tuning = FineTuning(
         data=read(data),
         weights=weights,
