@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, UsageError
 
-from lib.cli import bench, data, export, mini_suite, own, run, runs
+from lib.cli import bench, data, evaluate, export, mini_suite, own, run, runs
 from lib.cli.parsing import NAME, Command, SeveralValues, new_group
 from lib.errors import TrainingError
 
@@ -23,6 +23,7 @@ app.add_typer(runs.app, name="runs")
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("pretrain", epilog=own.PRETRAIN_EPILOG)(own.pretrain)
 app.command("finetune", cls=SeveralValues, epilog=own.FINETUNE_EPILOG)(own.finetune)
+app.command("evaluate", cls=SeveralValues, epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("export", cls=Command, epilog=export.EPILOG)(export.export)
 app.add_typer(bench.app, name="bench")
 

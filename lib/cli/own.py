@@ -1,9 +1,7 @@
-"""The commands for a user's own molecules: ``pretrain`` and ``finetune``."""
+"""The commands that train on a user's own molecules: ``pretrain``, and ``finetune`` (`own.finetuning.FineTuning`)."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +10,13 @@ import typer
 from lib.cli.options import LengthUnit, PretrainingRate, Seed, Weights
 from lib.cli.own_options import (
     FIRST_SEED,
+    Average,
     Check,
+    Continue,
     Data,
     EnergyKey,
     EnergyUnit,
+    Epochs,
     ForcesKey,
     ForcesLengthUnit,
     ForceWeight,
@@ -23,45 +24,39 @@ from lib.cli.own_options import (
     Labels,
     LearningRates,
     Level,
+    Minutes,
     Output,
+    Patience,
     PretrainLengthUnit,
     PretrainOn,
     Seeds,
+    Steps,
+    Test,
     Unlabelled,
+    Validation,
     Workers,
+    Yes,
 )
 from lib.cli.parsing import examples
 from lib.cli.targets import check_folder
 
 if TYPE_CHECKING:
     from lib.data.datasets import DataSet
-    from lib.runs import RunConfig
+    from lib.own.findings import Finding
+    from lib.own.finetuning import FineTuning
+    from lib.runs.config import RunConfig
 WEIGHTS = "torchmd_net-laptop-dynamics"
+LONG = 1.0  # core-minutes of a plan, from which on a user at a terminal is asked
 PRETRAIN_EPILOG = examples(
     "pretrain --weights egnn-laptop --seed 1", "pretrain --data my-unlabelled.xyz --pretraining-rate 0.0005"
 )
 FINETUNE_EPILOG = examples(
     "finetune --data my.xyz --energy-unit eV --check",
+    "finetune --data train.xyz --test test.xyz --energy-unit eV --minutes 10",
     "finetune --data my.xyz --energy-unit Hartree --forces-length-unit bohr --seeds 0 1 2",
     "finetune --data my.xyz --energy-unit eV --pretrain-on my-unlabelled.xyz",
+    "finetune --data more.xyz --energy-unit eV --continue own-my.safetensors --steps 500",
 )
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """What ``finetune`` was asked for, checked; units, keys and level are already in its data set."""
-
-    weights: str
-    from_scratch: bool
-    pretrain_on: Path | None
-    pretrain_length_unit: str
-    pretraining_rate: float | None
-    labels: int | None
-    learning_rates: Sequence[float]
-    force_weight: float | None
-    seeds: Sequence[int]
-    workers: int | None
-    output: Path
 
 
 def pretrain(
@@ -77,18 +72,25 @@ def pretrain(
     on from its layers. The result is the validation error in units of the noise's variance (sigma^2);
     1 is no better than predicting no noise.
     """
+    from dataclasses import replace
+
+    from lib.data.datasets import open_store
     from lib.own.datasets import unlabelled_dataset
     from lib.own.finetuning import pretrain_on
+    from lib.own.inspection import inspect_store
     from lib.runs.runner import run_all
     from lib.study.layers import named
 
     scale, model = named(weights)
     if data is None:
-        _refuse_rate(pretraining_rate, "--data")
+        if pretraining_rate is not None:
+            raise ValueError(f"--pretraining-rate {pretraining_rate:g} is for your own conformations: name them with "
+                             "--data")  # fmt: skip
         config = scale.pretrain(model, seed)
     else:
         dataset = unlabelled_dataset(data, length_unit)
-        _inspect(dataset, labelled=False)
+        findings = inspect_store(open_store(dataset), labelled=False)
+        _say([replace(finding, molecule=f"{data}: {finding.molecule}") for finding in findings])
         config = pretrain_on(weights, dataset, seed, pretraining_rate)
     (result,) = run_all([config], 1, "pre-training", weights=True)
     error = result.metrics["validation_denoising_error"]
@@ -103,175 +105,133 @@ def finetune(
     length_unit: LengthUnit = "angstrom",
     forces_length_unit: ForcesLengthUnit = None,
     level: Level = "own",
+    validation: Validation = None,
+    test: Test = None,
     weights: Weights = WEIGHTS,
     from_scratch: FromScratch = False,
     pretrain_on: PretrainOn = None,
     pretrain_length_unit: PretrainLengthUnit = None,
     pretraining_rate: PretrainingRate = None,
+    continued: Continue = None,
     labels: Labels = None,
     learning_rates: LearningRates = None,
     force_weight: ForceWeight = None,
+    steps: Steps = None,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    patience: Patience = 0,
+    average: Average = 0.0,
     seeds: Seeds = FIRST_SEED,
     workers: Workers = None,
     output: Output = None,
     check: Check = False,
+    yes: Yes = False,
 ) -> None:
     """Check your labelled conformations, and fine-tune a model.
 
     The data are checked first for wrong units, duplicates, overlapping atoms and forces that contradict the energies.
-    Errors stop the command before anything is trained.
+    Errors stop the command before anything is trained. Then the size of the job is printed; at a terminal you are asked
+    whether to start where it takes more than a minute.
     """
-    from lib.own.datasets import own_dataset
-    from lib.study.layers import named
+    from lib.own.datasets import own_dataset, unlabelled_dataset
+    from lib.own.finetuning import FineTuning
 
-    if from_scratch and pretrain_on is not None:
-        raise typer.BadParameter("--from-scratch and --pretrain-on exclude each other: give one of them")
-    if pretrain_on is None:
-        _refuse_rate(pretraining_rate, "--pretrain-on")
+    _refuse_several_starts(from_scratch, pretrain_on, continued)
     if output is not None and not check:
         check_folder("--output", output)
-    scale, _ = named(weights)
-    dataset = own_dataset(data, energy_unit, energy_key, forces_key, length_unit, forces_length_unit, level)
-    options = Tuning(
-        weights, from_scratch, pretrain_on, pretrain_length_unit or length_unit, pretraining_rate, labels,
-        learning_rates or scale.rates_of(dataset.name), force_weight, seeds, workers, output or Path.cwd(),
-    )  # fmt: skip
-    _look_at(data, dataset, forces_key)
-    if not from_scratch:
-        _warn_about_pretraining(options, dataset)
-    _say_cost(options, dataset)
-    if not check:
-        _train(options, dataset)
+    read = partial(own_dataset, energy_unit=energy_unit, energy_key=energy_key, forces_key=forces_key,
+                   length_unit=length_unit, forces_length_unit=forces_length_unit, level=level)  # fmt: skip
+    source: DataSet | RunConfig | None = None
+    if pretrain_on is not None:
+        source = unlabelled_dataset(pretrain_on, pretrain_length_unit or length_unit)
+    elif not from_scratch and continued is None:
+        source = FineTuning.layers(weights)
+    tuning = FineTuning(
+        data=read(data),
+        weights=weights,
+        source=source,
+        labels=labels,
+        rates=tuple(learning_rates) if learning_rates else None,
+        seeds=tuple(seeds),
+        force_weight=force_weight,
+        pretraining_rate=pretraining_rate,
+        validation=None if validation is None else read(validation),
+        test=None if test is None else read(test),
+        steps=steps,
+        epochs=epochs,
+        minutes=minutes,
+        patience=patience,
+        average=average,
+        start=None if continued is None else _potential_file(continued),
+    )
+    _look_at(tuning, (data, validation, test))
+    plan = tuning.plan()
+    sys.stdout.write(f"{plan}\n")
+    if not check and (yes or plan.minutes <= LONG or _agreed()):
+        _train(tuning, workers, output or Path())
 
 
-def _look_at(data: Path, dataset: "DataSet", forces_key: str) -> None:
-    """Say what the file holds, print warnings, stop at errors."""
+def _refuse_several_starts(from_scratch: bool, pretrain_on: Path | None, continued: str | None) -> None:
+    """Stop where more than one of them says what training starts from."""
+    if from_scratch + (pretrain_on is not None) + (continued is not None) > 1:
+        raise typer.BadParameter("--from-scratch, --pretrain-on and --continue exclude each other: give one of them")
+
+
+def _look_at(tuning: "FineTuning", paths: tuple[Path | None, ...]) -> None:
+    """Say what the files of data, validation and test hold, print warnings, stop at errors."""
+    for path, dataset in zip(paths, (tuning.data, tuning.validation, tuning.test), strict=True):
+        if path is not None and dataset is not None:
+            say_contents(path, dataset)
+    _say(tuning.inspect())
+
+
+def say_contents(path: Path, dataset: "DataSet") -> None:
+    """Print what the file ``path`` holds."""
     from lib.data.datasets import open_store
-    from lib.data.readers.own import arrays_like_forces
 
     store = open_store(dataset)
-    has = "with" if store.has_forces else "without"
-    sys.stdout.write(f"{data}: {len(store.names)} molecules, {len(store)} conformations {has} forces\n")
-    if not store.has_forces and (others := arrays_like_forces(data)):
-        sys.stdout.write(f"warning: no forces under {forces_key!r}, but arrays {others}: name one with --forces-key\n")
-    _inspect(dataset)
-
-
-def _refuse_rate(rate: float | None, option: str) -> None:
-    """Stop where a rate is given and ``option`` does not name the conformations that it is for."""
-    if rate is not None:
-        raise ValueError(f"--pretraining-rate {rate:g} is for your own conformations: name them with {option}")
-
-
-def _weight(options: Tuning, dataset: "DataSet") -> float | None:
-    from lib.own.finetuning import default_force_weight
-
-    return default_force_weight(dataset) if options.force_weight is None else options.force_weight
-
-
-def _pool(pretrain_on: Path, options: Tuning) -> "DataSet":
-    """What ``--pretrain-on`` names."""
-    from lib.own.datasets import unlabelled_dataset
-
-    return unlabelled_dataset(pretrain_on, options.pretrain_length_unit)
-
-
-def _inspect(dataset: "DataSet", labelled: bool = True) -> None:
-    """Print the warnings, stop at errors."""
-    from lib.data.datasets import open_store
-    from lib.own.findings import WARNING, refuse_errors
-    from lib.own.inspection import inspect_store
-
-    findings = inspect_store(open_store(dataset), labelled)
-    where = "" if labelled else f"{dataset.path}: "
-    sys.stdout.writelines(f"{f.severity}: {where}{f.molecule}: {f.text}\n" for f in findings if f.severity == WARNING)
-    refuse_errors(findings)
-
-
-def _say_cost(options: Tuning, dataset: "DataSet") -> None:
-    """Say what is to be run, and stop where a seed's split leaves nothing to learn, to choose by, or to test."""
-    from lib.own.finetuning import fine_tune
-    from lib.runs.selection import select, splits
-    from lib.study.cost import MINUTES, in_words, todo
-    from lib.study.layers import named
-
-    scale, _ = named(options.weights)
-    rates = options.learning_rates
-    pairs = [*((rate, options.seeds[0]) for rate in rates), *((rates[0], seed) for seed in options.seeds[1:])]
-    weight = _weight(options, dataset)
-    configs = [fine_tune(options.weights, dataset, None, rate, s, options.labels, weight) for rate, s in pairs]
-    training, parts = configs[0].training, select(configs[0], splits(configs[0]))
-    train, validate, test = (sum(len(s.index) for s in parts[part]) for part in ("train", "validation", "test"))
-    steps = training.epochs * ceil(train / training.batch_size)
-    cost = in_words(todo(scale, "", configs)[MINUTES])
+    molecules, forces = len(store.names), "with" if store.has_forces else "without"
     sys.stdout.write(
-        f"seed {options.seeds[0]}: {train} to train, {validate} to validate, {test} to test; runs: {len(configs)} of "
-        f"some {steps} steps, {cost} (estimate), and pre-training where it is not there\n"
+        f"{path}: {molecules} molecule{'s' * (molecules != 1)}, {len(store)} conformations {forces} forces\n"
     )
 
 
-def _is_own(options: Tuning, dataset: "DataSet") -> bool:
-    """Whether pre-training is on the labelled file itself: then test conformations are left out."""
-    return options.pretrain_on is not None and options.pretrain_on.resolve() == Path(dataset.path)
+def _say(findings: "list[Finding]") -> None:
+    """Print the warnings, stop at errors."""
+    from lib.own.findings import WARNING, refuse_errors
+
+    sys.stdout.writelines(f"{finding}\n" for finding in findings if finding.severity == WARNING)
+    refuse_errors(findings)
 
 
-def _warn_about_pretraining(options: Tuning, dataset: "DataSet") -> None:
-    """Say what pre-training has not met of the data, and what of it that is to test."""
-    from lib.own import checks as own_checks
-    from lib.own import finetuning
-    from lib.study import layers
+def _potential_file(name: str) -> Path:
+    """The weights file that ``--continue`` names; of a shipped potential that of the first seed."""
+    from lib.own.pretrained import load_pretrained
 
-    if _is_own(options, dataset):
-        return
-    scale, model = layers.named(options.weights)
-    source = scale.pretrain(model, 0)
-    where: str | Path = options.weights
-    if options.pretrain_on is not None:
-        there, where = _pool(options.pretrain_on, options), options.pretrain_on
-        _inspect(there, labelled=False)
-        source = finetuning.pretrain_on(options.weights, there)
-        shared = own_checks.shared_conformations(dataset, there, options.seeds)
-        sys.stdout.writelines(
-            f"warning: {known} of {tested} test conformations of seed {seed} are in {where}, so that pre-training sees "
-            "them, without labels: test errors will flatter\n"
-            for seed, (known, tested) in zip(options.seeds, shared, strict=True)
-            if known
-        )
-    if unseen := own_checks.unseen_types(dataset, source):
-        sys.stdout.write(
-            f"warning: the pre-training of {where} has not met {', '.join(unseen)}: what stands for these atoms is "
-            "random at first, and pre-training may help less; compare with --from-scratch\n"
-        )
+    return load_pretrained(name).weights[0].path
 
 
-def _train(options: Tuning, dataset: "DataSet") -> None:
-    """Choose the learning rate, train every seed, write the weights."""
-    from lib.models.weights import export_weights
-    from lib.own import finetuning
-    from lib.runs.runner import run_all
-    from lib.study import layers
+def _agreed() -> bool:
+    """Whether the user wants to start; no question, and yes, where no terminal is attached."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    sys.stdout.write("start? [y/N] ")
+    sys.stdout.flush()
+    agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
+    sys.stdout.write("" if agreed else "nothing was trained\n")
+    return agreed
 
-    weight, sources = _weight(options, dataset), dict.fromkeys(options.seeds)
-    if options.pretrain_on is not None:
-        own = _is_own(options, dataset)
-        there = dataset if own else _pool(options.pretrain_on, options)
-        sources = {
-            seed: finetuning.pretrain_on(options.weights, there, seed, options.pretraining_rate)
-            for seed in options.seeds
-        }
-    elif not options.from_scratch:
-        sources = dict.fromkeys(options.seeds, layers.pretraining_of(options.weights))
 
-    def config(rate: float, seed: int) -> "RunConfig":
-        return finetuning.fine_tune(options.weights, dataset, sources[seed], rate, seed, options.labels, weight)
+def _train(tuning: "FineTuning", workers: int | None, folder: Path) -> None:
+    """Choose the learning rate, train every seed, write the weights to ``folder``."""
+    from lib.runs.config import RunConfig
 
-    scanned = [config(rate, options.seeds[0]) for rate in options.learning_rates]
-    rate = finetuning.choose_rate(scanned, options.workers)
-    results = run_all([config(rate, seed) for seed in options.seeds], options.workers, weights=True)
-    finetuning.refuse_diverged(results)
-    for seed, result in zip(options.seeds, results, strict=True):
-        metrics = ", ".join(f"{k} {v:.3g} {result.about['units'][k]}" for k, v in result.metrics.items())
-        path = options.output / f"{dataset.stem}-{options.weights}-seed{seed}-{result.key}.safetensors"
-        export_weights(result.weights(), result.about, result.key, path)
+    if isinstance(tuning.source, RunConfig):
+        tuning.layers(tuning.weights, trained=True)
+    rate = tuning.choose_rate(workers)
+    results = tuning.train(rate, workers)
+    for seed, result, path in zip(tuning.seeds, results, tuning.export(results, folder), strict=True):
+        units = {name: "" if unit == "1" else f" {unit}" for name, unit in result.about["units"].items()}
+        metrics = ", ".join(f"{name} {value:.3g}{units[name]}" for name, value in result.metrics.items())
         sys.stdout.write(f"seed {seed}, learning rate {rate:g}: {metrics}\n{path}\n")
-    sys.stdout.write("use them: lib.potentials.calculator.PotentialCalculator.from_weights([...])\n")
+    sys.stdout.write("use them: lib.load_pretrained([...]).calculator(), or python -m lib evaluate --weights ...\n")

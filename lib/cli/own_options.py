@@ -1,13 +1,16 @@
-"""The options of the commands for a user's own molecules (`lib.cli.own`)."""
+"""The options of the commands for a user's own molecules (`lib.cli.own`, `lib.cli.evaluate`)."""
 
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lib.cli.options import an_input, at_least, number_from, rate
+from lib.cli.options import accept, an_input, at_least, different, number_from, rate
 
 HEAVIEST = 1e6  # weight of the forces in the loss
+decay = accept(lambda value: None if 0 <= value < 1 else "give a decay from 0 to below 1, such as 0.999")
+duration = accept(lambda value: None if 0 < value < inf else "give a number of minutes above 0")
 Unlabelled = Annotated[
     Path | None,
     typer.Option(
@@ -80,7 +83,7 @@ Labels = Annotated[
         "--labels",
         metavar="N",
         help="Training conformations to use.",
-        show_default="80 % of all",
+        show_default="80 % of all; more with --validation and --test",
         callback=at_least(1),
     ),
 ]
@@ -124,3 +127,105 @@ Output = Annotated[
     typer.Option("--output", metavar="FOLDER", help="Where the weights files go.", show_default="this folder"),
 ]
 Check = Annotated[bool, typer.Option("--check", help="Check the data, say what it would cost, and stop.")]
+Validation = Annotated[
+    Path | None,
+    typer.Option(
+        "--validation",
+        metavar="FILE",
+        help="Labelled conformations to choose by, read as --data is, of which then no tenth is kept back for that.",
+        show_default="10 % of --data",
+        callback=an_input,
+    ),
+]
+Test = Annotated[
+    Path | None,
+    typer.Option(
+        "--test",
+        metavar="FILE",
+        help="Labelled conformations to test on, read as --data is, of which then no tenth is kept back for that.",
+        show_default="10 % of --data",
+        callback=an_input,
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", metavar="N", help="Of each run, about.", show_default="the scale's", callback=at_least(1)),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs",
+        metavar="N",
+        help="Passes over the training conformations, instead of --steps.",
+        show_default="the scale's",
+        callback=at_least(1),
+    ),
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        "--minutes",
+        metavar="X",
+        help="Of each run on one core, instead of --steps; the speed is measured first.",
+        show_default="the scale's steps",
+        callback=duration,
+    ),
+]
+Patience = Annotated[
+    int,
+    typer.Option(
+        "--patience",
+        metavar="N",
+        help="Validations without a new best one after which a run stops; 0 never stops early.",
+        callback=at_least(0),
+    ),
+]
+Average = Annotated[
+    float,
+    typer.Option(
+        "--average",
+        metavar="DECAY",
+        help="Keep the moving average of the weights with this decay by step, such as 0.999; 0 is none.",
+        callback=decay,
+    ),
+]
+Continue = Annotated[
+    str | None,
+    typer.Option(
+        "--continue",
+        metavar="WEIGHTS",
+        help="Go on with a trained potential: a weights file, or a name (its first seed); --weights names its model.",
+        show_default="start from the layers of --weights",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Start at once, however long it takes; scripts are never asked.")]
+Potentials = Annotated[
+    list[str],
+    typer.Option(
+        "--weights",
+        metavar="FILE ...",
+        help="Weights files that finetune wrote, several for an ensemble; or the name of a shipped potential.",
+        callback=different,
+    ),
+]
+Group = Annotated[
+    str, typer.Option("--group", metavar="NAME", help="Entry of a frame's header by which errors are grouped too.")
+]
+Worst = Annotated[
+    int,
+    typer.Option(
+        "--worst",
+        metavar="N",
+        help="Frames to name that are furthest off, by energy and by forces.",
+        callback=at_least(0),
+    ),
+]
+Answers = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        metavar="FOLDER",
+        help="Write the table, every frame (both .csv) and a picture to this folder.",
+        show_default="print only",
+    ),
+]

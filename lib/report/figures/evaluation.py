@@ -21,7 +21,7 @@ def parity_of_frames(frames: pd.DataFrame, forces: pd.DataFrame) -> Figure:
         forces: `evaluation.Comparison.forces`; empty leaves that panel out.
     """
     panels = 1 + (len(forces) > 0)
-    figure, axes = plt.subplots(1, panels, figsize=(3.4 * panels, 3.2), squeeze=False)
+    figure, axes = plt.subplots(1, panels, figsize=(3.4 * panels, 3.2), squeeze=False, layout="constrained")
     middle = frames.groupby("molecule")["label"].transform("mean")
     groups = sorted(frames["group"].unique())
     for group, colour in zip(groups, (COLOURS * len(groups))[: len(groups)], strict=True):
@@ -36,7 +36,6 @@ def parity_of_frames(frames: pd.DataFrame, forces: pd.DataFrame) -> Figure:
         rows = forces if len(forces) <= POINTS else forces.iloc[rng.choice(len(forces), POINTS, replace=False)]
         axes[0, 1].plot(rows["label"], rows["prediction"], "o", markersize=2, alpha=0.3, color=BLUE, markeredgewidth=0)
         _finish(axes[0, 1], "force component (kcal/mol/Å)")
-    figure.tight_layout()
     return figure
 
 
