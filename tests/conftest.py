@@ -25,6 +25,19 @@ VECTORS = SHARED / "reference_vectors"
 LEVEL = "GFN2-xTB"
 
 
+SLOW = {  # modules that take more than ten seconds on two cores: they train, fuzz, or start other programs
+    "test_mini_suite", "test_registry", "test_notebooks", "test_own_data", "test_resume", "test_sources", "test_batch",
+    "test_label_checks", "test_fuzz", "test_processes", "test_statistics_and_tables", "test_recipes", "test_help",
+    "test_bad_inputs", "test_runs", "test_run_together",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_sessionfinish():
     shutil.rmtree(CACHE, ignore_errors=True)
 

@@ -20,6 +20,7 @@ from lib.report import prose
 from lib.report.claims import load_claims
 from lib.report.verdicts import UNTESTED
 from lib.study.scale import SIGMA
+from lib.study.scales import SCALES
 
 LEDGER = ROOT / "notebooks" / "09_what_was_reproduced.ipynb"
 TEACHING = sorted((ROOT / "notebooks").glob("0[1-7]_*.ipynb"))
@@ -42,7 +43,7 @@ def test_plain_papermill(tmp_path):
     assert all((tmp_path / "figures" / "smoke" / f"claims.{kind}").exists() for kind in ("png", "svg"))
     wrong = python(tmp_path, "papermill", LEDGER, out, "-p", "scale", "huge", "--no-progress-bar")
     assert wrong.returncode != 0
-    assert "choose from ['laptop', 'paper', 'smoke', 'wide']" in wrong.stderr
+    assert f"choose from {sorted(SCALES)}" in wrong.stderr
 
 
 @pytest.mark.parametrize("tampered", [False, True])
@@ -114,3 +115,17 @@ def test_three_questions_have_three_answers(path):
     assert f"answers/{answers.name}" in questions
     for text in (questions, answers.read_text()):
         assert re.findall(r"^(\d)\. ", text, re.MULTILINE) == ["1", "2", "3"]
+
+
+EXECUTED = sorted((ROOT / "figures" / "laptop").glob("[0-9]*.ipynb"))
+
+
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda p: p.stem)
+def test_executed_copies_are_those_of_the_sources(path):
+    """What papermill ran and people read has the cells of the notebook, its own parameters aside, and no dead bar."""
+    source, executed = nbformat.read(ROOT / "notebooks" / path.name, 4), nbformat.read(path, 4)
+    injected = [cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert len(injected) == 1
+    ours = [(cell.cell_type, cell.source) for cell in executed.cells if cell not in injected]
+    assert ours == [(cell.cell_type, cell.source) for cell in source.cells]
+    assert "0%|" not in path.read_text(encoding="utf-8")

@@ -108,7 +108,7 @@ def test_module_rules(path):
 
 IMPORT_ALL = """
 import importlib, os, pkgutil, random, sys
-import numpy, torch
+import numpy, rich.default_styles, torch  # rich draws random numbers for its styles when it is imported
 before = (set(os.listdir()), random.getstate(), numpy.random.get_state()[1].tolist(),
           torch.random.get_rng_state().tolist(), torch.get_num_threads(), torch.get_default_dtype())
 import lib

@@ -13,7 +13,7 @@ from lib import models
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.store import ConformationStore
 from lib.errors import DataError
-from lib.models.weights import load_weights, save_weights, transfer
+from lib.models.weights import checksum, load_weights, save_weights, transfer
 from lib.training.fit import Execution, fit
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
@@ -216,7 +216,8 @@ def test_mismatched_weights_never_train_from_scratch(tmp_path):
     save_file(state, path, metadata={"about": json.dumps(about)})
     with pytest.raises(DataError, match="checksum"):
         load_weights(path)
-    about.pop("checksum")
+    about.pop("checksum_of_header")
+    about["checksum"] = checksum(state)
     save_file(state, path, metadata={"about": json.dumps(about)})
     with pytest.raises(
         DataError, match=r"missing \['type_embedding.weight'\], unknown \['extra'\], misshapen \['gcl_0"
