@@ -16,6 +16,7 @@ from lib.report.pages.filling import pages
 from lib.report.pages.notebooks import notebook_pages
 
 START = "index.md"  # what README is called on the site
+ANSWERS = Path("figures/laptop/answers")  # to the questions at the ends of notebooks; a link to notebooks/answers
 LINK = re.compile(r"\]\((?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)  # no links there
 BADGE = re.compile(r"^\[!\[[^\n]*\n", re.MULTILINE)  # their pictures are elsewhere on the web
@@ -52,6 +53,13 @@ def stage(folder: Path) -> None:
         _write(folder / name, text)
     for notebook in notebook_pages():
         _stage_notebook(Path(notebook.executed), folder)
+    for page in _answers():  # beside the executed copies, which link to them there
+        _write(folder / ANSWERS / page.name, page.read_text(encoding="utf-8"))
+
+
+def _answers() -> list[Path]:
+    """The pages of answers to the notebooks' questions."""
+    return sorted((ROOT / ANSWERS).glob("*.md"))
 
 
 def start_page(readme: str) -> str:
@@ -59,7 +67,9 @@ def start_page(readme: str) -> str:
     text = THUMBNAIL.sub(r"[![\g<alt>](\g<src>)](\g<to>)", BADGE.sub("", readme))
     text = text.replace("](README.md)", f"]({START})")
     executed = [f"{page.name.replace('_', ' ')} <{page.executed.removesuffix('.ipynb')}>" for page in notebook_pages()]
-    parts = {"Read": PARTS["Read"], "Notebooks": tuple(executed), **{key: PARTS[key] for key in ("Use", "Extend")}}
+    answers = tuple(f"{ANSWERS}/{page.stem}" for page in _answers())
+    parts = {"Read": PARTS["Read"], "Notebooks": tuple(executed), "Use": PARTS["Use"], "Extend": PARTS["Extend"],
+             "Answers": answers}  # fmt: skip
     return text + "".join(
         CONTENTS.format(caption=caption, entries="\n".join(entries)) for caption, entries in parts.items()
     )
