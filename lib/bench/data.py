@@ -95,8 +95,8 @@ def _geometric_rate(store: ConformationStore, conformations: int) -> float:
     """The same batches from one graph object per conformation, as torch_geometric's loader has it."""
     graphs = []
     for i in range(conformations):
-        found = store.gather(np.array([i]))
-        graphs.append(Data(z=torch.from_numpy(found.types), pos=torch.from_numpy(np.array(found.positions))))
+        one = store.gather(np.array([i]))
+        graphs.append(Data(z=torch.from_numpy(one.types), pos=torch.from_numpy(np.array(one.positions))))
     started = time.perf_counter()
     for _ in DataLoader(graphs, batch_size=BATCH, shuffle=True):
         pass

@@ -66,8 +66,8 @@ def bench_models(
             for name in names:
                 for energy in (False, True):
                     ours, others, beside = _pair(name, scale, alone or precision != torch.float32)
-                    found = _steps(name, ours, others, arrays, energy, seconds, device, rate, compiled, precision)
-                    steps.append({"widths": scale, "model": models.MODELS[name].label, "beside": beside} | found)
+                    measured = _steps(name, ours, others, arrays, energy, seconds, device, rate, compiled, precision)
+                    steps.append({"widths": scale, "model": models.MODELS[name].label, "beside": beside} | measured)
                 growth += [{"widths": scale, "model": models.MODELS[name].label, "atoms": n}
                            | inference(name, scale, n, seconds / 10, device) for n in sizes]  # fmt: skip
     about = {"hardware": hardware(device), "device": device, "torch": torch.__version__,
@@ -76,24 +76,24 @@ def bench_models(
     return {"about": about, "steps": steps, "inference with forces": growth}
 
 
-def tables(found: dict[str, Any]) -> str:
+def tables(measured: dict[str, Any]) -> str:
     """The numbers of `bench_models` for reading."""
-    steps = pd.DataFrame(found["steps"])
-    growth = pd.DataFrame(found["inference with forces"])
-    parts = ["; ".join(f"{key}: {value}" for key, value in found["about"].items()), steps.round(2).to_string()]
+    steps = pd.DataFrame(measured["steps"])
+    growth = pd.DataFrame(measured["inference with forces"])
+    parts = ["; ".join(f"{key}: {value}" for key, value in measured["about"].items()), steps.round(2).to_string()]
     if len(growth):
         wide = growth.pivot(index=["widths", "model"], columns="atoms", values="milliseconds")
         parts.append("inference with forces, milliseconds by number of atoms\n" + wide.round(1).to_string())
     return "\n\n".join(parts)
 
 
-def without_nan(found: Any) -> Any:
+def without_nan(measured: Any) -> Any:
     """The same for JSON, which knows no NaN: null instead."""
-    if isinstance(found, dict):
-        return {key: without_nan(value) for key, value in found.items()}
-    if isinstance(found, list):
-        return [without_nan(value) for value in found]
-    return None if found != found else found
+    if isinstance(measured, dict):
+        return {key: without_nan(value) for key, value in measured.items()}
+    if isinstance(measured, list):
+        return [without_nan(value) for value in measured]
+    return None if measured != measured else measured
 
 
 def matrix_rate(device: str) -> float:
@@ -117,9 +117,9 @@ def _conformations(count: int) -> Arrays:
     store = open_store(find("mini/ani1x"))
     fitting = np.flatnonzero(store.n_atoms[store.molecule_of(np.arange(len(store)))] == ATOMS)
     rng = np.random.default_rng(0)
-    found = store.gather(np.sort(rng.choice(fitting, count, replace=count > len(fitting))))
-    noise = SIGMA * rng.normal(size=found.positions.shape)
-    return found.types, (found.positions + noise).astype(np.float32), found.molecule
+    measured = store.gather(np.sort(rng.choice(fitting, count, replace=count > len(fitting))))
+    noise = SIGMA * rng.normal(size=measured.positions.shape)
+    return measured.types, (measured.positions + noise).astype(np.float32), measured.molecule
 
 
 def _pair(name: str, scale: str, alone: bool) -> tuple[Model, list[nn.Module], str]:
@@ -193,8 +193,12 @@ def _step(
     def work() -> None:
         batch = Batch.from_arrays(z, pos, molecule, cutoff)
         with torch.autocast(device, precision, enabled=precision != torch.float32):
-            found = model(batch, energy=energy, noise=not energy)
-        loss = found.energy.square().mean() if energy else (found.noise - target).square().sum() / batch.n_molecules
+            prediction = model(batch, energy=energy, noise=not energy)
+        loss = (
+            prediction.energy.square().mean()
+            if energy
+            else (prediction.noise - target).square().sum() / batch.n_molecules
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -47,8 +47,8 @@ class TextbookEGNN(nn.Module):
             out = layer.node_mlp(torch.cat([h, torch.zeros_like(h).index_add(0, receiver, m)], dim=1))
             h = h + out if s.residual else out
         pooled = h.new_zeros(batch.n_molecules, h.shape[1]).index_add(0, batch.molecule, h)
-        found = self.ours.energy_head(pooled).squeeze(1) if energy else None
-        return Prediction(found, x - batch.pos if noise else None)
+        output = self.ours.energy_head(pooled).squeeze(1) if energy else None
+        return Prediction(output, x - batch.pos if noise else None)
 
 
 class LibrarySchNet(GradientModel):
@@ -105,12 +105,12 @@ class LibraryTorchMDNet(nn.Module):
         """As `TorchMDNet`."""
         x, v, *_ = self.net(batch.z, batch.pos, batch.molecule)
         pooled = x.new_zeros(batch.n_molecules, x.shape[1]).index_add(0, batch.molecule, x)
-        found = self.ours.energy_head(pooled).squeeze(1) if energy else None
+        output = self.ours.energy_head(pooled).squeeze(1) if energy else None
         if not noise:
-            return Prediction(found, None)
+            return Prediction(output, None)
         for block in self.ours.force_head:
             x, v = block(x, v)
-        return Prediction(found, v.squeeze(2))
+        return Prediction(output, v.squeeze(2))
 
 
 class TextbookSE3Transformer(GradientModel):

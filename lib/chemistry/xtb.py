@@ -87,16 +87,16 @@ def relax(numbers: NDArray[np.int64], positions: NDArray[np.float64], max_force:
         label = single_point(numbers, x.reshape(-1, 3))
         return label.energy, -label.forces.ravel()
 
-    found = minimize(
+    minimum = minimize(
         target,
         positions.ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"gtol": max_force, "ftol": 0.0, "maxiter": 500},
     )
-    if not found.success:
-        raise RuntimeError(f"GFN2-xTB relaxation of {len(numbers)} atoms stopped: {found.message}")
-    return found.x.reshape(-1, 3)
+    if not minimum.success:
+        raise RuntimeError(f"GFN2-xTB relaxation of {len(numbers)} atoms stopped: {minimum.message}")
+    return minimum.x.reshape(-1, 3)
 
 
 def hessian(numbers: NDArray[np.int64], positions: NDArray[np.float64], step: float = 5e-3) -> NDArray[np.float64]:

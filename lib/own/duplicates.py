@@ -49,7 +49,7 @@ def are_among(rows: Array, others: Array) -> NDArray[np.bool_]:
     kept, _ = _distinct(others)
     columns = _columns(others)
     near = cKDTree(others[kept][:, columns]).query_ball_point(rows[:, columns], TOLERANCE, p=np.inf)
-    return np.array([bool(_equal(others[kept[found]], row).any()) for row, found in zip(rows, near, strict=True)])
+    return np.array([bool(_equal(others[kept[matches]], row).any()) for row, matches in zip(rows, near, strict=True)])
 
 
 def _distinct(rows: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -74,10 +74,10 @@ def agreement(energy: Array, x: Array, forces: Array) -> tuple[int, float, float
     farthest = np.linalg.norm(step, axis=2).max(1)
     nearest = np.argsort(farthest)[: min(FRAMES, int((farthest < SIMILAR).sum()))]
     expected = -0.5 * ((forces[i] + forces[j] @ turn) * step).sum((1, 2))[nearest]
-    found = (energy[j] - energy[i])[nearest]
-    if len(nearest) < 2 or not np.ptp(found) > SAME * np.abs(energy).max() or not np.ptp(expected) > 0:
+    changes = (energy[j] - energy[i])[nearest]
+    if len(nearest) < 2 or not np.ptp(changes) > SAME * np.abs(energy).max() or not np.ptp(expected) > 0:
         return 0, np.nan, np.nan  # nothing to compare
-    return len(nearest), float(found @ expected / (expected @ expected)), float(np.corrcoef(found, expected)[0, 1])
+    return len(nearest), float(changes @ expected / (expected @ expected)), float(np.corrcoef(changes, expected)[0, 1])
 
 
 def _superposing(still: Array, moved: Array) -> Array:

@@ -27,7 +27,7 @@ def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Findi
 
     Of conformations that are not ``labelled`` the geometries alone are looked at.
     """
-    found, bonds = [], []
+    findings, bonds = [], []
     thorough = set(np.linspace(0, len(store.names) - 1, min(THOROUGH, len(store.names))).round().astype(int).tolist())
     for k, name in enumerate(store.names):
         index = store.conformations_of(k)
@@ -47,12 +47,12 @@ def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Findi
         if labelled and store.has_forces:
             forces = by_frame(store.gather_forces(index), len(index))
             checks += check_forces(x, forces, numbers, thorough=k in thorough)
-        found += [Finding(severity, name, text) for severity, text in checks]
+        findings += [Finding(severity, name, text) for severity, text in checks]
     whole = _lengths(np.array(bonds), store.n_atoms)
     if labelled:
         whole += [*_numbers(store), *other_orders(store), *_units_of_molecules(store), *_forces(store)]
-    found += [Finding(severity, "all", text) for severity, text in whole]
-    return sorted(found, key=lambda f: f.severity != ERROR)
+    findings += [Finding(severity, "all", text) for severity, text in whole]
+    return sorted(findings, key=lambda f: f.severity != ERROR)
 
 
 def _numbers(store: ConformationStore) -> Checks:
@@ -101,8 +101,8 @@ def _overlaps(x: Array, numbers: Numbers) -> Checks:
     """Atoms on top of one another; ``x`` (M, N, 3) Å, ``numbers`` (M,) of the frames in the file."""
     if x.shape[1] < 2:
         return []
-    found = [k for k, frame in enumerate(x) if pdist(frame).min() < CLOSEST]
-    return [(ERROR, f"atoms closer than {CLOSEST} Å in {frame_list(numbers[found])}: remove them")] if found else []
+    close = [k for k, frame in enumerate(x) if pdist(frame).min() < CLOSEST]
+    return [(ERROR, f"atoms closer than {CLOSEST} Å in {frame_list(numbers[close])}: remove them")] if close else []
 
 
 def _electrons(z: Numbers, charges: Numbers) -> Checks:
@@ -188,7 +188,7 @@ def _units_of_molecules(store: ConformationStore) -> Checks:
         order = np.argsort(energy / size)
         steps = (energy / size)[order][1:] / (energy / size)[order][:-1]
         gaps.append((float(steps.max()), order, int(steps.argmax()) + 1))
-    gap, order, cut = min(gaps, key=lambda found: found[0])
+    gap, order, cut = min(gaps, key=lambda each: each[0])
     if gap < GAP:
         return []
     fewer = order[:cut] if cut <= len(order) - cut else order[cut:]
@@ -202,8 +202,8 @@ def _forces(store: ConformationStore) -> Checks:
     if not store.has_forces:
         return []
     some = np.linspace(0, len(store.names) - 1, min(MOLECULES, len(store.names))).round().astype(int)
-    found = [(*agreement_of(store, store.conformations_of(k)), store.n_atoms[k]) for k in some if store.n_atoms[k] > 1]
-    similar = [rest for pairs, *rest in found if pairs >= ENOUGH]
+    slopes = [(*agreement_of(store, store.conformations_of(k)), store.n_atoms[k]) for k in some if store.n_atoms[k] > 1]
+    similar = [rest for pairs, *rest in slopes if pairs >= ENOUGH]
     if similar:
         return judged(*np.nanmedian(similar, axis=0))
     index = store.conformations_of(int(some[0]))[:FRAMES]

@@ -26,8 +26,8 @@ def evaluate_on(potential: Potential, store: ConformationStore, index: NDArray[n
         single one).
     """
     parts = [store.gather(np.array([k])) for k in index]
-    found = potential.evaluate([p.types for p in parts], [p.positions for p in parts])
-    (energy, forces), (energy_spread, force_spread) = found.mean(), found.spread()
+    evaluation = potential.evaluate([p.types for p in parts], [p.positions for p in parts])
+    (energy, forces), (energy_spread, force_spread) = evaluation.mean(), evaluation.spread()
     molecule = store.molecule_of(index)
     rows = [pd.DataFrame({"kind": "energy", "molecule": molecule, "error": energy - store.energy(index),
                           "spread": energy_spread})]  # fmt: skip

@@ -52,15 +52,15 @@ def frame(store: ConformationStore, index: int) -> Atoms:
 
 def report(atoms: Atoms) -> dict[str, float]:
     """Energy (eV) and largest force component (eV/Å) of ``atoms`` and, from an ensemble, their spreads."""
-    found = {
+    facts = {
         "energy (eV)": atoms.get_potential_energy(),
         "largest force (eV/Å)": float(np.abs(atoms.get_forces()).max()),
     }
     if "energy_std" in atoms.calc.results:
         spread = atoms.calc.results["forces_std"]
-        found |= {"spread of the energy (eV)": atoms.calc.results["energy_std"],
+        facts |= {"spread of the energy (eV)": atoms.calc.results["energy_std"],
                   "spread of a force, largest (eV/Å)": float(spread.max())}  # fmt: skip
-    return found
+    return facts
 
 
 def nve(

@@ -108,12 +108,12 @@ def _denoising_curves(ax: Axes, curves: pd.DataFrame) -> None:
 LINEAR = 100  # kcal/mol/Å, up to where the axis of forces is linear; logarithmic beyond
 
 
-def scatter(found: pd.DataFrame, model: str) -> Figure:
+def scatter(rows: pd.DataFrame, model: str) -> Figure:
     """Forces against minus the true and minus the predicted noise, a point a coordinate, from `pseudo_forces`."""
     figure, axes = plt.subplots(1, 2, figsize=(COLUMN, 2.0), sharex=True, sharey=True)
     for ax, column, text in ((axes[0], "true", "true noise"), (axes[1], "predicted", f"noise by {model}")):
-        ax.plot(found[column], found["force"], ".", color=BLUE, markersize=2, alpha=0.6, rasterized=True)
-        mean = correlations(found, column).mean()
+        ax.plot(rows[column], rows["force"], ".", color=BLUE, markersize=2, alpha=0.6, rasterized=True)
+        mean = correlations(rows, column).mean()
         ax.set_title(f"mean correlation {mean:.2f}")
         ax.set(xlabel=f"minus the\n{text} (Å)")
     axes[0].set_yscale("symlog", linthresh=LINEAR)
