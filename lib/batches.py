@@ -75,11 +75,15 @@ class Batch:
         z, pos, molecule = (torch.as_tensor(a) for a in (z, pos, molecule))
         z, molecule = z.long(), molecule.long()
         if not len(z) or pos.shape != (len(z), 3) or molecule.shape != z.shape:
-            raise ValueError(f"z, pos, molecule have shapes {[tuple(a.shape) for a in (z, pos, molecule)]}: "
-                             "give (A,), (A, 3), (A,) with at least one atom")  # fmt: skip
+            raise ValueError(
+                f"z, pos, molecule have shapes {[tuple(a.shape) for a in (z, pos, molecule)]}: "
+                "give (A,), (A, 3), (A,) with at least one atom"
+            )
         if int(z.min()) < 0 or int(z.max()) >= len(ATOM_TYPES):
-            raise ValueError(f"atom types run from {int(z.min())} to {int(z.max())}, not within 0 … "
-                             f"{len(ATOM_TYPES) - 1}: convert with lib.chemistry.atom_types.atom_types")  # fmt: skip
+            raise ValueError(
+                f"atom types run from {int(z.min())} to {int(z.max())}, not within 0 … "
+                f"{len(ATOM_TYPES) - 1}: convert with lib.chemistry.atom_types.atom_types"
+            )
         if not torch.isfinite(pos).all():
             atom = int(torch.nonzero(~torch.isfinite(pos))[0, 0])
             raise ValueError(f"coordinates of atom {atom} are {pos[atom].tolist()}: remove that conformation")
@@ -143,8 +147,9 @@ class Batch:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The batch on ``device``, its coordinates, forces and noise as ``dtype`` where one is given."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)
-                 if isinstance(getattr(self, f.name), Tensor)}  # fmt: skip
+        moved = {
+            f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
+        }
         if dtype is not None:
             moved |= {key: moved[key].to(dtype) for key in ("pos", "forces", "noise") if key in moved}
         return replace(self, **moved)

@@ -128,8 +128,10 @@ for name, old, new in zip(("files", "random", "numpy", "torch", "threads", "dtyp
 def test_importing_every_module_leaves_no_trace(tmp_path):
     """No file, no random number, no thread setting, no output, no cache folder."""
     environment = os.environ | {
-        "PYTHONPATH": str(ROOT), "DENOISING_CACHE": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"
-    }  # fmt: skip
+        "PYTHONPATH": str(ROOT),
+        "DENOISING_CACHE": str(tmp_path / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     command = [sys.executable, "-c", IMPORT_ALL]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr

@@ -21,5 +21,8 @@ def cost_by_size(names: Sequence[str], scale: str, sizes: Sequence[int], seconds
 
 def training_rates(names: Sequence[str]) -> dict[tuple[str, str], float]:
     """Conformations that one thread trains in a second at the paper's widths, by model and task."""
-    return {(name, task): training_rate(name, "paper", task == "energy") for name in names
-            for task in ("denoising", "energy")}  # fmt: skip
+    return {
+        (name, task): training_rate(name, "paper", task == "energy")
+        for name in names
+        for task in ("denoising", "energy")
+    }

@@ -68,8 +68,11 @@ def bench_models(
                     ours, others, beside = _pair(name, scale, alone or precision != torch.float32)
                     measured = _steps(name, ours, others, arrays, energy, seconds, device, rate, compiled, precision)
                     steps.append({"widths": scale, "model": models.MODELS[name].label, "beside": beside} | measured)
-                growth += [{"widths": scale, "model": models.MODELS[name].label, "atoms": n}
-                           | inference(name, scale, n, seconds / 10, device) for n in sizes]  # fmt: skip
+                growth += [
+                    {"widths": scale, "model": models.MODELS[name].label, "atoms": n}
+                    | inference(name, scale, n, seconds / 10, device)
+                    for n in sizes
+                ]
     about = {"hardware": hardware(device), "device": device, "torch": torch.__version__,
              "matrix rate (GFLOP/s)": rate / 1e9, "molecules in a batch": batch_size, "atoms": ATOMS,
              "compiled": compiled, "precision": str(precision).removeprefix("torch.")}  # fmt: skip

@@ -61,8 +61,14 @@ class LibrarySchNet(GradientModel):
 
         s = ours.settings
         self.pairs = torch.empty(2, 0)
-        self.net = PyGSchNet(s.hidden_channels, s.num_filters, s.num_interactions, s.num_gaussians, s.cutoff,
-                             interaction_graph=self._graph)  # fmt: skip
+        self.net = PyGSchNet(
+            s.hidden_channels,
+            s.num_filters,
+            s.num_interactions,
+            s.num_gaussians,
+            s.cutoff,
+            interaction_graph=self._graph,
+        )
         own = ours.state_dict()
         more = self.net.embedding.weight[len(ATOM_TYPES) :].detach()
         state = {"embedding.weight": torch.cat([own["embedding.weight"], more])}

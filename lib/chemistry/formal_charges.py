@@ -23,25 +23,33 @@ def formal_charges(atoms: Atoms) -> NDArray[np.int64]:
         raise ValueError(f"the array {KEY!r} has {charges.dtype} of shape {charges.shape}: give a whole number an atom")
     if not (np.abs(charges) <= HIGHEST).all():
         k = int(np.argmin(np.abs(charges) <= HIGHEST))
-        raise ValueError(f"atom {k}: charge {charges[k]} is no formal charge: give whole numbers from -{HIGHEST} to "
-                         f"{HIGHEST} in the array {KEY!r}")  # fmt: skip
+        raise ValueError(
+            f"atom {k}: charge {charges[k]} is no formal charge: give whole numbers from -{HIGHEST} to "
+            f"{HIGHEST} in the array {KEY!r}"
+        )
     whole = np.rint(charges)
     if not np.allclose(charges, whole, atol=1e-6):
         k = int(np.argmax(np.abs(charges - whole)))
-        raise ValueError(f"atom {k}: charge {charges[k]} is not a formal charge: give whole numbers in the array "
-                         f"{KEY!r} (partial charges are of no use here)")  # fmt: skip
+        raise ValueError(
+            f"atom {k}: charge {charges[k]} is not a formal charge: give whole numbers in the array "
+            f"{KEY!r} (partial charges are of no use here)"
+        )
     for key in TOTALS:
         if atoms.info.get(key) is not None and not abs(_number(atoms, key) - whole.sum()) <= 1e-6:
-            raise ValueError(f"info[{key!r}] is {atoms.info[key]}, but the formal charges of the atoms add up to "
-                             f"{whole.sum():g}: say which atoms are charged, in the array {KEY!r}")  # fmt: skip
+            raise ValueError(
+                f"info[{key!r}] is {atoms.info[key]}, but the formal charges of the atoms add up to "
+                f"{whole.sum():g}: say which atoms are charged, in the array {KEY!r}"
+            )
     return whole.astype(np.int64)
 
 
 def _refuse_spin(atoms: Atoms) -> None:
     for key, closed in CLOSED_SHELL.items():
         if atoms.info.get(key) is not None and _number(atoms, key) not in closed:
-            raise ValueError(f"its {key} is {atoms.info[key]}, and the models know no spin: remove the key where all "
-                             "structures have the same")  # fmt: skip
+            raise ValueError(
+                f"its {key} is {atoms.info[key]}, and the models know no spin: remove the key where all "
+                "structures have the same"
+            )
 
 
 def _number(atoms: Atoms, key: str) -> float:

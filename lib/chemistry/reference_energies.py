@@ -61,8 +61,11 @@ def usual_energy(level: str, z: NDArray[np.integer]) -> float | None:
     for row in _rows(KNOWN_MOLECULES):
         if (row["level"], row["formula"]) == (level, formula):
             return float(row["energy_kcal_per_mol"])
-    of_element = {symbols2numbers(row["element"])[0]: float(row["energy_hartree"]) * HARTREE
-                  for row in _rows(IN_MOLECULES) if row["level"] == level}  # fmt: skip
+    of_element = {
+        symbols2numbers(row["element"])[0]: float(row["energy_hartree"]) * HARTREE
+        for row in _rows(IN_MOLECULES)
+        if row["level"] == level
+    }
     elements = [int(k) for k in z]
     return sum(of_element[k] for k in elements) if set(elements) <= set(of_element) else None
 

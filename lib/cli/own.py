@@ -84,8 +84,9 @@ def pretrain(
     scale, model = named(weights)
     if data is None:
         if pretraining_rate is not None:
-            raise ValueError(f"--pretraining-rate {pretraining_rate:g} is for your own conformations: name them with "
-                             "--data")  # fmt: skip
+            raise ValueError(
+                f"--pretraining-rate {pretraining_rate:g} is for your own conformations: name them with --data"
+            )
         config = scale.pretrain(model, seed)
     else:
         dataset = unlabelled_dataset(data, length_unit)

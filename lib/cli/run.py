@@ -123,8 +123,10 @@ def _result(config: "RunConfig", execution: "Execution") -> "Result":
 
     number, started = execution.devices * execution.nodes, os.environ.get(STARTED)
     if started is not None and int(started) != number:
-        raise ValueError(f"{started} processes were started, but --devices {execution.devices} times --nodes "
-                         f"{execution.nodes} are {number}: make them the same")  # fmt: skip
+        raise ValueError(
+            f"{started} processes were started, but --devices {execution.devices} times --nodes "
+            f"{execution.nodes} are {number}: make them the same"
+        )
     result = stored(config)
     if result is not None:
         refuse_broken(result)
@@ -151,9 +153,11 @@ def _train_together(config: "RunConfig", execution: "Execution") -> None:
     from lib.errors import TrainingError
 
     if execution.nodes > 1:
-        raise ValueError(f"--nodes {execution.nodes}: start the same command on each machine with torchrun "
-                         f"--nnodes {execution.nodes} --nproc-per-node {execution.devices} --rdzv-backend c10d "
-                         "--rdzv-endpoint FIRST_MACHINE:29500 -m lib run ...")  # fmt: skip
+        raise ValueError(
+            f"--nodes {execution.nodes}: start the same command on each machine with torchrun "
+            f"--nnodes {execution.nodes} --nproc-per-node {execution.devices} --rdzv-backend c10d "
+            "--rdzv-endpoint FIRST_MACHINE:29500 -m lib run ..."
+        )
     _refuse_more_than_there_are(execution)
     launch = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=execution.devices, rdzv_backend="c10d",
                           rdzv_endpoint="localhost:0", run_id=config.key(), max_restarts=0, start_method="spawn",

@@ -55,7 +55,8 @@ def write(all_frames: Sequence[Frames], folder: Path, attributes: dict[str, str]
     for frames in all_frames:
         for x, energy, forces in zip(frames.positions, frames.energy, frames.forces, strict=True):
             atoms = Atoms(frames.numbers, positions=x, info={"level": attributes["level_of_theory"]})
-            atoms.calc = SinglePointCalculator(atoms, energy=round(energy * HARTREE / EV, DIGITS),
-                                               forces=(forces * HARTREE / EV).round(DIGITS))  # fmt: skip
+            atoms.calc = SinglePointCalculator(
+                atoms, energy=round(energy * HARTREE / EV, DIGITS), forces=(forces * HARTREE / EV).round(DIGITS)
+            )
             images.append(atoms)
     write_xyz(folder / "methyl-salicylate.xyz", images, format="extxyz")

@@ -47,13 +47,18 @@ class Entry:
 
 MODELS: dict[str, Entry] = {
     "schnet": Entry(SchNet, SchNetSettings, "SchNet", continuous=True, layers=("interactions",)),
-    "se3_transformer": Entry(SE3Transformer, SE3TransformerSettings, "SE(3)-Transformer", symmetry="SE(3)",
-                             layers=("attention", "convolution")),
+    "se3_transformer": Entry(
+        SE3Transformer,
+        SE3TransformerSettings,
+        "SE(3)-Transformer",
+        symmetry="SE(3)",
+        layers=("attention", "convolution"),
+    ),
     "egnn": Entry(EGNN, EGNNSettings, "EGNN"),
     "torchmd_net": Entry(TorchMDNet, TorchMDNetSettings, "TorchMD-Net", layers=("attention_layers",)),
     "tensornet": Entry(TensorNet, TensorNetSettings, "TensorNet", continuous=True),
     "visnet": Entry(ViSNet, ViSNetSettings, "ViSNet"),
-}  # fmt: skip
+}
 PAPER_MODELS = ("schnet", "se3_transformer", "egnn", "torchmd_net")  # what the paper's matrix and claims are about
 
 

@@ -57,8 +57,12 @@ def _convert_schnet(state: State) -> State:
             continue
         if name == "embedding.weight":
             value = value[: len(ATOM_TYPES)]
-        for theirs, ours in ((".conv.nn.", ".filter."), (".conv.", "."), ("lin1.", "energy_head.0."),
-                             ("lin2.", "energy_head.2.")):  # fmt: skip
+        for theirs, ours in (
+            (".conv.nn.", ".filter."),
+            (".conv.", "."),
+            ("lin1.", "energy_head.0."),
+            ("lin2.", "energy_head.2."),
+        ):
             if theirs.startswith(".") or name.startswith(theirs):
                 name = name.replace(theirs, ours)
         out[name] = value
@@ -118,9 +122,12 @@ def fill(name: str, model: Model, state: Mapping[str, Any]) -> Model:
     problems = {
         "unknown": sorted(set(given) - set(own)),
         "missing": sorted(set(own) - set(given)),
-        "misshapen": [f"{k} {tuple(given[k].shape)} for {tuple(own[k].shape)}" for k in sorted(set(given) & set(own))
-                      if given[k].shape != own[k].shape],
-    }  # fmt: skip
+        "misshapen": [
+            f"{k} {tuple(given[k].shape)} for {tuple(own[k].shape)}"
+            for k in sorted(set(given) & set(own))
+            if given[k].shape != own[k].shape
+        ],
+    }
     if any(problems.values()):
         raise ValueError(f"the state does not fit {name}: " + "; ".join(f"{k} {v}" for k, v in problems.items() if v))
     model.load_state_dict(given)
@@ -134,8 +141,11 @@ def read_state(path: Path) -> dict[str, Any]:
         DataError: another file, or one that cannot be read so.
     """
     readers: dict[str, Callable[[Path], dict[str, Any]]] = {
-        ".safetensors": _read_safetensors, ".npz": _read_npz, ".pth": _read_torch, ".pt": _read_torch,
-    }  # fmt: skip
+        ".safetensors": _read_safetensors,
+        ".npz": _read_npz,
+        ".pth": _read_torch,
+        ".pt": _read_torch,
+    }
     reader = readers.get(path.suffix)
     if reader is None:
         raise DataError(path, "", f"weights in a {path.suffix} file", f"give one of {sorted(readers)}")

@@ -52,8 +52,9 @@ class SE3TransformerSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
         if self.channels % self.div or (self.channels // self.div) % self.n_heads:
-            raise ValueError(f"channels / div = {self.channels} / {self.div} must be a multiple of n_heads = "
-                             f"{self.n_heads}")  # fmt: skip
+            raise ValueError(
+                f"channels / div = {self.channels} / {self.div} must be a multiple of n_heads = {self.n_heads}"
+            )
 
 
 class RadialNetworks(nn.Module):

@@ -55,8 +55,9 @@ class TorchMDNetSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
         if self.hidden_channels % self.num_heads:
-            raise ValueError(f"hidden_channels = {self.hidden_channels} must be a multiple of num_heads = "
-                             f"{self.num_heads}")  # fmt: skip
+            raise ValueError(
+                f"hidden_channels = {self.hidden_channels} must be a multiple of num_heads = {self.num_heads}"
+            )
         if self.distance_influence not in INFLUENCES:
             raise ValueError(f"distance_influence = {self.distance_influence!r}: choose keys, values, both or none")
 
@@ -103,9 +104,15 @@ class NeighbourEmbedding(nn.Module):
 
 @kernels.fast_form(VectorMessages)
 def vector_messages(
-    sv: Tensor, s2: Tensor, D1: Tensor | None, D2: Tensor | None, unit: Tensor, receiver: Tensor, sender: Tensor,
+    sv: Tensor,
+    s2: Tensor,
+    D1: Tensor | None,
+    D2: Tensor | None,
+    unit: Tensor,
+    receiver: Tensor,
+    sender: Tensor,
     smooth: Tensor | None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Σ_j s1_ij ⊙ v_j + s2_ij ⊙ r̂_ij over neighbours, (3, A, F).
 
     Args:
@@ -167,14 +174,14 @@ class Attention(nn.Module):
         parts = projected.unflatten(1, (self.heads, 3, -1)).unbind(2)
         return [part.flatten(1) for part in parts]
 
-    def _scalars(
-        self, q: Tensor, k: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, pairs: Pairs
-    ) -> Tensor:  # fmt: skip
+    def _scalars(self, q: Tensor, k: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, pairs: Pairs) -> Tensor:
         """The scalars y (A, F): the terms j = i, which have one filter for all atoms, then those of neighbours."""
         own_dk, own_dv = (None if d is None else d[-1] for d in (dk, dv))
         y = self._attended(q * k, s, own_dk, own_dv, pairs.cut[-1:])
-        q, k, s = (t.index_select(0, index).unflatten(0, (2, -1))  # (2, P, F)
-                   for t, index in ((q, pairs.receiver), (k, pairs.sender), (s, pairs.sender)))  # fmt: skip
+        q, k, s = (
+            t.index_select(0, index).unflatten(0, (2, -1))  # (2, P, F)
+            for t, index in ((q, pairs.receiver), (k, pairs.sender), (s, pairs.sender))
+        )
         dk, dv = (None if d is None else d[:-1] for d in (dk, dv))
         near = self._attended(q * k, s, dk, dv, pairs.cut[:-1])
         if pairs.smooth is not None:

@@ -47,8 +47,9 @@ class ViSNetSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
         if self.hidden_channels % self.num_heads:
-            raise ValueError(f"hidden_channels = {self.hidden_channels} must be a multiple of num_heads = "
-                             f"{self.num_heads}")  # fmt: skip
+            raise ValueError(
+                f"hidden_channels = {self.hidden_channels} must be a multiple of num_heads = {self.num_heads}"
+            )
         if self.lmax not in (1, 2):
             raise ValueError(f"lmax = {self.lmax}: choose 1 or 2")
 

@@ -92,8 +92,14 @@ def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) 
         path: ``.safetensors`` file to write.
     """
     about = {k: v for k, v in weights.about.items() if k not in (CHECKSUM, CHECKSUM_OF_HEADER)}
-    about |= {"units": UNITS, "licence": LICENCE, "run": key, "config": run["config"], "splits": run["splits"],
-              "provenance": run["provenance"]}  # fmt: skip
+    about |= {
+        "units": UNITS,
+        "licence": LICENCE,
+        "run": key,
+        "config": run["config"],
+        "splits": run["splits"],
+        "provenance": run["provenance"],
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, about, weights.state)
 
@@ -170,8 +176,12 @@ def _check_target(path: Path, target: Any) -> None:
         raise DataError(path, "target, types", f"{types!r:.40} are no atom types 0 to {len(ATOM_TYPES) - 1}", CHANGED)
     largest = max(map(abs, (target["mean"], *per_type)))
     if level in TOTALS and largest < LARGEST_RESIDUAL:
-        raise DataError(path, "target, level", f"energies of {level!r} are totals, but those of the target are within "
-                        f"{largest:.0f} kcal/mol", CHANGED)  # fmt: skip
+        raise DataError(
+            path,
+            "target, level",
+            f"energies of {level!r} are totals, but those of the target are within {largest:.0f} kcal/mol",
+            CHANGED,
+        )
 
 
 def weights_of_run(folder: Path, key: str) -> Path | None:

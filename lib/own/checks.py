@@ -34,9 +34,11 @@ def refuse_untaught_types(config: RunConfig) -> None:
         if untaught.any():
             names = ", ".join(dict.fromkeys(store.names[k] for k in own[untaught.any(1)][:5]))
             types = ", ".join(type_name(t) for t in np.flatnonzero(untaught.any(0)).tolist())
-            raise ValueError(f"{config.data[0].path}, seed {config.seed}: no training conformation has {types}, which "
-                             f"{names} of the {part} part have: give more of such molecules, leave them out, take more "
-                             "labels, or another seed")  # fmt: skip
+            raise ValueError(
+                f"{config.data[0].path}, seed {config.seed}: no training conformation has {types}, which "
+                f"{names} of the {part} part have: give more of such molecules, leave them out, take more "
+                "labels, or another seed"
+            )
 
 
 def shared_conformations(dataset: DataSet, pool: DataSet, seeds: Sequence[int]) -> list[tuple[int, int]]:

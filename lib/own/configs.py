@@ -76,8 +76,9 @@ def _of_length(config: RunConfig, length: Length, train: int) -> RunConfig:
     every = max(1, epochs // VALIDATIONS)
     epochs = every * round(epochs / every)
     ratio = epochs / training.epochs
-    training = replace(training, epochs=epochs, validate_every=every, warmup=ratio * training.warmup,
-                       plateau=ratio * training.plateau)  # fmt: skip
+    training = replace(
+        training, epochs=epochs, validate_every=every, warmup=ratio * training.warmup, plateau=ratio * training.plateau
+    )
     return replace(config, training=training)
 
 

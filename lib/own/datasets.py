@@ -19,8 +19,13 @@ def own_dataset(
 ) -> DataSet:
     """The labelled conformations in ``path``; the arguments are those of `readers.own.read`."""
     path = Path(path).resolve()
-    options = {"energy_unit": energy_unit, "energy_key": energy_key, "forces_key": forces_key,
-               "length_unit": length_unit, "forces_length_unit": forces_length_unit or length_unit}  # fmt: skip
+    options = {
+        "energy_unit": energy_unit,
+        "energy_key": energy_key,
+        "forces_key": forces_key,
+        "length_unit": length_unit,
+        "forces_length_unit": forces_length_unit or length_unit,
+    }
     return DataSet(f"own/{path.stem}", "own", str(path), level, tuple(options.items()))
 
 

@@ -7,9 +7,14 @@ from lib.data.store import ConformationStore
 from lib.own.findings import ALIKE, ERROR, FRAMES, SAME, WARNING, Array, Checks, by_frame
 from lib.units import BOHR, EV, HARTREE, KILOJOULE
 
-FACTORS = {"Hartree and eV": HARTREE / EV, "Hartree and kcal/mol": HARTREE, "eV and kcal/mol": EV,
-           "kcal/mol and kJ/mol": 1 / KILOJOULE, "eV and kJ/mol": EV / KILOJOULE,
-           "Hartree and kJ/mol": HARTREE / KILOJOULE}  # fmt: skip
+FACTORS = {
+    "Hartree and eV": HARTREE / EV,
+    "Hartree and kcal/mol": HARTREE,
+    "eV and kcal/mol": EV,
+    "kcal/mol and kJ/mol": 1 / KILOJOULE,
+    "eV and kJ/mol": EV / KILOJOULE,
+    "Hartree and kJ/mol": HARTREE / KILOJOULE,
+}
 GAP = 8.0  # times apart: energies an atom of molecules in one unit are nearer
 SIMILAR = 0.6  # Å: the farthest that an atom moves between similar frames
 OUTLIER = 50.0  # times the median deviation of energies: one such would decide the slope alone
@@ -17,17 +22,27 @@ ENOUGH = 8  # pairs of similar frames
 SURE = 0.9  # correlation of energies and forces, above which their slope tells units
 LOG_BOHR = -np.log(BOHR)
 NEAR, NEARER = 0.35, 0.12  # of the logarithm of a slope to that of a ratio of units, and of a product of two
-RATIOS = [(name + ending, np.log(factor) + more, near)  # what differs, logarithm, how near a slope must be
-          for name, factor in FACTORS.items()
-          for more, ending, near in ((0.0, "", NEAR), (LOG_BOHR, " with Å and bohr", NEARER),
-                                     (-LOG_BOHR, " with Å and bohr", NEARER))]  # fmt: skip
+RATIOS = [
+    (name + ending, np.log(factor) + more, near)  # what differs, logarithm, how near a slope must be
+    for name, factor in FACTORS.items()
+    for more, ending, near in (
+        (0.0, "", NEAR),
+        (LOG_BOHR, " with Å and bohr", NEARER),
+        (-LOG_BOHR, " with Å and bohr", NEARER),
+    )
+]
 
 
 def judged(slope: float, correlation: float, atoms: float) -> Checks:
     """What slope and correlation of `agreement` say of a molecule of so many ``atoms``."""
     if not abs(correlation) > 0.5:
-        return [(WARNING, f"energies and forces do not belong together (correlation {correlation:.2f} over pairs of "
-                          "similar frames): are they of the same level of theory, in the same order?")]  # fmt: skip
+        return [
+            (
+                WARNING,
+                f"energies and forces do not belong together (correlation {correlation:.2f} over pairs of "
+                "similar frames): are they of the same level of theory, in the same order?",
+            )
+        ]
     if slope < 0:
         return [(ERROR, "what stands for forces has the sign of gradients: change the sign")]
     if 0.6 < slope < 1.6:

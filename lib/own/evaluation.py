@@ -84,11 +84,15 @@ def compare(potential: Potential, data: DataSet, group: str = GROUP) -> Comparis
     store = open_store(data)
     numbers, molecules = _frame_numbers(store), store.molecule_of(np.arange(len(store)))
     groups = _groups(Path(data.path), group)
-    frames = pd.DataFrame({
-        "frame": numbers, "molecule": np.array(store.names)[molecules],
-        "group": [groups.get(int(k), NO_GROUP) for k in numbers], "atoms": store.n_atoms[molecules],
-        "label": store.energy(np.arange(len(store))),
-    })  # fmt: skip
+    frames = pd.DataFrame(
+        {
+            "frame": numbers,
+            "molecule": np.array(store.names)[molecules],
+            "group": [groups.get(int(k), NO_GROUP) for k in numbers],
+            "atoms": store.n_atoms[molecules],
+            "label": store.energy(np.arange(len(store))),
+        }
+    )
     columns, components = zip(*_predicted(potential, store), strict=True)
     for name in columns[0]:
         frames[name] = np.concatenate([each[name] for each in columns])

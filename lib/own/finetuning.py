@@ -88,8 +88,10 @@ class FineTuning:
         if self.start is not None and self.source is not None:
             raise ValueError(f"start = {str(self.start)!r} beside a pre-training (source): choose one of them")
         if self.pretraining_rate is not None and not isinstance(self.source, DataSet):
-            raise ValueError(f"pretraining_rate = {self.pretraining_rate:g} is for your own conformations: "
-                             "name them with --pretrain-on (source)")  # fmt: skip
+            raise ValueError(
+                f"pretraining_rate = {self.pretraining_rate:g} is for your own conformations: "
+                "name them with --pretrain-on (source)"
+            )
 
     @staticmethod
     def layers(weights: str, trained: bool = False) -> RunConfig:
@@ -117,12 +119,16 @@ class FineTuning:
         """What is odd in files of validation and test, and what of them would train too."""
         out = []
         for part, dataset in self.held_out:
-            out += [replace(finding, molecule=f"{dataset.path}: {finding.molecule}")
-                    for finding in inspect_store(open_store(dataset))]  # fmt: skip
+            out += [
+                replace(finding, molecule=f"{dataset.path}: {finding.molecule}")
+                for finding in inspect_store(open_store(dataset))
+            ]
             known = are_in_pool(dataset, self.data)
             if known.any():
-                text = (f"{known.sum()} of {len(known)} {part} conformations of {dataset.path} are in {self.data.path} "
-                        "too: errors will flatter; remove them")  # fmt: skip
+                text = (
+                    f"{known.sum()} of {len(known)} {part} conformations of {dataset.path} are in {self.data.path} "
+                    "too: errors will flatter; remove them"
+                )
                 out.append(Finding(WARNING, "", text))
         return out
 
@@ -133,19 +139,29 @@ class FineTuning:
         out: list[Finding] = []
         if isinstance(self.source, DataSet):
             place = self.source.path
-            out += [replace(finding, molecule=f"{place}: {finding.molecule}")
-                    for finding in inspect_store(open_store(self.source), labelled=False)]  # fmt: skip
+            out += [
+                replace(finding, molecule=f"{place}: {finding.molecule}")
+                for finding in inspect_store(open_store(self.source), labelled=False)
+            ]
             for seed, (known, tested) in zip(self.seeds, self._shared(self.source), strict=True):
-                text = (f"{known} of {tested} test conformations of seed {seed} are in {place}, so that pre-training "
-                        "sees them, without labels: test errors will flatter")  # fmt: skip
+                text = (
+                    f"{known} of {tested} test conformations of seed {seed} are in {place}, so that pre-training "
+                    "sees them, without labels: test errors will flatter"
+                )
                 out += [Finding(WARNING, "", text)] if known else []
             source = pretrain_on(self.weights, self.source)
         else:
             place, source = self.weights, self.source
         if unseen := unseen_types(self.data, source):
-            out.append(Finding(WARNING, "", f"the pre-training of {place} has not met {', '.join(unseen)}: the "
-                                            "parameters of these atoms are random at first, and pre-training may help "
-                                            "less; compare with --from-scratch"))  # fmt: skip
+            out.append(
+                Finding(
+                    WARNING,
+                    "",
+                    f"the pre-training of {place} has not met {', '.join(unseen)}: the "
+                    "parameters of these atoms are random at first, and pre-training may help "
+                    "less; compare with --from-scratch",
+                )
+            )
         return out
 
     def _shared(self, pool: DataSet) -> list[tuple[int, int]]:

@@ -53,12 +53,22 @@ def _net(x: Array, forces: Array, numbers: Numbers) -> Checks:
     out: Checks = []
     for what, odd in zip(("net force", "torque"), _shares(x, forces), strict=True):
         if 2 * odd.sum() > len(odd):
-            out.append((WARNING, f"forces of {odd.sum()} of {len(odd)} frames have a {what}, which those of an "
-                                 "isolated molecule have not: are the atoms in a field, a cell, or held?"))  # fmt: skip
+            out.append(
+                (
+                    WARNING,
+                    f"forces of {odd.sum()} of {len(odd)} frames have a {what}, which those of an "
+                    "isolated molecule have not: are the atoms in a field, a cell, or held?",
+                )
+            )
         elif odd.any() and not out:
-            out.append((ERROR, f"forces have a {what} in {frame_list(numbers[odd])} and not in the others "
-                               f"({odd.sum()} of {len(odd)}): they are wrong there; label those frames again or leave "
-                               "them out"))  # fmt: skip
+            out.append(
+                (
+                    ERROR,
+                    f"forces have a {what} in {frame_list(numbers[odd])} and not in the others "
+                    f"({odd.sum()} of {len(odd)}): they are wrong there; label those frames again or leave "
+                    "them out",
+                )
+            )
     return out
 
 
@@ -66,15 +76,25 @@ def _zeros(x: Array, forces: Array, numbers: Numbers) -> Checks:
     """Forces that are exactly zero: missing ones, or those of atoms that were held fixed."""
     zero = (forces == 0).all(2)
     if (whole := zero.all(1)).any():
-        return [(ERROR, f"all forces are exactly zero in {frame_list(numbers[whole])}: they seem to be missing; leave "
-                        "those frames out, or all forces")]  # fmt: skip
+        return [
+            (
+                ERROR,
+                f"all forces are exactly zero in {frame_list(numbers[whole])}: they seem to be missing; leave "
+                "those frames out, or all forces",
+            )
+        ]
     net, torque = _shares(x, forces)
     fixed = zero.any(1) & (net | torque)  # by symmetry they may be zero, but then nothing is missing from the sum
     if not fixed.any():
         return []
     atoms = ", ".join(map(str, np.flatnonzero(zero[fixed].any(0))[:5]))
-    return [(ERROR, f"forces of atoms {atoms} are exactly zero in {frame_list(numbers[fixed])}, and the others do not "
-                    "add up to zero: were these atoms held fixed? take the forces without constraints")]  # fmt: skip
+    return [
+        (
+            ERROR,
+            f"forces of atoms {atoms} are exactly zero in {frame_list(numbers[fixed])}, and the others do not "
+            "add up to zero: were these atoms held fixed? take the forces without constraints",
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -96,9 +116,14 @@ def _misfits(x: Array, forces: Array, numbers: Numbers) -> Checks:
     fit = _fitted(x, forces)
     if fit is None or (odd := fit.odd()).sum() < SEVERAL:
         return []
-    return [(ERROR, f"forces of {frame_list(numbers[odd])} ({odd.sum()} of {len(odd)}) are "
-                    f"{np.median(fit.slope[odd]):.2f} times those of frames like them: they are labelled otherwise; "
-                    "bring all to one unit, or leave them out")]  # fmt: skip
+    return [
+        (
+            ERROR,
+            f"forces of {frame_list(numbers[odd])} ({odd.sum()} of {len(odd)}) are "
+            f"{np.median(fit.slope[odd]):.2f} times those of frames like them: they are labelled otherwise; "
+            "bring all to one unit, or leave them out",
+        )
+    ]
 
 
 def _fitted(x: Array, forces: Array) -> _Fit | None:

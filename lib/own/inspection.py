@@ -40,8 +40,12 @@ def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Findi
         if labelled:
             energy = store.energy(index)
             wrong = contradictions(first, energy, numbers)
-            checks += [*wrong, *(_duplicates(first, numbers) if not wrong else []), *_electrons(z, charges),
-                       *_energies(energy, x.shape[1], numbers)]  # fmt: skip
+            checks += [
+                *wrong,
+                *(_duplicates(first, numbers) if not wrong else []),
+                *_electrons(z, charges),
+                *_energies(energy, x.shape[1], numbers),
+            ]
         else:
             checks += _duplicates(first, numbers) if len(z) > 1 else []
         if labelled and store.has_forces:
@@ -62,8 +66,13 @@ def _numbers(store: ConformationStore) -> Checks:
         return [(ERROR, f"{total} frame{'s' * (total > 1)}: nothing can be learnt and tested; give at least {FEW}")]
     out = [(WARNING, f"{total} frames only: expect little, and wide error bars")] if total < FEW else []
     if single and len(store.names) > 1:
-        out.append((WARNING, f"{single} of {len(store.names)} molecules have one or two frames: whether they are in "
-                             "training or in test is drawn by lot"))  # fmt: skip
+        out.append(
+            (
+                WARNING,
+                f"{single} of {len(store.names)} molecules have one or two frames: whether they are in "
+                "training or in test is drawn by lot",
+            )
+        )
     return out
 
 
@@ -92,8 +101,10 @@ def _lengths(bonds: Array, atoms: NDArray[np.integer]) -> Checks:
     some = bonded if len(bonded) else bonds[~np.isnan(bonds)]
     if not len(some) or BONDS[0] < np.median(some) < BONDS[1]:
         return []
-    text = (f"atoms are typically {np.median(some):.2f} times the sum of covalent radii from their nearest neighbour: "
-            "the length unit seems to be another one; name it with length_unit (angstrom or bohr)")  # fmt: skip
+    text = (
+        f"atoms are typically {np.median(some):.2f} times the sum of covalent radii from their nearest neighbour: "
+        "the length unit seems to be another one; name it with length_unit (angstrom or bohr)"
+    )
     return [(ERROR if len(bonded) else WARNING, text)]
 
 
@@ -110,8 +121,13 @@ def _electrons(z: Numbers, charges: Numbers) -> Checks:
     count = int(np.sum(z) - np.sum(charges))
     if count % 2 == 0 or len(z) == 1:  # atoms alone are references
         return []
-    return [(WARNING, f"{count} electrons, an odd number: a radical, or a charge that is not given (array "
-                      "'formal_charges'); the models know no spin")]  # fmt: skip
+    return [
+        (
+            WARNING,
+            f"{count} electrons, an odd number: a radical, or a charge that is not given (array "
+            "'formal_charges'); the models know no spin",
+        )
+    ]
 
 
 def _duplicates(first: Numbers, numbers: Numbers) -> Checks:
@@ -149,8 +165,13 @@ def _energies(energy: Array, atoms: int, numbers: Numbers) -> Checks:
     outliers = np.flatnonzero(deviation > FAR * max(typical, 1e-9))
     if len(outliers):
         where = f"{frame_list(numbers[outliers])}; the farthest by {deviation.max():.1f} kcal/mol"
-        out.append((WARNING, f"{len(outliers)} energies are more than {FAR:g} median deviations from the median "
-                             f"({where}): look at them"))  # fmt: skip
+        out.append(
+            (
+                WARNING,
+                f"{len(outliers)} energies are more than {FAR:g} median deviations from the median "
+                f"({where}): look at them",
+            )
+        )
     return out
 
 
@@ -169,8 +190,10 @@ def _mixed(energy: Array, numbers: Numbers) -> tuple[str, str] | None:
         if abs(ratio / factor - 1) < ALIKE:
             fewer = frame_list(numbers[np.sort(order[cut:] if len(high) <= len(low) else order[:cut])])
             way = ratio if len(high) <= len(low) else 1 / ratio
-            return ERROR, (f"energies of {fewer} are {way:.4g} times the others: {name} seem to be mixed; "
-                           "bring all frames to one unit")  # fmt: skip
+            return ERROR, (
+                f"energies of {fewer} are {way:.4g} times the others: {name} seem to be mixed; "
+                "bring all frames to one unit"
+            )
     return None
 
 
@@ -193,8 +216,13 @@ def _units_of_molecules(store: ConformationStore) -> Checks:
         return []
     fewer = order[:cut] if cut <= len(order) - cut else order[cut:]
     names = ", ".join(store.names[k] for k in chosen[fewer[:5]])
-    return [(WARNING, f"energies an atom of {names} are {gap:.0f} times apart from the others: are all molecules in "
-                      "one unit and at one level of theory?")]  # fmt: skip
+    return [
+        (
+            WARNING,
+            f"energies an atom of {names} are {gap:.0f} times apart from the others: are all molecules in "
+            "one unit and at one level of theory?",
+        )
+    ]
 
 
 def _forces(store: ConformationStore) -> Checks:
@@ -208,6 +236,11 @@ def _forces(store: ConformationStore) -> Checks:
         return judged(*np.nanmedian(similar, axis=0))
     index = store.conformations_of(int(some[0]))[:FRAMES]
     size = float(np.sqrt(np.square(store.gather_forces(index), dtype=float).mean()))
-    return [(WARNING, "no frames are similar enough to hold forces against energies: see yourself that they are no "
-                      f"gradients and in the energies' unit; those of {store.names[some[0]]} are {size:.3g} "
-                      "kcal/mol/Å (root mean square), usual are 10 to 100")]  # fmt: skip
+    return [
+        (
+            WARNING,
+            "no frames are similar enough to hold forces against energies: see yourself that they are no "
+            f"gradients and in the energies' unit; those of {store.names[some[0]]} are {size:.3g} "
+            "kcal/mol/Å (root mean square), usual are 10 to 100",
+        )
+    ]

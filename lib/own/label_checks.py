@@ -34,9 +34,11 @@ def two_references(energy: Array, numbers: Numbers) -> tuple[str, str] | None:
     fewer = min(low, high, key=len)
     if len(fewer) < GROUP or gaps[cut - 1] < max(WIDEST, GAP * widest):
         return None
-    return ERROR, (f"energies of {frame_list(numbers[np.sort(fewer)])} ({len(fewer)} of {len(energy)}) lie "
-                   f"{gaps[cut - 1]:.4g} kcal/mol from the others: two references seem to be mixed, as total and "
-                   "atomization energies or two methods; bring all frames to one")  # fmt: skip
+    return ERROR, (
+        f"energies of {frame_list(numbers[np.sort(fewer)])} ({len(fewer)} of {len(energy)}) lie "
+        f"{gaps[cut - 1]:.4g} kcal/mol from the others: two references seem to be mixed, as total and "
+        "atomization energies or two methods; bring all frames to one"
+    )
 
 
 def contradictions(first: Numbers, energy: Array, numbers: Numbers) -> Checks:
@@ -52,8 +54,13 @@ def contradictions(first: Numbers, energy: Array, numbers: Numbers) -> Checks:
     if not len(odd):
         return []
     worst = odd[off[odd].argmax()]
-    return [(ERROR, f"{len(odd)} frames repeat earlier ones with another energy, frame {numbers[worst]} that of frame "
-                    f"{numbers[first[worst]]} by {off[worst]:.4g} kcal/mol: one of the labels is wrong")]  # fmt: skip
+    return [
+        (
+            ERROR,
+            f"{len(odd)} frames repeat earlier ones with another energy, frame {numbers[worst]} that of frame "
+            f"{numbers[first[worst]]} by {off[worst]:.4g} kcal/mol: one of the labels is wrong",
+        )
+    ]
 
 
 def fragments(x: Array, z: Numbers, charges: Numbers, numbers: Numbers) -> Checks:
@@ -72,9 +79,14 @@ def fragments(x: Array, z: Numbers, charges: Numbers, numbers: Numbers) -> Check
     broken = [k for k in looked if _has_radicals(squareform(pdist(x[k])) < reach, z - charges)]
     if not broken:
         return []
-    return [(WARNING, f"the molecule is in pieces with odd electrons in {frame_list(numbers[broken])} ({len(broken)} "
-                      f"of {len(looked)} that were looked at): if its box cut it, put it together; if bonds break "
-                      "there, expect little of a potential without spin")]  # fmt: skip
+    return [
+        (
+            WARNING,
+            f"the molecule is in pieces with odd electrons in {frame_list(numbers[broken])} ({len(broken)} "
+            f"of {len(looked)} that were looked at): if its box cut it, put it together; if bonds break "
+            "there, expect little of a potential without spin",
+        )
+    ]
 
 
 def _has_radicals(bonded: np.ndarray, electrons: Numbers) -> bool:
@@ -97,8 +109,13 @@ def other_orders(store: ConformationStore) -> Checks:
         orders = {store.arrays["z"][store.atoms_of(k)].tobytes() for k in members}
         if len(orders) > 1:
             names = ", ".join(store.names[k] for k in members[:5])
-            out.append((WARNING, f"{names} have the same atoms and bonds in another order, and count as {len(members)} "
-                                 "molecules: write their atoms in one order if they are one"))  # fmt: skip
+            out.append(
+                (
+                    WARNING,
+                    f"{names} have the same atoms and bonds in another order, and count as {len(members)} "
+                    "molecules: write their atoms in one order if they are one",
+                )
+            )
     return out
 
 

@@ -83,18 +83,27 @@ def learning_curve(results: Mapping[tuple[int, bool], Sequence[Result]], dataset
         Rows of `tables.COLUMNS` with ``labels``.
     """
     rows = []
-    metrics = [m for m in ("rmse", "mae", "force_rmse", "force_mae")
-               if all(f"test_{m}" in r.metrics for runs in results.values() for r in runs)]  # fmt: skip
+    metrics = [
+        m
+        for m in ("rmse", "mae", "force_rmse", "force_mae")
+        if all(f"test_{m}" in r.metrics for runs in results.values() for r in runs)
+    ]
     for labels in sorted({n for n, _ in results}):
         scratch, tuned = results[labels, False], results[labels, True]
         for metric in metrics:
-            plain, pretrained = ([errors_of(r, of_forces=metric.startswith(OF_FORCES)) for r in arm]
-                                 for arm in (scratch, tuned))  # fmt: skip
+            plain, pretrained = (
+                [errors_of(r, of_forces=metric.startswith(OF_FORCES)) for r in arm] for arm in (scratch, tuned)
+            )
             facts = {
-                "item": "own molecules", "dataset": dataset, "system": "",
-                "model": MODELS[scratch[0].config.model].label, "metric": metric,
-                "n_seeds": len(scratch), "source": source_of([*scratch, *tuned]), "paper_value": float("nan"),
+                "item": "own molecules",
+                "dataset": dataset,
+                "system": "",
+                "model": MODELS[scratch[0].config.model].label,
+                "metric": metric,
+                "n_seeds": len(scratch),
+                "source": source_of([*scratch, *tuned]),
+                "paper_value": float("nan"),
                 "labels": labels,
-            }  # fmt: skip
+            }
             rows += three_rows(facts, compare(plain, pretrained, metric), 1.0)
     return pd.DataFrame(rows, columns=[*COLUMNS, "labels"])

@@ -54,9 +54,11 @@ class Plan:
 
     def __str__(self) -> str:
         """One line for a reader."""
-        return (f"seed {self.seed}: {self.train} to train, {self.validation} to validate, {self.test} to test; runs: "
-                f"{self.runs} of some {self.steps} steps, {in_words(self.minutes)} (estimate), and pre-training where "
-                "it is not there")  # fmt: skip
+        return (
+            f"seed {self.seed}: {self.train} to train, {self.validation} to validate, {self.test} to test; runs: "
+            f"{self.runs} of some {self.steps} steps, {in_words(self.minutes)} (estimate), and pre-training where "
+            "it is not there"
+        )
 
 
 def part_sizes(config: RunConfig) -> dict[str, int]:

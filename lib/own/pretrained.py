@@ -60,8 +60,10 @@ class Pretrained:
         """
         if not self.gives_energies:
             potentials = sorted(name for name in shipped() if load_pretrained(name).gives_energies)
-            raise ValueError(f"{self.name!r} are pre-trained layers, which predict noise and no energies: fine-tune "
-                             f"them (python -m lib finetune), or choose a potential from {potentials}")  # fmt: skip
+            raise ValueError(
+                f"{self.name!r} are pre-trained layers, which predict noise and no energies: fine-tune "
+                f"them (python -m lib finetune), or choose a potential from {potentials}"
+            )
         return PotentialCalculator(Potential(self.weights, device, dtype))
 
 

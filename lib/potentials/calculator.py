@@ -24,8 +24,14 @@ class PotentialCalculator(Calculator):
     """Energy (eV), forces (eV/Å) and, of an ensemble, their standard deviations ``energy_std``, ``forces_std``."""
 
     implemented_properties = [  # noqa: RUF012 (the type that ASE gives it)
-        "energy", "free_energy", "forces", "energy_std", "forces_std", "energy_members", "forces_members",
-    ]  # fmt: skip
+        "energy",
+        "free_energy",
+        "forces",
+        "energy_std",
+        "forces_std",
+        "energy_members",
+        "forces_members",
+    ]
 
     def __init__(self, potential: Potential, members: bool = False, **options: Any) -> None:
         """With ``members``, ``results`` also have ``energy_members`` (M,) and ``forces_members`` (M, N, 3), the answers
@@ -83,8 +89,9 @@ class PotentialCalculator(Calculator):
         ends = np.cumsum([len(t) for t in types])[:-1]
         each_energy, each_force = evaluation.energies.T / EV, np.split(evaluation.forces / EV, ends, axis=1)
         out = []
-        for k, (e, f, e_std, f_std) in enumerate(zip(energy / EV, np.split(forces / EV, ends), energy_std / EV,
-                                                     np.split(forces_std / EV, ends), strict=True)):  # fmt: skip
+        for k, (e, f, e_std, f_std) in enumerate(
+            zip(energy / EV, np.split(forces / EV, ends), energy_std / EV, np.split(forces_std / EV, ends), strict=True)
+        ):
             results = {"energy": float(e), "free_energy": float(e), "forces": f}
             if len(self.potential.members) > 1:
                 results |= {"energy_std": float(e_std), "forces_std": f_std}
@@ -115,15 +122,21 @@ def check(atoms: Atoms) -> Atoms:
     if not len(atoms):
         raise InputError("no atoms: give a molecule")
     if atoms.pbc.any():
-        raise InputError(f"pbc = {atoms.pbc.tolist()}: periodic cells are not supported, only molecules in vacuum; "
-                         "set atoms.pbc = False if it is one")  # fmt: skip
+        raise InputError(
+            f"pbc = {atoms.pbc.tolist()}: periodic cells are not supported, only molecules in vacuum; "
+            "set atoms.pbc = False if it is one"
+        )
     if not np.isfinite(atoms.positions).all():
-        raise InputError(f"coordinates of atom {int(np.argwhere(~np.isfinite(atoms.positions))[0, 0])} are not finite: "
-                         "the simulation before has blown up, or the file is broken")  # fmt: skip
+        raise InputError(
+            f"coordinates of atom {int(np.argwhere(~np.isfinite(atoms.positions))[0, 0])} are not finite: "
+            "the simulation before has blown up, or the file is broken"
+        )
     if len(atoms) > 1:
         distance = pdist(atoms.positions)
         if distance.min() < CLOSEST:
             i, j = (int(k[distance.argmin()]) for k in np.triu_indices(len(atoms), 1))
-            raise InputError(f"atoms {i} and {j} are {distance.min():.3f} Å apart: no potential knows such a geometry; "
-                             "look for an atom that occurs twice, or for another length unit")  # fmt: skip
+            raise InputError(
+                f"atoms {i} and {j} are {distance.min():.3f} Å apart: no potential knows such a geometry; "
+                "look for an atom that occurs twice, or for another length unit"
+            )
     return atoms

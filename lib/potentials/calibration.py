@@ -29,13 +29,17 @@ def evaluate_on(potential: Potential, store: ConformationStore, index: NDArray[n
     evaluation = potential.evaluate([p.types for p in parts], [p.positions for p in parts])
     (energy, forces), (energy_spread, force_spread) = evaluation.mean(), evaluation.spread()
     molecule = store.molecule_of(index)
-    rows = [pd.DataFrame({"kind": "energy", "molecule": molecule, "error": energy - store.energy(index),
-                          "spread": energy_spread})]  # fmt: skip
+    rows = [
+        pd.DataFrame(
+            {"kind": "energy", "molecule": molecule, "error": energy - store.energy(index), "spread": energy_spread}
+        )
+    ]
     if store.has_forces:
         off = forces - store.gather_forces(index)
         owner = np.repeat(molecule, 3 * store.n_atoms[molecule])
-        rows.append(pd.DataFrame({"kind": "force", "molecule": owner, "error": off.ravel(),
-                                  "spread": force_spread.ravel()}))  # fmt: skip
+        rows.append(
+            pd.DataFrame({"kind": "force", "molecule": owner, "error": off.ravel(), "spread": force_spread.ravel()})
+        )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -50,8 +54,14 @@ def binned(errors: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
         ordered = group.sort_values("spread")
         for where in np.array_split(np.arange(len(group)), min(bins, len(group))):
             part = ordered.iloc[where]
-            rows.append({"kind": kind, "spread": np.sqrt((part["spread"] ** 2).mean()),
-                         "rmse": np.sqrt((part["error"] ** 2).mean()), "number": len(part)})  # fmt: skip
+            rows.append(
+                {
+                    "kind": kind,
+                    "spread": np.sqrt((part["spread"] ** 2).mean()),
+                    "rmse": np.sqrt((part["error"] ** 2).mean()),
+                    "number": len(part),
+                }
+            )
     return pd.DataFrame(rows, columns=["kind", "spread", "rmse", "number"])
 
 
@@ -97,12 +107,17 @@ def summary(errors: pd.DataFrame, members: int) -> pd.DataFrame:
     rows = []
     for kind, group in errors.groupby("kind"):
         size, spread = group["error"].abs(), group["spread"]
-        rows.append({
-            "kind": kind, "number": len(group), "rmse": np.sqrt((size**2).mean()),
-            "spread": np.sqrt((spread**2).mean()),
-            "within 1 spread": (size <= spread).mean() if members > 1 else np.nan,
-            "calibrated: 1": calibrated_share(members),
-            "within 2 spreads": (size <= 2 * spread).mean() if members > 1 else np.nan,
-            "calibrated: 2": calibrated_share(members, 2), "rank correlation": spearmanr(size, spread).statistic,
-        })  # fmt: skip
+        rows.append(
+            {
+                "kind": kind,
+                "number": len(group),
+                "rmse": np.sqrt((size**2).mean()),
+                "spread": np.sqrt((spread**2).mean()),
+                "within 1 spread": (size <= spread).mean() if members > 1 else np.nan,
+                "calibrated: 1": calibrated_share(members),
+                "within 2 spreads": (size <= 2 * spread).mean() if members > 1 else np.nan,
+                "calibrated: 2": calibrated_share(members, 2),
+                "rank correlation": spearmanr(size, spread).statistic,
+            }
+        )
     return pd.DataFrame(rows)

@@ -58,8 +58,10 @@ def report(atoms: Atoms) -> dict[str, float]:
     }
     if "energy_std" in atoms.calc.results:
         spread = atoms.calc.results["forces_std"]
-        facts |= {"spread of the energy (eV)": atoms.calc.results["energy_std"],
-                  "spread of a force, largest (eV/Å)": float(spread.max())}  # fmt: skip
+        facts |= {
+            "spread of the energy (eV)": atoms.calc.results["energy_std"],
+            "spread of a force, largest (eV/Å)": float(spread.max()),
+        }
     return facts
 
 

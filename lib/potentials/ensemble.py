@@ -67,12 +67,20 @@ class Potential:
         self.members: list[tuple[Model, dict]] = []
         for each in weights:
             if each.about.get("task") != "energy":
-                raise DataError(each.path, "task", f"it holds {each.about.get('task')!r} weights, which give no energy",
-                                "fine-tune first: python -m lib finetune")  # fmt: skip
+                raise DataError(
+                    each.path,
+                    "task",
+                    f"it holds {each.about.get('task')!r} weights, which give no energy",
+                    "fine-tune first: python -m lib finetune",
+                )
             target = each.about["target"]
             if self.members and target["level"] != self.level:
-                raise DataError(each.path, "level", f"{target['level']!r} beside {self.level!r}",
-                                "an ensemble has one level of theory")  # fmt: skip
+                raise DataError(
+                    each.path,
+                    "level",
+                    f"{target['level']!r} beside {self.level!r}",
+                    "an ensemble has one level of theory",
+                )
             self.members.append((each.build().eval().requires_grad_(False).to(self.device, dtype), target))
 
     @staticmethod
@@ -113,8 +121,10 @@ class Potential:
         unknown = sorted(set(together.tolist()) - set(self.trained_types))
         if unknown:
             strange, known = (", ".join(map(type_name, each)) for each in (unknown, self.trained_types))
-            raise ValueError(f"atom types {strange} were not in training, their energies would be random: "
-                             f"this potential knows {known}")  # fmt: skip
+            raise ValueError(
+                f"atom types {strange} were not in training, their energies would be random: "
+                f"this potential knows {known}"
+            )
         self._refuse_other_compositions(types)
         with one_thread() if len(together) <= FEW_ATOMS else nullcontext():
             parts = [self._evaluate(types[a:b], positions[a:b]) for a, b in _runs([len(t) for t in types])]
@@ -127,9 +137,11 @@ class Potential:
         for own in types if trained else []:
             counts = np.bincount(own, minlength=len(ATOM_TYPES))
             if any((counts != each).any() for each in trained):
-                raise ValueError(f"the molecule {_formula(counts)} is not {_formula(trained[0])}, the only composition "
-                                 "in training, which determines no energy of each element: those of other "
-                                 "compositions would be arbitrary; train on several")  # fmt: skip
+                raise ValueError(
+                    f"the molecule {_formula(counts)} is not {_formula(trained[0])}, the only composition "
+                    "in training, which determines no energy of each element: those of other "
+                    "compositions would be arbitrary; train on several"
+                )
 
     def _evaluate(
         self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]
@@ -142,8 +154,12 @@ class Potential:
         free = np.add.reduceat(reference_energies(self.level, z), starts)
         energies, forces = [], []
         for model, target in self.members:
-            batch = Batch.from_arrays(torch.as_tensor(z, device=self.device), pos,
-                                      torch.as_tensor(molecule, device=self.device), model.settings.cutoff)  # fmt: skip
+            batch = Batch.from_arrays(
+                torch.as_tensor(z, device=self.device),
+                pos,
+                torch.as_tensor(molecule, device=self.device),
+                model.settings.cutoff,
+            )
             energy, force = energy_and_forces(model, batch)
             baseline = baseline_of_target(target, z, molecule, len(types))
             energies.append(energy.double().cpu().numpy() * target["std"] + baseline + free)

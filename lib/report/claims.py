@@ -178,6 +178,7 @@ def _whole_matrix() -> tuple[tuple[str, Cell], ...]:
 def _paper_cells(claim: Claim) -> set[Cell]:
     """The cells of the paper's matrix that ``claim`` is about."""
     return {
-        cell for item, cell in _whole_matrix()
+        cell
+        for item, cell in _whole_matrix()
         if claim.asks_for(cell[2], item=item, dataset=cell[0], system=cell[1], share=f"{cell[3]:g}")
-    }  # fmt: skip
+    }

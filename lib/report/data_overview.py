@@ -41,8 +41,9 @@ def _flat(counts: dict) -> dict[str, float]:
     """Counts of `sources.counted` with the range of atoms as two numbers."""
     least, most = counts["atoms"]
     return {key: counts[key] for key in ("molecules", "conformations", "elements")} | {
-        "least atoms": least, "most atoms": most
-    }  # fmt: skip
+        "least atoms": least,
+        "most atoms": most,
+    }
 
 
 def table1(suite: str, datasets: Sequence[str]) -> pd.DataFrame:
@@ -60,10 +61,12 @@ def beside_published(table: pd.DataFrame, suite: str) -> pd.DataFrame:
     """`table1` for reading: the counts, and the published numbers under the paper's names."""
     published = table.assign(dataset=table["dataset"].replace(paper_names(suite)))
     return pd.concat(
-        {"counted here": table.pivot(index="metric", columns="dataset", values="value"),
-         "published": published.pivot(index="metric", columns="dataset", values="paper_value")},
+        {
+            "counted here": table.pivot(index="metric", columns="dataset", values="value"),
+            "published": published.pivot(index="metric", columns="dataset", values="paper_value"),
+        },
         axis=1,
-    ).astype("Int64")  # fmt: skip
+    ).astype("Int64")
 
 
 def table_s1(suite: str, systems: Sequence[str] = tuple(MD22_SYSTEMS)) -> pd.DataFrame:
@@ -123,8 +126,14 @@ def contacts(store: ConformationStore, count: int = MAX_DISTANCES) -> pd.DataFra
     for k in range(part.max() + 1 if part.max() else 0):
         inside, others = part == k, part != k
         closest = [np.linalg.norm(x[inside][:, None] - x[others][None], axis=-1).min() for x in frames]
-        rows.append({"atoms": int(inside.sum()), "smallest": min(closest),
-                     "median": float(np.median(closest)), "largest": max(closest)})  # fmt: skip
+        rows.append(
+            {
+                "atoms": int(inside.sum()),
+                "smallest": min(closest),
+                "median": float(np.median(closest)),
+                "largest": max(closest),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -143,11 +152,15 @@ def learnability(suite: str, configs: Sequence[RunConfig], results: Sequence[Res
     for config, result in zip(configs, results, strict=True):
         store = open_store(config.data[0])
         split = make_split(store, config.seed, FINE_TUNING, order=config.split_order)
-        rows.append({
-            "system": config.data[0].name.removeprefix(f"{suite}/md22/"), "test frames": TESTED[config.split_order],
-            "standard deviation": store.relative_energy(split.parts["test"]).std(),
-            "frames of the ridge": len(split.parts["train"]) + len(split.parts["validation"]),
-            "frames of the network": result.about["conformations"]["train"],
-            "ridge": ridge_r2(store, split), MODELS[config.model].label: result.metrics["test_r2"],
-        })  # fmt: skip
+        rows.append(
+            {
+                "system": config.data[0].name.removeprefix(f"{suite}/md22/"),
+                "test frames": TESTED[config.split_order],
+                "standard deviation": store.relative_energy(split.parts["test"]).std(),
+                "frames of the ridge": len(split.parts["train"]) + len(split.parts["validation"]),
+                "frames of the network": result.about["conformations"]["train"],
+                "ridge": ridge_r2(store, split),
+                MODELS[config.model].label: result.metrics["test_r2"],
+            }
+        )
     return pd.DataFrame(rows)

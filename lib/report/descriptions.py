@@ -28,11 +28,15 @@ def scan_table(scale: Scale, pairs: Sequence[Pair[Cell]]) -> pd.DataFrame:
             cell = Cell(config.model, data, config.pretrained is not None, force_weight=config.training.force_weight)
             rate = config.training.learning_rate
             rows[config.key()] = {
-                "model": MODELS[cell.model].label, "data": cell.data, "forces": config.training.learns_forces,
-                "pretrained": cell.pretrained, "learning_rate": rate,
-                "validation_rmse": result.metrics["validation_rmse"], "chosen": rate == rate_of(scale, cell),
+                "model": MODELS[cell.model].label,
+                "data": cell.data,
+                "forces": config.training.learns_forces,
+                "pretrained": cell.pretrained,
+                "learning_rate": rate,
+                "validation_rmse": result.metrics["validation_rmse"],
+                "chosen": rate == rate_of(scale, cell),
                 "seed": config.seed,
-            }  # fmt: skip
+            }
     names = ["model", "data", "forces", "pretrained", "learning_rate", "validation_rmse", "chosen", "seed"]
     return pd.DataFrame(rows.values(), columns=names)
 
@@ -85,11 +89,16 @@ def by_seed(pairs: Sequence[Pair[Arm]]) -> pd.DataFrame:
     (kcal/mol).
     """
     return pd.DataFrame(
-        {"pretrained": arm.cell.pretrained, "sigma": arm.cell.sigma, "seed": result.config.seed,
-         "rmse": result.metrics["test_rmse"], "mae": result.metrics["test_mae"]}
+        {
+            "pretrained": arm.cell.pretrained,
+            "sigma": arm.cell.sigma,
+            "seed": result.config.seed,
+            "rmse": result.metrics["test_rmse"],
+            "mae": result.metrics["test_mae"],
+        }
         for arm in members(pairs)
         for result in arm.results
-    )  # fmt: skip
+    )
 
 
 def details(scale: Scale, arms: Iterable[Arm], part: str = "test") -> pd.DataFrame:

@@ -101,10 +101,14 @@ def energy_conservation(trajectories: Mapping[str, pd.DataFrame], atoms: int) ->
     shortest = min(rows["time"].iloc[-1] for rows in trajectories.values())
     first = {name: rows[rows["time"] <= shortest * (1 + 1e-9)] for name, rows in trajectories.items()}
     return pd.DataFrame(
-        {"potential": name, "picoseconds": rows["time"].iloc[-1], **dynamics.drift(rows, atoms),
-         "fluctuation_at_first": dynamics.drift(first[name], atoms)["fluctuation"]}
+        {
+            "potential": name,
+            "picoseconds": rows["time"].iloc[-1],
+            **dynamics.drift(rows, atoms),
+            "fluctuation_at_first": dynamics.drift(first[name], atoms)["fluctuation"],
+        }
         for name, rows in trajectories.items()
-    )  # fmt: skip
+    )
 
 
 def ensemble_errors(scale: Scale, results: Sequence[Result], data: str) -> pd.DataFrame:

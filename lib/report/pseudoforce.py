@@ -161,11 +161,14 @@ def coordinates(probed: Sequence[Probe], result: Result) -> pd.DataFrame:
     columns = {
         "conformation": np.concatenate([np.full(3 * len(p.numbers), k) for k, p in enumerate(probed)]),
         "element": np.concatenate([np.repeat([chemical_symbols[z] for z in p.numbers], 3) for p in probed]),
-        "force": _flat(p.forces[1] for p in probed), "true": -_flat(p.noise for p in probed),
-        "predicted": -noised, "bonds": _flat(p.bonds[1] for p in probed),
-        "clean_force": _flat(p.forces[0] for p in probed), "clean_predicted": -clean,
+        "force": _flat(p.forces[1] for p in probed),
+        "true": -_flat(p.noise for p in probed),
+        "predicted": -noised,
+        "bonds": _flat(p.bonds[1] for p in probed),
+        "clean_force": _flat(p.forces[0] for p in probed),
+        "clean_predicted": -clean,
         "clean_bonds": _flat(p.bonds[0] for p in probed),
-    }  # fmt: skip
+    }
     return pd.DataFrame(columns)
 
 

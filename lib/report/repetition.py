@@ -37,13 +37,19 @@ def repeat(scale: Scale, cells: Iterable[Cell], seed: int, execution: Execution 
         for metric in (f"test_{key}" for key in ERRORS):
             before, now = record.metrics[metric] if record else float("nan"), here.metrics[metric]
             difference = 100 * (now / before - 1)
-            rows.append({
-                "model": MODELS[cell.model].label, "dataset": scale.data_label(family_of(cell.data)),
-                "pretrained": "yes" if cell.pretrained else "no", "metric": metric, "recorded": before, "here": now,
-                "difference": difference,
-                "within tolerance": verdict(difference) if record else "no record",
-                "seed": seed,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "model": MODELS[cell.model].label,
+                    "dataset": scale.data_label(family_of(cell.data)),
+                    "pretrained": "yes" if cell.pretrained else "no",
+                    "metric": metric,
+                    "recorded": before,
+                    "here": now,
+                    "difference": difference,
+                    "within tolerance": verdict(difference) if record else "no record",
+                    "seed": seed,
+                }
+            )
     return pd.DataFrame(rows)
 
 

@@ -65,8 +65,10 @@ def printed_gains(errors: pd.DataFrame, rounding: float = 0.0) -> pd.DataFrame:
     ``low`` and ``high`` are the least and most that they can be if the errors are off by ``rounding``.
     """
     wide = errors.pivot(index=["dataset", "model", "metric"], columns="pretrained", values="value").reset_index()
-    bounds = {key: 100 * (1 - (wide["yes"] + up) / (wide["no"] - up))
-              for key, up in (("value", 0.0), ("low", rounding), ("high", -rounding))}  # fmt: skip
+    bounds = {
+        key: 100 * (1 - (wide["yes"] + up) / (wide["no"] - up))
+        for key, up in (("value", 0.0), ("low", rounding), ("high", -rounding))
+    }
     return wide[["dataset", "model", "metric"]].assign(**bounds, pretrained="improvement", unit="%")
 
 
@@ -106,12 +108,14 @@ def comparison_table(
     rows = []
     for (metric, item), (name, within) in product(items.items(), subsets.items()):
         compared = [
-            (_facts(scale, pair, item, metric, name, _evidence(scale, pair, metric, part, within)),
-             compare(errors.scratch, errors.pretrained, metric, seed_of(pair.scratch.cell.data)),
-             _atoms(scale, pair) if per_atom else 1.0)
+            (
+                _facts(scale, pair, item, metric, name, _evidence(scale, pair, metric, part, within)),
+                compare(errors.scratch, errors.pretrained, metric, seed_of(pair.scratch.cell.data)),
+                _atoms(scale, pair) if per_atom else 1.0,
+            )
             for pair, errors in zip(pairs, errors_by_subset[name, metric.startswith(OF_FORCES)], strict=True)
             if all(len(e.molecule) for arm in errors for e in arm)  # else a seed tests none of the subset
-        ]  # fmt: skip
+        ]
         rows += [row for each in compared for row in three_rows(*each)]
         rows += _average_rows([(facts, comparison) for facts, comparison, _ in compared])
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DETAILS])
@@ -192,11 +196,17 @@ def _average_row(group: Sequence[tuple[dict[str, Any], Comparison]], spread: Spr
     facts = [f for f, _ in group]
     interval = average([comparison for _, comparison in group], spread)
     return facts[0] | {
-        "model": AVERAGE, "pretrained": "improvement", "unit": "%", "value": interval.value, "low": interval.low,
-        "high": interval.high, "n_seeds": min(f["n_seeds"] for f in facts),
+        "model": AVERAGE,
+        "pretrained": "improvement",
+        "unit": "%",
+        "value": interval.value,
+        "low": interval.low,
+        "high": interval.high,
+        "n_seeds": min(f["n_seeds"] for f in facts),
         "source": " and ".join(sorted({word for f in facts for word in f["source"].split(" and ")})),
-        "evidence": min((f["evidence"] for f in facts), key=EVIDENCE.index), "n_models": len(facts),
-    }  # fmt: skip
+        "evidence": min((f["evidence"] for f in facts), key=EVIDENCE.index),
+        "n_models": len(facts),
+    }
 
 
 def _printed(table: pd.DataFrame) -> pd.Series:

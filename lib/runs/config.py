@@ -129,8 +129,10 @@ class RunConfig:
             raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
         shared = {d.name for d in source.data} & {d.name for d in self.data}
         if shared and source.strict_split and (source.seed, source.split_order) != (self.seed, self.split_order):
-            raise ValueError(f"the pre-training of seed {source.seed} has seen test conformations of seed {self.seed}: "
-                             "take the one of the same seed and split_order")  # fmt: skip
+            raise ValueError(
+                f"the pre-training of seed {source.seed} has seen test conformations of seed {self.seed}: "
+                "take the one of the same seed and split_order"
+            )
 
     def describe(self, whole: bool = True) -> dict[str, Any]:
         """The settings as JSON values, data sets by fingerprint; not ``whole``: without settings at their default."""

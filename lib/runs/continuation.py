@@ -41,8 +41,12 @@ def continue_from(config: RunConfig, model: Model, train: ConformationBatches, l
     other = weights.build()
     if (weights.about["model"], other.settings) != (config.model, config.settings):
         held = f"{weights.about['model']} {other.settings}"
-        raise DataError(weights.path, "settings", f"it holds {held}, not {config.model} {config.settings}",
-                        "choose matching weights")  # fmt: skip
+        raise DataError(
+            weights.path,
+            "settings",
+            f"it holds {held}, not {config.model} {config.settings}",
+            "choose matching weights",
+        )
     model.load_state_dict(weights.state)
     target = weights.about["target"]
     old = Scaling(target["mean"], target["std"], np.array(target["per_type"], dtype=np.float64))
@@ -55,8 +59,12 @@ def continue_from(config: RunConfig, model: Model, train: ConformationBatches, l
 def _energies(weights: Weights) -> Weights:
     """The same ``weights``, where they are those of an energy model."""
     if weights.about.get("task") != "energy":
-        raise DataError(weights.path, "task", f"it holds {weights.about.get('task')!r} weights, which give no energy",
-                        "pre-trained layers are named by --weights, a potential by --continue")  # fmt: skip
+        raise DataError(
+            weights.path,
+            "task",
+            f"it holds {weights.about.get('task')!r} weights, which give no energy",
+            "pre-trained layers are named by --weights, a potential by --continue",
+        )
     return weights
 
 

@@ -54,7 +54,11 @@ def _predict_batch(task: EnergyTask, batch: Batch) -> dict[str, Tensor]:
         return targets | {"prediction": task.predict(batch)}
     energy, forces = task.predict_with_forces(batch)
     error, zero = forces - batch.forces, energy.new_zeros(batch.n_molecules)
-    by_atom = {"force_squared": error.square(), "force_absolute": error.abs(), "components": torch.ones_like(error),
-               "force_label_squared": batch.forces.double().square()}  # fmt: skip
+    by_atom = {
+        "force_squared": error.square(),
+        "force_absolute": error.abs(),
+        "components": torch.ones_like(error),
+        "force_label_squared": batch.forces.double().square(),
+    }
     sums = {name: zero.index_add(0, batch.molecule, rows.sum(1)) for name, rows in by_atom.items()}
     return targets | {"prediction": energy} | sums

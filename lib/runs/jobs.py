@@ -94,9 +94,11 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     by_epoch = task.history[task.monitor]
     if diverged(by_epoch):
         errors, rate = ", ".join(f"{error:.3g}" for error in by_epoch), config.training.learning_rate
-        raise TrainingError(f"pre-training of {config.model}, seed {config.seed}, diverged, denoising errors by epoch "
-                            f"{errors}: lower learning_rate = {rate:g} (of your own conformations --pretraining-rate) "
-                            "or set clip")  # fmt: skip
+        raise TrainingError(
+            f"pre-training of {config.model}, seed {config.seed}, diverged, denoising errors by epoch "
+            f"{errors}: lower learning_rate = {rate:g} (of your own conformations --pretraining-rate) "
+            "or set clip"
+        )
     _save_history(folder, task.history)
     save_weights(folder / "weights.safetensors", config.model, model, task=config.task, sigma=sigma)
     metrics = {
@@ -148,8 +150,13 @@ def _target(scaling: Scaling, store: ConformationStore, train: ConformationBatch
     conformations have one composition, that too.
     """
     compositions = np.unique(train.compositions(), axis=0)
-    target = {"mean": scaling.mean, "std": scaling.std, "per_type": scaling.per_type.tolist(), "level": store.level,
-              "types": np.flatnonzero(compositions.any(0)).tolist()}  # fmt: skip
+    target = {
+        "mean": scaling.mean,
+        "std": scaling.std,
+        "per_type": scaling.per_type.tolist(),
+        "level": store.level,
+        "types": np.flatnonzero(compositions.any(0)).tolist(),
+    }
     return target | ({"composition": compositions[0].tolist()} if len(compositions) == 1 else {})
 
 
@@ -187,8 +194,10 @@ def _measured(config: RunConfig, train: ConformationBatches, execution: Executio
     if not config.training.normalise:
         return None
     if execution.accumulate * execution.devices * execution.nodes > 1:
-        raise ValueError(f"normalise = True needs undivided batches: accumulate = {execution.accumulate}, devices = "
-                         f"{execution.devices}, nodes = {execution.nodes} must be 1")  # fmt: skip
+        raise ValueError(
+            f"normalise = True needs undivided batches: accumulate = {execution.accumulate}, devices = "
+            f"{execution.devices}, nodes = {execution.nodes} must be 1"
+        )
     (selection,) = train.selections
     index = subsample(selection.index, min(MEASURED, len(selection.index)), config.seed)
     return _evaluation_loader(config, ConformationBatches([Selection(selection.store, index)], config.settings.cutoff))

@@ -63,12 +63,15 @@ class StoredConfig:
             raise ValueError(f"the run has {len(values['data'])} data sets and splits of {by_name}")
         sets = tuple(StoredData(n, d["reader"], d["fingerprint"]) for n, d in zip(by_name, values["data"], strict=True))
         source = values.get("pretrained")
-        return StoredConfig(**known | {
-            "data": sets,
-            "training": _training(values["training"]),
-            "limits": Limits(**values.get("limits", {})),
-            "pretrained": None if source is None else StoredConfig.from_json(source),
-        })  # fmt: skip
+        return StoredConfig(
+            **known
+            | {
+                "data": sets,
+                "training": _training(values["training"]),
+                "limits": Limits(**values.get("limits", {})),
+                "pretrained": None if source is None else StoredConfig.from_json(source),
+            }
+        )
 
 
 def _training(values: Mapping[str, Any]) -> TrainingSettings:

@@ -37,6 +37,8 @@ def pretraining_of(weights: str, seed: int = 0) -> RunConfig:
     scale, model = named(weights)
     config = scale.pretrain(model, seed)
     if stored_with_weights(config) is None:
-        raise ValueError(f"the layers {weights!r} of seed {seed} are neither shipped nor trained here: train them with "
-                         f"python -m lib pretrain --weights {weights} --seed {seed}")  # fmt: skip
+        raise ValueError(
+            f"the layers {weights!r} of seed {seed} are neither shipped nor trained here: train them with "
+            f"python -m lib pretrain --weights {weights} --seed {seed}"
+        )
     return config

@@ -209,6 +209,10 @@ def quiet() -> None:
     """Suppress Lightning's notices about hardware and workers."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in ("does not have many workers", "directory .* exists and is not empty",
-                    "smaller than the logging interval", "LeafSpec"):  # fmt: skip
+    for message in (
+        "does not have many workers",
+        "directory .* exists and is not empty",
+        "smaller than the logging interval",
+        "LeafSpec",
+    ):
         warnings.filterwarnings("ignore", message=f".*{message}.*")

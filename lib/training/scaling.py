@@ -44,6 +44,7 @@ class Scaling:
             per_type = np.linalg.lstsq(composition.astype(float), energy, rcond=None)[0]
         rest = energy - composition @ per_type
         if not rest.std() > 0:
-            raise ValueError(f"{len(energy)} training energies do not vary once their {baseline} is taken off: "
-                             "give more of them")  # fmt: skip
+            raise ValueError(
+                f"{len(energy)} training energies do not vary once their {baseline} is taken off: give more of them"
+            )
         return Scaling(float(rest.mean()), float(rest.std()), per_type)

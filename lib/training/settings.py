@@ -48,8 +48,10 @@ class TrainingSettings:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be positive")
         check_learning_rate(self.learning_rate)
         if self.min_learning_rate > self.learning_rate:
-            raise ValueError(f"min_learning_rate = {self.min_learning_rate!r} must not be above learning_rate = "
-                             f"{self.learning_rate!r}")  # fmt: skip
+            raise ValueError(
+                f"min_learning_rate = {self.min_learning_rate!r} must not be above learning_rate = "
+                f"{self.learning_rate!r}"
+            )
         if self.epochs % self.validate_every:
             raise ValueError(f"validate_every = {self.validate_every} must divide epochs = {self.epochs}")
         for name in ("min_learning_rate", "warmup", "plateau", "clip", "force_weight", "patience"):
@@ -59,8 +61,10 @@ class TrainingSettings:
         if not 0 <= self.average < 1:
             raise ValueError(f"average = {self.average!r}, a decay by step, must be at least 0 and below 1")
         if self.normalise and self.learns_forces:
-            raise ValueError(f"normalise = True with force_weight = {self.force_weight!r}: one molecule's forces would "
-                             "depend on the others in its batch; set one of the two")  # fmt: skip
+            raise ValueError(
+                f"normalise = True with force_weight = {self.force_weight!r}: one molecule's forces would "
+                "depend on the others in its batch; set one of the two"
+            )
 
     @property
     def learns_forces(self) -> bool:
@@ -69,8 +73,13 @@ class TrainingSettings:
 
     def stretched(self, times: int) -> "TrainingSettings":
         """The same schedule over ``times`` as many epochs; with as many times fewer data, the number of steps stays."""
-        return replace(self, epochs=times * self.epochs, warmup=times * self.warmup, plateau=times * self.plateau,
-                       validate_every=times * self.validate_every)  # fmt: skip
+        return replace(
+            self,
+            epochs=times * self.epochs,
+            warmup=times * self.warmup,
+            plateau=times * self.plateau,
+            validate_every=times * self.validate_every,
+        )
 
     def rate(self, epoch: float) -> float:
         """The learning rate at time ``epoch``, as a fraction of the highest: warm-up, plateau, half a cosine."""

@@ -231,21 +231,29 @@ class EnergyTask(Task):
         else:
             energy, forces = self.predict_with_forces(batch)
             error = forces - required(batch.forces, "forces")
-            of_forces = {"force_squared": float(error.square().sum()), "force_absolute": float(error.abs().sum()),
-                         "components": float(error.numel())}  # fmt: skip
+            of_forces = {
+                "force_squared": float(error.square().sum()),
+                "force_absolute": float(error.abs().sum()),
+                "components": float(error.numel()),
+            }
             if self.settings.learns_forces:
                 scaled = (energy - self.baseline(batch)) / self.std
                 of_forces["loss"] = float(self._losses(batch, scaled, forces / self.std).sum())
         error = energy - required(batch.energy, "energy")
-        return of_forces | {"squared": float(error.square().sum()), "absolute": float(error.abs().sum()),
-                            "n": float(batch.n_molecules)}  # fmt: skip
+        return of_forces | {
+            "squared": float(error.square().sum()),
+            "absolute": float(error.abs().sum()),
+            "n": float(batch.n_molecules),
+        }
 
     def metrics(self, sums: dict[str, float]) -> dict[str, float]:
         """``rmse`` and ``mae`` in kcal/mol; of forces in kcal/mol/Å, where measured; ``loss`` where they are learnt."""
         metrics = {"rmse": (sums["squared"] / sums["n"]) ** 0.5, "mae": sums["absolute"] / sums["n"]}
         if self.settings.force_weight is not None:
-            metrics |= {"force_rmse": (sums["force_squared"] / sums["components"]) ** 0.5,
-                        "force_mae": sums["force_absolute"] / sums["components"]}  # fmt: skip
+            metrics |= {
+                "force_rmse": (sums["force_squared"] / sums["components"]) ** 0.5,
+                "force_mae": sums["force_absolute"] / sums["components"],
+            }
         if self.settings.learns_forces:
             metrics["loss"] = sums["loss"] / sums["n"]
         return metrics

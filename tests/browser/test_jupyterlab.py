@@ -90,9 +90,13 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up then as after Ctrl-C
     with lab.log.open("w") as log:
         process = subprocess.Popen(
-            command, env=os.environ | {name: str(place) for name, place in places.items()}, cwd=tmp_path,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            command,
+            env=os.environ | {name: str(place) for name, place in places.items()},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
         try:
             wait_for_answer(process, port, lab.log)
             yield lab

@@ -44,9 +44,13 @@ def folder(tmp_path_factory) -> Path:
         ["sphinx", "-b", "html", "-q", "--fail-on-warning", "-c", ROOT / "docs", work / "source", work / "html"],
     ):
         done = subprocess.run(
-            [sys.executable, "-m", *map(str, command)], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", *map(str, command)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr[-3000:]
     return work / "html"
 

@@ -96,27 +96,37 @@ def test_several_values_after_one_option(given, parsed):
 
 
 def python(code, *arguments, **environment):
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT,
-                          env=os.environ | environment)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT, env=os.environ | environment
+    )
 
 
 def test_help_loads_nothing_that_is_slow():
-    code = ("import sys; from lib.cli.main import main; main(['--help']); "
-            "print(sorted({'torch', 'lightning', 'rdkit', 'numpy', 'rich'} & set(sys.modules)))")  # fmt: skip
+    code = (
+        "import sys; from lib.cli.main import main; main(['--help']); "
+        "print(sorted({'torch', 'lightning', 'rdkit', 'numpy', 'rich'} & set(sys.modules)))"
+    )
     assert python(code).stdout.strip().endswith("[]")
 
 
 def test_output_works_in_a_locale_without_its_characters():
-    code = ("import sys; from lib.cli.main import app, main; text = '0.2 \\u00c5, \\u03c3\\n'; "
-            "app.command('say')(lambda: sys.stdout.write(text) and None); sys.exit(main())")  # fmt: skip
+    code = (
+        "import sys; from lib.cli.main import app, main; text = '0.2 \\u00c5, \\u03c3\\n'; "
+        "app.command('say')(lambda: sys.stdout.write(text) and None); sys.exit(main())"
+    )
     done = python(code, "say", PYTHONUTF8="0", LC_ALL="C", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout) == (0, "0.2 \\xc5, \\u03c3\n")
 
 
 @pytest.mark.parametrize("variable", ["DENOISING_CACHE", "DENOISING_FIGURES"])
 def test_an_empty_folder_variable_is_refused(variable):
-    done = subprocess.run([sys.executable, "-m", "lib", "runs", "list"], capture_output=True, text=True, cwd=ROOT,
-                          env=os.environ | {variable: ""})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "lib", "runs", "list"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {variable: ""},
+    )
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {variable} is set and empty: name a folder, or unset it")
     assert len(done.stderr.splitlines()) == 1

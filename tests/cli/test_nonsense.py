@@ -81,7 +81,7 @@ NONSENSE = [
     (["bench", "models", "--batch-size", "0"], "--batch-size 0: give a whole number from 1 on"),
     (["bench", "models", "--sizes", "-5"], "--sizes -5: give a whole number from 0 on"),
     (["runs", "curves", "zz"], "0 stored runs begin with 'zz'"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(autouse=True)

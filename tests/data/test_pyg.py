@@ -72,8 +72,14 @@ def test_their_schnet_learns_from_our_store_by_their_loop():
     store = open_store(find("mini/ani1x"))
     loader = DataLoader(StoreDataset(store, range(0, 1600, 10)), batch_size=16, shuffle=True)
     targets = torch.cat([batch.y for batch in loader])
-    model = SchNet(hidden_channels=16, num_filters=16, num_interactions=1, num_gaussians=16, cutoff=5.0,
-                   interaction_graph=pairs_within_molecules)  # fmt: skip
+    model = SchNet(
+        hidden_channels=16,
+        num_filters=16,
+        num_interactions=1,
+        num_gaussians=16,
+        cutoff=5.0,
+        interaction_graph=pairs_within_molecules,
+    )
     optimizer, losses = torch.optim.Adam(model.parameters(), lr=1e-2), []
     for _ in range(8):
         for batch in loader:

@@ -39,8 +39,13 @@ def server():
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             holder.ranges.append(self.headers.get("Range"))
-            files = {"/good": CONTENT, "/wrong": b"x" + CONTENT[1:], "/a.tar.gz": archive("in/a.txt"),
-                     "/bad.tar.gz": archive("../escaped.txt"), **holder.more}  # fmt: skip
+            files = {
+                "/good": CONTENT,
+                "/wrong": b"x" + CONTENT[1:],
+                "/a.tar.gz": archive("in/a.txt"),
+                "/bad.tar.gz": archive("../escaped.txt"),
+                **holder.more,
+            }
             if self.path not in files:
                 self.send_error(404)
                 return

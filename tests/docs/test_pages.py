@@ -18,13 +18,20 @@ from lib.report.pages.tables import ledger, markdown
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # names with digits that are no measurements: the paper's tables, data sets, versions, notebooks, formats
-NAMES = (r"GFN2-xTB|ANI-1x?|ISO17|MD22|Python 3\.\d+ to 3\.\d+|notebook \d\d|95 %|\b(?:0|1)\d\b|"
-         r"10\.1021(?:/|%2F)acs\.jctc\.3c00289|\bs1\b")  # fmt: skip
+NAMES = (
+    r"GFN2-xTB|ANI-1x?|ISO17|MD22|Python 3\.\d+ to 3\.\d+|notebook \d\d|95 %|\b(?:0|1)\d\b|"
+    r"10\.1021(?:/|%2F)acs\.jctc\.3c00289|\bs1\b"
+)
 FORBIDDEN = (  # sentences of former pages that said the opposite of what was meant, or nothing
-    "and do so pre-trained", "do so pre-trained", "Most of it are", "or cannot be told", "could be told",
+    "and do so pre-trained",
+    "do so pre-trained",
+    "Most of it are",
+    "or cannot be told",
+    "could be told",
     "A run is not a number",
-    "and the size of the job with them", "on average by as much as the paper prints",
-)  # fmt: skip
+    "and the size of the job with them",
+    "on average by as much as the paper prints",
+)
 
 
 @pytest.mark.parametrize("page", filling.pages(), ids=lambda p: str(p.relative_to(ROOT)))

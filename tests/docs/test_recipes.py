@@ -44,8 +44,14 @@ class Recipe:
         self.monkeypatch, self.folder, self.tests = monkeypatch, folder, {}
 
     def follow(self):
-        kinds = {"new file": self.new_file, "line": self.line, "add": self.add, "test": self.test, "entry": self.entry,
-                 "notebook": self.notebook}  # fmt: skip
+        kinds = {
+            "new file": self.new_file,
+            "line": self.line,
+            "add": self.add,
+            "test": self.test,
+            "entry": self.entry,
+            "notebook": self.notebook,
+        }
         for match in BLOCK.finditer(self.text):
             if match["kind"] == "test":
                 self.test("", f"{match['place']}\n{match['code']}")
@@ -79,8 +85,11 @@ class Recipe:
     def home_of(module, attribute):
         """The module that defines a registry that ``module`` gives on: there, the line's other names are known."""
         registry = getattr(module, attribute)
-        homes = [m for m in list(sys.modules.values()) if getattr(m, "__name__", "").startswith(module.__name__)
-                 and vars(m).get(attribute) is registry]  # fmt: skip
+        homes = [
+            m
+            for m in list(sys.modules.values())
+            if getattr(m, "__name__", "").startswith(module.__name__) and vars(m).get(attribute) is registry
+        ]
         return max(homes, key=lambda m: len(m.__name__))
 
     def add(self, path, source):
@@ -150,5 +159,9 @@ def test_the_notebook_keeps_the_rules_and_runs(recipe, tmp_path):
 
 def test_every_recipe_is_tried():
     assert {text.split("\n")[0] for text in RECIPES} == {
-        "a model", "a data set", "a pre-training objective", "a benchmark", "a notebook",
-    }  # fmt: skip
+        "a model",
+        "a data set",
+        "a pre-training objective",
+        "a benchmark",
+        "a notebook",
+    }

@@ -59,8 +59,9 @@ def test_weights_learn_from_forces(name):
     model, (z, pos, molecule) = build(name, torch.float64, **SMOOTH), molecules()
     batch = replace(
         batch_of(z, pos, molecule),
-        energy=torch.zeros(4, dtype=torch.float64), forces=torch.ones(len(z), 3, dtype=torch.float64),
-    )  # fmt: skip
+        energy=torch.zeros(4, dtype=torch.float64),
+        forces=torch.ones(len(z), 3, dtype=torch.float64),
+    )
     task = EnergyTask(model, SETTINGS, Scaling(0.0, 1.0, np.zeros(28)))
     task.loss(batch).backward()
     parameters = [p for p in model.parameters() if p.grad is not None and p.grad.abs().max() > 1e-3]

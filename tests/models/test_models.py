@@ -171,8 +171,14 @@ def test_schnet_equals_torch_geometric_s():
     batch = Batch.from_arrays(z, torch.tensor(pos, dtype=torch.float32), molecule)
     pairs = batch.pairs
     distance = (batch.pos[pairs[0]] - batch.pos[pairs[1]]).norm(dim=1)
-    config = {"hidden_channels": 16, "num_filters": 12, "num_interactions": 2, "num_gaussians": 8, "cutoff": 5.0,
-              "readout": "add"}  # fmt: skip
+    config = {
+        "hidden_channels": 16,
+        "num_filters": 12,
+        "num_interactions": 2,
+        "num_gaussians": 8,
+        "cutoff": 5.0,
+        "readout": "add",
+    }
     ours = models.load_released("schnet", config, theirs.state_dict())
     torch.testing.assert_close(ours(batch).energy, theirs(batch.z, batch.pos, batch.molecule).squeeze(1))
 
@@ -188,8 +194,11 @@ def test_torchmd_net_equals_torchmd_net_s(influence, lower, rbf):
               "distance_influence": influence, "cutoff_lower": lower, "activation": "tanh"}  # fmt: skip
     theirs = TorchMD_ET(**common, cutoff_upper=5.0, max_z=28, dtype=torch.float64).double()
     ours = models.build("torchmd_net", common).double()
-    state = {k.replace("embedding.weight", "type_embedding.weight") if k == "embedding.weight" else k: v
-             for k, v in theirs.state_dict().items() if k != "distance.box"}  # fmt: skip
+    state = {
+        k.replace("embedding.weight", "type_embedding.weight") if k == "embedding.weight" else k: v
+        for k, v in theirs.state_dict().items()
+        if k != "distance.box"
+    }
     missing, unexpected = ours.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(key.startswith(("energy_head.", "force_head.")) for key in missing)

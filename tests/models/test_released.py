@@ -42,8 +42,14 @@ def test_released_weights_give_the_released_answers(name, dtype, bound):
         assert np.abs(mine.detach().numpy() - theirs).max() <= bound * np.abs(theirs).max()
 
 
-ACTIVATIONS = {"silu": silu, "swish": silu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "mish": mish,
-               "ssp": lambda x: softplus(x) - np.log(2)}  # fmt: skip
+ACTIVATIONS = {
+    "silu": silu,
+    "swish": silu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "mish": mish,
+    "ssp": lambda x: softplus(x) - np.log(2),
+}
 
 
 def mlp(p, name, x, act, second=2):
@@ -232,10 +238,14 @@ def test_a_state_that_does_not_fit_lists_what(name):
 
 @pytest.mark.parametrize(
     ("name", "change", "word"),
-    [("egnn", {"depth": 3}, "depth"), ("schnet", {"readout": "median"}, "median"),
-     ("schnet", {"num_targets": 2}, "num_targets"),
-     ("torchmd_net", {"max_atom_type": 100}, "28"), ("se3_transformer", {}, "released")],
-)  # fmt: skip
+    [
+        ("egnn", {"depth": 3}, "depth"),
+        ("schnet", {"readout": "median"}, "median"),
+        ("schnet", {"num_targets": 2}, "num_targets"),
+        ("torchmd_net", {"max_atom_type": 100}, "28"),
+        ("se3_transformer", {}, "released"),
+    ],
+)
 def test_a_configuration_that_is_not_the_released_code_s(name, change, word):
     with pytest.raises(ValueError, match=word):
         models.load_released(name, change, {})

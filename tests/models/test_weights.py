@@ -19,8 +19,13 @@ TARGET = {"mean": 1.0, "std": 20.0, "per_type": [0.0] * len(ATOM_TYPES), "level"
 @pytest.fixture
 def path(tmp_path):
     torch.manual_seed(0)
-    save_weights(tmp_path / "w.safetensors", "schnet", models.build("schnet", {"hidden_channels": 8}), task="energy",
-                 target=TARGET)  # fmt: skip
+    save_weights(
+        tmp_path / "w.safetensors",
+        "schnet",
+        models.build("schnet", {"hidden_channels": 8}),
+        task="energy",
+        target=TARGET,
+    )
     return tmp_path / "w.safetensors"
 
 
@@ -48,9 +53,14 @@ def refused(path, *words: str) -> None:
 
 @pytest.mark.parametrize(
     ("was", "becomes"),
-    [('\\"mean\\": 1.0', '\\"mean\\": 7.0'), ('\\"std\\": 20.0', '\\"std\\": 29.0'), ("GFN2-xTB", "GFN2-XTB"),
-     ('\\"cutoff\\": 5.0', '\\"cutoff\\": 6.0'), ("[3, 10]", "[3, 11]")],
-)  # fmt: skip
+    [
+        ('\\"mean\\": 1.0', '\\"mean\\": 7.0'),
+        ('\\"std\\": 20.0', '\\"std\\": 29.0'),
+        ("GFN2-xTB", "GFN2-XTB"),
+        ('\\"cutoff\\": 5.0', '\\"cutoff\\": 6.0'),
+        ("[3, 10]", "[3, 11]"),
+    ],
+)
 def test_a_changed_header_is_seen(path, was, becomes):
     content = path.read_bytes()
     assert was.encode() in content

@@ -61,8 +61,9 @@ def test_every_number_of_the_table(dataset, at_once, monkeypatch):
             assert row["rmse (kcal/mol)"] == pytest.approx(np.sqrt((values**2).mean()), rel=1e-4)
             assert row["mae (kcal/mol)"] == pytest.approx(np.abs(values).mean(), rel=1e-4)
             assert row["rmse (meV)"] == pytest.approx(1000 / EV * row["rmse (kcal/mol)"])
-    np.testing.assert_allclose(comparison.forces["prediction"] - comparison.forces["label"], np.repeat(forces, 57),
-                               atol=1e-4)  # fmt: skip
+    np.testing.assert_allclose(
+        comparison.forces["prediction"] - comparison.forces["label"], np.repeat(forces, 57), atol=1e-4
+    )
 
 
 def test_the_worst_frames_come_first(dataset):
@@ -96,12 +97,18 @@ def test_molecules_of_a_mixed_file_keep_their_frames(tmp_path):
     write(tmp_path / "mixed.xyz", mixed, format="extxyz")
     dataset = datasets.own_dataset(tmp_path / "mixed.xyz", "eV")
     store = open_store(dataset)
-    potential = SimpleNamespace(members=[None], evaluate=lambda types, positions: Evaluation(
-        store.energy(np.arange(6))[None], np.zeros((1, sum(map(len, types)), 3))))  # fmt: skip
+    potential = SimpleNamespace(
+        members=[None],
+        evaluate=lambda types, positions: Evaluation(
+            store.energy(np.arange(6))[None], np.zeros((1, sum(map(len, types)), 3))
+        ),
+    )
     comparison = compare(potential, dataset)
     assert sorted(comparison.frames["frame"]) == list(range(6))
-    assert all(f"kind {frame % 2}" == group for frame, group in zip(*comparison.frames[["frame", "group"]].T.values,
-                                                                    strict=True))  # fmt: skip
+    assert all(
+        f"kind {frame % 2}" == group
+        for frame, group in zip(*comparison.frames[["frame", "group"]].T.values, strict=True)
+    )
     assert FORCE not in set(comparison.table()["quantity"])
     assert comparison.forces.empty
     ordered = comparison.frames.sort_values("frame")

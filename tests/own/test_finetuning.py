@@ -55,14 +55,17 @@ def test_what_it_starts_from(dataset, frames, tmp_path):
     assert not any("test conformations" in f.text for f in itself.inspect())
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    ({"seeds": ()}, r"seeds = \[\]: give at least one"),
-    ({"seeds": (0, 0)}, r"seeds = \[0, 0\]: .*each once"),
-    ({"rates": ()}, r"learning rates = \[\]"),
-    ({"rates": (1e-3, 1e-3)}, "each once"),
-    ({"pretraining_rate": 1e-3}, "pretraining_rate = 0.001 .*name them with --pretrain-on"),
-    ({"weights": "egnn"}, "no pre-trained weights 'egnn': choose from"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seeds": ()}, r"seeds = \[\]: give at least one"),
+        ({"seeds": (0, 0)}, r"seeds = \[0, 0\]: .*each once"),
+        ({"rates": ()}, r"learning rates = \[\]"),
+        ({"rates": (1e-3, 1e-3)}, "each once"),
+        ({"pretraining_rate": 1e-3}, "pretraining_rate = 0.001 .*name them with --pretrain-on"),
+        ({"weights": "egnn"}, "no pre-trained weights 'egnn': choose from"),
+    ],
+)
 def test_what_it_refuses(dataset, change, said):
     with pytest.raises(ValueError, match=said):
         FineTuning(**{"data": dataset, "weights": WEIGHTS} | change)

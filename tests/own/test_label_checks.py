@@ -77,8 +77,9 @@ def test_equal_frames_with_other_labels(frames, tmp_path):
     for atoms, old, more in zip(again, frames, (0.0, 0.1), strict=False):
         atoms.rotate(40, "z")
         turn = np.linalg.lstsq(old.positions - old.positions.mean(0), atoms.positions - atoms.positions.mean(0))[0]
-        atoms.calc = SinglePointCalculator(atoms, energy=old.get_potential_energy() + more,
-                                           forces=old.get_forces() @ turn)  # fmt: skip
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=old.get_potential_energy() + more, forces=old.get_forces() @ turn
+        )
     write(tmp_path / "twice.xyz", [*frames, *again], format="extxyz")
     findings = inspect_store(open_store(datasets.own_dataset(tmp_path / "twice.xyz", "eV")))
     (text,) = [f.text for f in findings if f.severity == ERROR]

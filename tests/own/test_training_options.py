@@ -45,11 +45,14 @@ def tuning(files, **options):
     return FineTuning(**{"data": files["train"], "weights": WEIGHTS, "rates": (3e-3,)} | options)
 
 
-@pytest.mark.parametrize(("parts", "sizes"), [
-    (("validation", "test"), (40, 20, 30)),  # the scale validates on 20 conformations at most
-    (("test",), (36, 4, 30)),
-    (("validation",), (36, 20, 4)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("parts", "sizes"),
+    [
+        (("validation", "test"), (40, 20, 30)),  # the scale validates on 20 conformations at most
+        (("test",), (36, 4, 30)),
+        (("validation",), (36, 20, 4)),
+    ],
+)
 def test_parts_from_files_of_their_own(files, parts, sizes):
     plan = tuning(files, **{part: files[part] for part in parts}).plan()
     assert (plan.train, plan.validation, plan.test) == sizes
@@ -68,8 +71,9 @@ def test_errors_are_those_of_the_test_file(files):
 
 
 def test_another_test_file_is_another_run_and_none_is_the_same_as_before(files):
-    (plain,), (held,), (other,) = (tuning(files, **o).configs(3e-3) for o in
-                                   ({}, {"test": files["test"]}, {"test": files["validation"]}))  # fmt: skip
+    (plain,), (held,), (other,) = (
+        tuning(files, **o).configs(3e-3) for o in ({}, {"test": files["test"]}, {"test": files["validation"]})
+    )
     assert len({plain.key(), held.key(), other.key()}) == 3
     assert "held_out" not in plain.describe(whole=False) and "start" not in plain.describe(whole=False)
     assert not {"patience", "average"} & set(plain.describe(whole=False)["training"])
@@ -94,12 +98,15 @@ def test_files_that_do_not_fit_are_refused(files, frames, tmp_path):
         tuning(files, test=datasets.own_dataset(tmp_path / "test.xyz", "eV", level="GFN2-xTB")).plan()
 
 
-@pytest.mark.parametrize(("options", "epochs", "every", "train"), [
-    ({"epochs": 7}, 7, 1, 32),
-    ({"epochs": 100}, 100, 5, 32),
-    ({"steps": 80}, 20, 1, 32),  # 4 steps of 8 pass 32 conformations
-    ({"steps": 1}, 1, 1, 8),  # fewer than all of them
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "epochs", "every", "train"),
+    [
+        ({"epochs": 7}, 7, 1, 32),
+        ({"epochs": 100}, 100, 5, 32),
+        ({"steps": 80}, 20, 1, 32),  # 4 steps of 8 pass 32 conformations
+        ({"steps": 1}, 1, 1, 8),  # fewer than all of them
+    ],
+)
 def test_lengths(files, options, epochs, every, train):
     (config,) = tuning(files, **options).configs(3e-3)
     assert (config.training.epochs, config.training.validate_every) == (epochs, every)
@@ -120,14 +127,17 @@ def test_the_speed_of_this_machine_is_measured(files):
     assert 1e-4 < speed.step < 5.0 and 1e-6 < speed.evaluation < speed.step
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"epochs": 3, "steps": 10}, "steps and epochs are given: choose one"),
-    ({"minutes": 0}, "minutes = 0 must be positive"),
-    ({"steps": 0}, "steps = 0: give one of them, at least 1"),
-    ({"patience": -1}, "patience = -1 must be a finite number that is not negative"),
-    ({"average": 1.0}, "average = 1.0, a decay by step, must be"),
-    ({"start": "w.safetensors", "source": FineTuning.layers(WEIGHTS)}, "beside a pre-training"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"epochs": 3, "steps": 10}, "steps and epochs are given: choose one"),
+        ({"minutes": 0}, "minutes = 0 must be positive"),
+        ({"steps": 0}, "steps = 0: give one of them, at least 1"),
+        ({"patience": -1}, "patience = -1 must be a finite number that is not negative"),
+        ({"average": 1.0}, "average = 1.0, a decay by step, must be"),
+        ({"start": "w.safetensors", "source": FineTuning.layers(WEIGHTS)}, "beside a pre-training"),
+    ],
+)
 def test_options_that_make_no_sense(files, options, said):
     with pytest.raises(ValueError, match=said):
         tuning(files, **options).configs(3e-3)
@@ -167,8 +177,9 @@ def shifted(frames, path, eV):
     out = []
     for atoms in frames:
         one = atoms.copy()
-        one.calc = SinglePointCalculator(one, energy=atoms.get_potential_energy() + eV * len(atoms),
-                                         forces=atoms.get_forces())  # fmt: skip
+        one.calc = SinglePointCalculator(
+            one, energy=atoms.get_potential_energy() + eV * len(atoms), forces=atoms.get_forces()
+        )
         out.append(one)
     write(path, out, format="extxyz")
     return datasets.own_dataset(path, "eV")

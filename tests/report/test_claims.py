@@ -30,8 +30,10 @@ def test_every_claim_names_cases_that_exist():
     known = {
         "item": {*PARTS, "Cost", "Denoising", "Equilibrium", ITEM},
         "dataset": {family.label for family in FAMILIES.values()},
-        "system": set(MD22_SYSTEMS), "metric": {"rmse", "mae"}, "share": {f"{s:g}" for s in SHARES},
-    }  # fmt: skip
+        "system": set(MD22_SYSTEMS),
+        "metric": {"rmse", "mae"},
+        "share": {f"{s:g}" for s in SHARES},
+    }
     for claim in CLAIMS.values():
         for key, names in known.items():
             assert set(claim.select[key]) <= names, (claim.claim, key)
@@ -81,8 +83,9 @@ def test_a_part_of_the_matrix_is_not_the_whole():
         assert sign("table2-average-ani1x-mae", cells[:models]) == expected
     assert sign("table2-average-ani1x-mae", cells[:1], whole=False) == CERTAIN
     assert decide(CLAIMS["table2-average-ani1x-mae"], cells[:3]).why.endswith("3 of 4 cells count")
-    systems = [case(30, NARROW, item="Figure 3", dataset="MD22", system=s, model=m)
-               for m in PAPER_MODELS for s in MD22_SYSTEMS]  # fmt: skip
+    systems = [
+        case(30, NARROW, item="Figure 3", dataset="MD22", system=s, model=m) for m in PAPER_MODELS for s in MD22_SYSTEMS
+    ]
     assert sign("md22-every-system", systems) == CERTAIN
     assert sign("md22-every-system", systems[:14]) == LIKELY
     assert sign("md22-every-system", systems[:13]) == UNTESTED
@@ -91,8 +94,9 @@ def test_a_part_of_the_matrix_is_not_the_whole():
 
 
 def test_cases_where_nothing_was_learnt_do_not_count():
-    systems = [case(30, NARROW, item="Figure 3", dataset="MD22", system=s, model=m)
-               for m in PAPER_MODELS for s in MD22_SYSTEMS]  # fmt: skip
+    systems = [
+        case(30, NARROW, item="Figure 3", dataset="MD22", system=s, model=m) for m in PAPER_MODELS for s in MD22_SYSTEMS
+    ]
     blank = [replace(c, learnt=(False, False)) for c in systems]
     assert sign("md22-every-system", blank) == NO_EVIDENCE
     assert sign("md22-every-system", [*systems[:27], blank[27]]) == LIKELY
@@ -125,10 +129,14 @@ def test_measured_rows_decide_equation_8_and_cost(tmp_path, monkeypatch):
                                                 "p_below": 1.0, "n_seeds": 4, "why": ""}  # fmt: skip
     rows = [base | {"subset": "clean, rank"}, base | {"subset": "clean, rank, by network", "model": "EGNN"}]
     pd.DataFrame(rows).to_csv(folder / "equation8.csv", index=False)
-    pd.DataFrame([(m, n, k + n) for k, m in enumerate(PAPER_MODELS) for n in (20, 60)],
-                 columns=["model", "atoms", "milliseconds"]).to_csv(folder / "table_s4.csv", index=False)  # fmt: skip
-    pd.DataFrame([("SchNet", "energy", 2.0), ("EGNN", "energy", 3.0), ("TorchMD-Net", "energy", None)],
-                 columns=["model", "task", "GPU-hours"]).to_csv(folder / "paper_cost.csv", index=False)  # fmt: skip
+    pd.DataFrame(
+        [(m, n, k + n) for k, m in enumerate(PAPER_MODELS) for n in (20, 60)],
+        columns=["model", "atoms", "milliseconds"],
+    ).to_csv(folder / "table_s4.csv", index=False)
+    pd.DataFrame(
+        [("SchNet", "energy", 2.0), ("EGNN", "energy", 3.0), ("TorchMD-Net", "energy", None)],
+        columns=["model", "task", "GPU-hours"],
+    ).to_csv(folder / "paper_cost.csv", index=False)
     measured = ledger.measured_rows("laptop")
     assert len(measured) == 2 + 8 + 2
     assert set(measured["subset"]) >= {"20 atoms on a CPU", "energy on a GPU"}
@@ -143,8 +151,13 @@ def test_measured_rows_decide_equation_8_and_cost(tmp_path, monkeypatch):
 
 
 def test_a_finding_counts_once_with_the_weakest_of_its_rows():
-    table = pd.DataFrame({"finding": ["a", "a", "b", "c", "c", "d"], "q": [0.04, 0.04, 0.06, 0.01, 0.01, 0.001],
-                          "sign": [CERTAIN, CERTAIN, CERTAIN, CERTAIN, LIKELY, "against"]})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "finding": ["a", "a", "b", "c", "c", "d"],
+            "q": [0.04, 0.04, 0.06, 0.01, 0.01, 0.001],
+            "sign": [CERTAIN, CERTAIN, CERTAIN, CERTAIN, LIKELY, "against"],
+        }
+    )
     summary = ledger.summary(table)
     assert summary.loc[CERTAIN].tolist() == [2, 1, 4]
     assert summary.loc[LIKELY].tolist() == [1, 0, 1]

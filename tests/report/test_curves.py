@@ -65,8 +65,11 @@ def test_lines_are_the_histories_and_axes_have_units(trained):
 def test_the_title_has_what_is_common_and_the_legend_what_differs(trained):
     (ax,) = learning_curves(trained[1:4]).axes
     assert ax.get_title() == "EGNN, energy, test/ani1, seed 0"
-    assert legend(ax) == ["pre-trained, learning rate 0.003", "from scratch, learning rate 0.003",
-                          "from scratch, learning rate 0.01"]  # fmt: skip
+    assert legend(ax) == [
+        "pre-trained, learning rate 0.003",
+        "from scratch, learning rate 0.003",
+        "from scratch, learning rate 0.01",
+    ]
 
 
 def test_one_run_needs_no_legend(trained):

@@ -23,8 +23,7 @@ def runs(scale):
 
 
 def test_sharp_has_one_seed_and_smooth_all(runs):
-    found = {name: [(r.config.seed, r.config.settings["smooth_cutoff"]) for r in group]
-             for name, group in runs.items()}  # fmt: skip
+    found = {name: [(r.config.seed, r.config.settings["smooth_cutoff"]) for r in group] for name, group in runs.items()}
     assert found == {dynamics.SHARP: [(0, False)], dynamics.SMOOTH: [(0, True), (1, True)]}
     for group in runs.values():
         assert all(r.config.training.force_weight == WEIGHT for r in group)

@@ -135,9 +135,14 @@ def test_the_mean_of_all_noises_that_could_have_been_has_no_excess():
     """
     rng = np.random.default_rng(3)
     a, b = rng.normal(size=(2, 40, 4000))
-    rows = pd.DataFrame({"conformation": np.repeat(np.arange(40), 4000), "predicted": a.ravel(),
-                         "true": (a + b).ravel(),
-                         "force": (a**3 + rng.normal(size=a.shape)).ravel()})  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "conformation": np.repeat(np.arange(40), 4000),
+            "predicted": a.ravel(),
+            "true": (a + b).ravel(),
+            "force": (a**3 + rng.normal(size=a.shape)).ravel(),
+        }
+    )
     error = errors_of_noise(rows, np.sqrt(2))
     assert error.mean() == pytest.approx(0.5, abs=0.01)
     plain, of_noise = correlations(rows, "predicted"), correlations(rows, "true")
@@ -173,8 +178,9 @@ def test_measures_are_what_they_are_called():
 
 
 def test_correlations_by_conformation_are_pearsons_or_of_ranks():
-    rows = pd.DataFrame({"conformation": [0] * 4 + [1] * 4, "force": [1.0, 2, 3, 4, 4, 3, 2, 1],
-                         "x": [1.0, 2, 3, 400, 1, 2, 3, 400]})  # fmt: skip
+    rows = pd.DataFrame(
+        {"conformation": [0] * 4 + [1] * 4, "force": [1.0, 2, 3, 4, 4, 3, 2, 1], "x": [1.0, 2, 3, 400, 1, 2, 3, 400]}
+    )
     assert correlations(rows, "x", ranks=True) == pytest.approx([1, -1])
     pearson = correlations(rows, "x")
     assert pearson == pytest.approx([np.corrcoef([1, 2, 3, 4], [1, 2, 3, 400])[0, 1]] * 2 * np.array([1, -1]))
@@ -214,7 +220,8 @@ def test_intervals_over_conformations_are_widened_for_few():
 
 
 def test_the_error_of_the_noise_by_element_is_in_units_of_sigma_squared():
-    rows = pd.DataFrame({"element": ["H", "H", "C"], "true": [0.0, 0.1, 0.2], "predicted": [0.2, 0.1, 0.0],
-                         "conformation": [0, 0, 1]})  # fmt: skip
+    rows = pd.DataFrame(
+        {"element": ["H", "H", "C"], "true": [0.0, 0.1, 0.2], "predicted": [0.2, 0.1, 0.0], "conformation": [0, 0, 1]}
+    )
     assert error_by_element(rows, 0.2).to_dict() == pytest.approx({"H": 0.5, "C": 1.0})
     assert errors_of_noise(rows, 0.2) == pytest.approx([0.5, 1.0])

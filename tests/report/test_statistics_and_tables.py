@@ -166,8 +166,14 @@ def arms(tmp_path):
                 rng = np.random.default_rng(seed)
                 prediction = rng.normal(size=90) * (0.7 if pretrained else 1.0)
                 molecule = np.repeat(np.arange(9), 10)
-                np.savez(folder / "predictions.npz", energy=np.zeros(90), molecule=molecule, prediction=prediction,
-                         index=np.arange(90), part=np.full(90, "test"))  # fmt: skip
+                np.savez(
+                    folder / "predictions.npz",
+                    energy=np.zeros(90),
+                    molecule=molecule,
+                    prediction=prediction,
+                    index=np.arange(90),
+                    part=np.full(90, "test"),
+                )
                 about = about_run("energy", seed) | {"target": {"mean": 0.0, "std": 1.0, "per_type": [0.0] * 28}}
                 metrics = {"test_r2": 0.5, "validation_rmse": 1.0, "test_rmse": 1.0 + seed, "test_mae": 0.5 + seed}
                 results.append(Result(str(seed), folder, metrics, about))

@@ -69,8 +69,10 @@ def test_whole_runs_are_whole_with_and_without_checksums(runs, energy, capsys):
     assert main(["runs", "verify"]) == 0
 
 
-@pytest.mark.parametrize("name", ["result.json", "weights.safetensors", "history.json", "predictions.npz",
-                                  "split-test-ani1.npz", "metrics.csv"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    ["result.json", "weights.safetensors", "history.json", "predictions.npz", "split-test-ani1.npz", "metrics.csv"],
+)
 def test_one_flipped_bit_in_any_file_is_seen(energy, name):
     content = bytearray((energy / name).read_bytes())
     content[len(content) // 2] ^= 1

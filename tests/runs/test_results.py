@@ -230,8 +230,14 @@ def test_settings_of_every_record_can_be_read():
     ],
 )
 def test_settings_that_this_version_cannot_read_are_named(change, word):
-    config = {"task": "denoising", "model": "egnn", "seed": 0, "settings": {}, "training": {"epochs": 3},
-              "data": [{"reader": "ani1", "fingerprint": "f"}]}  # fmt: skip
+    config = {
+        "task": "denoising",
+        "model": "egnn",
+        "seed": 0,
+        "settings": {},
+        "training": {"epochs": 3},
+        "data": [{"reader": "ani1", "fingerprint": "f"}],
+    }
     retired = config | {"training": {"epochs": 3, "weight_decay": 0.0, "energy_weight": 1.0}}
     assert Result("k", Path("k"), {}, {"config": retired, "splits": {"a": "h"}}).config.training.epochs == 3
     wrong = {name: value for name, value in (config | change).items() if value is not None}

@@ -20,8 +20,11 @@ def write_notebook(path, source):
     code = f"""import os
 with open("executed", "a") as file:
     print({path.stem!r}, scale, repr(os.environ["{IGNORE}"]), file=file)"""
-    cells = [nbformat.v4.new_code_cell("scale = 'none'", metadata={"tags": ["parameters"]}),
-             nbformat.v4.new_code_cell(code), nbformat.v4.new_code_cell(source)]  # fmt: skip
+    cells = [
+        nbformat.v4.new_code_cell("scale = 'none'", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(code),
+        nbformat.v4.new_code_cell(source),
+    ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
 

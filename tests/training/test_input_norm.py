@@ -21,8 +21,11 @@ from lib.training.settings import TrainingSettings
 
 @pytest.fixture
 def data(tmp_path):
-    return DataSet("test/one", "ani1", str(write_ani1(tmp_path / "a.h5", [
-        make_molecule("formamide", MOLECULES["formamide"], 200, 0)])))  # fmt: skip
+    return DataSet(
+        "test/one",
+        "ani1",
+        str(write_ani1(tmp_path / "a.h5", [make_molecule("formamide", MOLECULES["formamide"], 200, 0)])),
+    )
 
 
 def config(data, name="egnn", normalise=True, **more):
@@ -89,8 +92,9 @@ def test_it_learns_where_plain_training_does_not():
     training = TrainingSettings(epochs=10, batch_size=32, learning_rate=5e-3, validate_every=5)
     plain = RunConfig("energy", (find("mini/md22/Ac-Ala3-NHMe"),), "egnn", small, training, 0, baseline="mean",
                       limits=Limits(400, 50, 100))  # fmt: skip
-    r2 = {n: run(replace(plain, training=replace(training, normalise=n)), QUIET).metrics["test_r2"]
-          for n in (True, False)}  # fmt: skip
+    r2 = {
+        n: run(replace(plain, training=replace(training, normalise=n)), QUIET).metrics["test_r2"] for n in (True, False)
+    }
     assert r2[True] > 0.25 > 0.1 > r2[False], r2
 
 

@@ -124,8 +124,9 @@ def test_best_and_last_are_distinct_files_and_the_best_is_kept(selection, tmp_pa
     assert (best["global_step"], last["global_step"]) == (6, 18)
     for key, value in task.state_dict().items():
         assert torch.equal(value, best["state_dict"][key])
-    assert not torch.equal(task.state_dict()["model.type_embedding.weight"],
-                           last["state_dict"]["model.type_embedding.weight"])  # fmt: skip
+    assert not torch.equal(
+        task.state_dict()["model.type_embedding.weight"], last["state_dict"]["model.type_embedding.weight"]
+    )
 
 
 def test_validation_sees_every_conformation(fitted):

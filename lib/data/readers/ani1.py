@@ -40,8 +40,11 @@ def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> I
     of_all: str | None = None
     for file_path in find_files(path, "**/*.h5"):
         with open_hdf5(file_path) as file:
-            molecules = [group for root in groups(file_path, file, "group /gdb11_sNN")
-                     for group in groups(file_path, root, "group /gdb11_sNN/gdb11_sNN-k")]  # fmt: skip
+            molecules = [
+                group
+                for root in groups(file_path, file, "group /gdb11_sNN")
+                for group in groups(file_path, root, "group /gdb11_sNN/gdb11_sNN-k")
+            ]
             of_file = _level(file_path, file, molecules, level)
             sign = _sign(file_path, molecules)
             for group in molecules:
@@ -77,12 +80,16 @@ def _molecule(entry: Entry, level: str, sign: float | None) -> Molecule:
     if ("forces" in entry.members) != (sign is not None):
         raise DataError(entry.path, entry.name, "forces in some groups only", "give them in all, or leave them out")
     z = _numbers(entry)
-    return checked(entry.path, entry.name, Molecule(
-        name=entry.name.rsplit("/", 1)[-1],
-        z=z,
-        charges=np.zeros_like(z),
-        positions=near_origin(entry.dataset("coordinates")),
-        energy=entry.dataset("energies", "f", 1).astype(np.float64) * HARTREE,
-        forces=None if sign is None else (entry.dataset("forces") * (sign * HARTREE)).astype(np.float32),
-        level=level,
-    ))  # fmt: skip
+    return checked(
+        entry.path,
+        entry.name,
+        Molecule(
+            name=entry.name.rsplit("/", 1)[-1],
+            z=z,
+            charges=np.zeros_like(z),
+            positions=near_origin(entry.dataset("coordinates")),
+            energy=entry.dataset("energies", "f", 1).astype(np.float64) * HARTREE,
+            forces=None if sign is None else (entry.dataset("forces") * (sign * HARTREE)).astype(np.float32),
+            level=level,
+        ),
+    )

@@ -27,8 +27,12 @@ def unpack(archive: Path, folder: Path) -> None:
             with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as opened:
                 for member in opened:
                     if not (member.isfile() or member.isdir()):
-                        raise DataError(archive, member.name, "it cannot be unpacked: it is neither file nor folder",
-                                        "leave it out of the archive")  # fmt: skip
+                        raise DataError(
+                            archive,
+                            member.name,
+                            "it cannot be unpacked: it is neither file nor folder",
+                            "leave it out of the archive",
+                        )
                     opened.extract(member, part, filter="data")
                 stream.seek(opened.offset)
                 while piece := stream.read(PIECE):  # to the checksum

@@ -65,8 +65,13 @@ def rows(path: Path) -> Iterator[AtomsRow]:
             if not isinstance(row.get("data", {}), dict) or not isinstance(row.key_value_pairs, dict):
                 raise DataError(path, place, "its data or key_value_pairs are no tables of keys", COPY_AGAIN)
             if row.positions.shape != (len(row.numbers), 3) or row.natoms != len(row.numbers):
-                raise DataError(path, place, f"{row.natoms} atoms, {len(row.numbers)} numbers and positions of shape "
-                                f"{row.positions.shape} do not fit", COPY_AGAIN)  # fmt: skip
+                raise DataError(
+                    path,
+                    place,
+                    f"{row.natoms} atoms, {len(row.numbers)} numbers and positions of shape "
+                    f"{row.positions.shape} do not fit",
+                    COPY_AGAIN,
+                )
             yield row
             count += 1
     except DataError:
@@ -95,8 +100,12 @@ def _refuse_others(path: Path) -> None:
     finally:
         opened.close()
     if kinds != {"systems": "table", "information": "table"}:
-        raise DataError(path, "", "it is no ASE database: its tables systems and information are not both there",
-                        "name an ASE database")  # fmt: skip
+        raise DataError(
+            path,
+            "",
+            "it is no ASE database: its tables systems and information are not both there",
+            "name an ASE database",
+        )
 
 
 def _refuse_damaged(path: Path) -> int:

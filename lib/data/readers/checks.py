@@ -120,11 +120,19 @@ def recognised(path: Path, level: str, lowest: Iterable[tuple[NDArray[np.integer
     usual = [(energy, usual_energy(level, z)) for z, energy in lowest]
     away = [energy - known for energy, known in usual if known is not None]
     if not away:
-        raise DataError(path, "", f"it states no level of theory, and its energies cannot be told from those of others "
-                        f"than {level}", f"if it is that one, pass level={level!r}, else: {STATE_LEVEL}")  # fmt: skip
+        raise DataError(
+            path,
+            "",
+            f"it states no level of theory, and its energies cannot be told from those of others than {level}",
+            f"if it is that one, pass level={level!r}, else: {STATE_LEVEL}",
+        )
     if not abs(np.median(away)) <= APART:
-        raise DataError(path, "", f"it states no level of theory, and its energies are {np.median(away):.0f} kcal/mol "
-                        f"from those of {level}", STATE_LEVEL)  # fmt: skip
+        raise DataError(
+            path,
+            "",
+            f"it states no level of theory, and its energies are {np.median(away):.0f} kcal/mol from those of {level}",
+            STATE_LEVEL,
+        )
     return level
 
 
@@ -169,8 +177,12 @@ def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] 
     """
     shape = (len(molecule.energy), len(molecule.z), 3)
     if 0 in shape or (keep is not None and not keep.any()):
-        raise DataError(path, entry, f"{shape[0]} conformations of {shape[1]} atoms, none with an energy",
-                        "leave the entry out, or copy the file again")  # fmt: skip
+        raise DataError(
+            path,
+            entry,
+            f"{shape[0]} conformations of {shape[1]} atoms, none with an energy",
+            "leave the entry out, or copy the file again",
+        )
     arrays: dict[str, NDArray | None] = {"coordinates": molecule.positions, "forces": molecule.forces}
     for what, array in arrays.items():
         if array is not None and array.shape != shape:
@@ -193,16 +205,24 @@ def _check_positions(path: Path, entry: str, positions: NDArray[np.float32], num
     """No atom far from its molecule's centre, and none on top of the next one, as in rows that were never written."""
     if max(positions.max(), -positions.min()) > FAR:
         frame = int(np.abs(positions).max((1, 2)).argmax())
-        raise DataError(path, entry, f"coordinates of conformation {numbers[frame]} reach "
-                        f"{np.abs(positions[frame]).max():.3g} Å from its centre",
-                        "remove that conformation")  # fmt: skip
+        raise DataError(
+            path,
+            entry,
+            f"coordinates of conformation {numbers[frame]} reach "
+            f"{np.abs(positions[frame]).max():.3g} Å from its centre",
+            "remove that conformation",
+        )
     same = positions[:, 1:, 0] == positions[:, :-1, 0]
     frames, atoms = np.nonzero(same)
     beside = (positions[frames, atoms + 1] == positions[frames, atoms]).all(-1)
     if beside.any():
         frame, atom = frames[beside][0], atoms[beside][0]
-        raise DataError(path, entry, f"atoms {atom} and {atom + 1} of conformation {numbers[frame]} are in one place",
-                        "remove that conformation")  # fmt: skip
+        raise DataError(
+            path,
+            entry,
+            f"atoms {atom} and {atom + 1} of conformation {numbers[frame]} are in one place",
+            "remove that conformation",
+        )
 
 
 def _check_energies(path: Path, entry: str, molecule: Molecule) -> None:

@@ -28,8 +28,13 @@ def sign_of(path: Path, molecules: Iterable[tuple[NDArray, NDArray, NDArray]]) -
     slopes = []
     for positions, energies, vectors in molecules:
         if positions.shape != vectors.shape or energies.shape != positions.shape[:1]:
-            raise DataError(path, "", f"coordinates {positions.shape}, energies {energies.shape} and forces "
-                            f"{vectors.shape} of a molecule have shapes that do not fit", COPY_AGAIN)  # fmt: skip
+            raise DataError(
+                path,
+                "",
+                f"coordinates {positions.shape}, energies {energies.shape} and forces "
+                f"{vectors.shape} of a molecule have shapes that do not fit",
+                COPY_AGAIN,
+            )
         vectors, steps = vectors.astype(np.float64), np.diff(positions.astype(np.float64), axis=0)
         work = -0.5 * ((vectors[1:] + vectors[:-1]) * steps).reshape(len(steps), -1).sum(1)
         if np.square(work).sum() > 0:
@@ -37,6 +42,10 @@ def sign_of(path: Path, molecules: Iterable[tuple[NDArray, NDArray, NDArray]]) -
     sign = np.sign(np.median(slopes)) if slopes else 0.0
     agree = np.mean(np.sign(slopes) == sign) if slopes else 0.0
     if not agree >= SURE or not abs(np.median(slopes)) > STEEP:
-        raise DataError(path, "", "its energies do not tell whether its forces are forces or gradients",
-                        "rename the data sets if they are not to be read")  # fmt: skip
+        raise DataError(
+            path,
+            "",
+            "its energies do not tell whether its forces are forces or gradients",
+            "rename the data sets if they are not to be read",
+        )
     return float(sign)

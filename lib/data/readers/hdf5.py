@@ -53,8 +53,9 @@ def groups(path: Path, parent: h5py.Group, what: str) -> list[h5py.Group]:
         raise DataError(path, parent.name, f"no {what} in it: it is empty", ANOTHER_LAYOUT)
     for name, member in inside.items():
         if not isinstance(member, h5py.h5g.GroupID):
-            raise DataError(path, f"{parent.name.rstrip('/')}/{name}", f"it is no group, but a {what} should be one",
-                            ANOTHER_LAYOUT)  # fmt: skip
+            raise DataError(
+                path, f"{parent.name.rstrip('/')}/{name}", f"it is no group, but a {what} should be one", ANOTHER_LAYOUT
+            )
     return [h5py.Group(member) for member in inside.values()]
 
 
@@ -71,8 +72,12 @@ def members(path: Path, group: h5py.Group) -> dict[str, Any]:
             if group.id.links.get_info(encoded).type != h5py.h5l.TYPE_HARD:
                 link = group.get(name, getlink=True)
                 target = f"{getattr(link, 'filename', '')}{getattr(link, 'path', '')}"
-                raise DataError(path, f"{group.name.rstrip('/')}/{name}", f"it is a link to {target!r}",
-                                "put what it links to in its place")  # fmt: skip
+                raise DataError(
+                    path,
+                    f"{group.name.rstrip('/')}/{name}",
+                    f"it is a link to {target!r}",
+                    "put what it links to in its place",
+                )
             out[name] = h5py.h5o.open(group.id, encoded)
     except DataError:
         raise

@@ -99,8 +99,12 @@ def published_parts(path: Path | str) -> dict[str, tuple[str, NDArray[np.int64] 
         DataError: as `published_ids`.
     """
     ids = published_ids(path)
-    return {"train": ("reference/", ids["train"]), "validation": ("reference/", ids["validation"]),
-            "test": ("test_other/", None), "test_known": ("test_within/", None)}  # fmt: skip
+    return {
+        "train": ("reference/", ids["train"]),
+        "validation": ("reference/", ids["validation"]),
+        "test": ("test_other/", None),
+        "test_known": ("test_within/", None),
+    }
 
 
 @contextmanager
@@ -137,8 +141,13 @@ def _groups(file: Path) -> dict[tuple[int, ...], list[_Frame]]:
             raise DataError(file, entry, f"its total_energy is {energy!r:.40}, no number", NO_ISO17)
         forces = np.asarray(forces)
         if forces.shape != row.positions.shape or forces.dtype.kind not in "fiu":
-            raise DataError(file, entry, f"its atomic_forces are {forces.dtype} of shape {forces.shape}, not numbers "
-                            f"of shape {row.positions.shape}", NO_ISO17)  # fmt: skip
+            raise DataError(
+                file,
+                entry,
+                f"its atomic_forces are {forces.dtype} of shape {forces.shape}, not numbers "
+                f"of shape {row.positions.shape}",
+                NO_ISO17,
+            )
         frame = _Frame(row.id, row.positions, float(energy) * EV, forces)
         groups.setdefault(tuple(int(z) for z in row["numbers"]), []).append(frame)
     if not groups:
@@ -150,13 +159,17 @@ def _molecule(file: Path, z: tuple[int, ...], frames: list[_Frame], level: str) 
     """The molecule of one order of elements; its ``rows`` are the row numbers."""
     symbols = "".join(chemical_symbols[k] if 0 < k < len(chemical_symbols) else f"({k})" for k in z)
     name = f"{file.stem}/{symbols}"
-    return checked(file, name, Molecule(
-        name=name,
-        z=np.array(z),
-        charges=np.zeros(len(z), dtype=np.int64),
-        positions=near_origin(np.array([frame.positions for frame in frames])),
-        energy=np.array([frame.energy for frame in frames], dtype=np.float64),
-        forces=(np.array([frame.forces for frame in frames]) * EV).astype(np.float32),
-        level=level,
-        rows=np.array([frame.row for frame in frames], dtype=np.int64),
-    ))  # fmt: skip
+    return checked(
+        file,
+        name,
+        Molecule(
+            name=name,
+            z=np.array(z),
+            charges=np.zeros(len(z), dtype=np.int64),
+            positions=near_origin(np.array([frame.positions for frame in frames])),
+            energy=np.array([frame.energy for frame in frames], dtype=np.float64),
+            forces=(np.array([frame.forces for frame in frames]) * EV).astype(np.float32),
+            level=level,
+            rows=np.array([frame.row for frame in frames], dtype=np.int64),
+        ),
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.data.readers.checks import (  # fmt: skip
+from lib.data.readers.checks import (
     ANOTHER_LAYOUT,
     COPY_AGAIN,
     checked,
@@ -66,15 +66,19 @@ def read(
             if says is None and level is None:
                 says = recognised(file, PUBLISHED_LEVEL, [(arrays["z"], energy.min(initial=np.inf))])
             of_all = one_level(file, says, level, of_all)
-            yield checked(file, name, Molecule(
-                name=name,
-                z=arrays["z"].astype(np.int64),
-                charges=np.zeros(len(arrays["z"]), dtype=np.int64),
-                positions=near_origin(arrays["R"]),
-                energy=energy,
-                forces=arrays["F"].astype(np.float32),
-                level=of_all,
-            ))  # fmt: skip
+            yield checked(
+                file,
+                name,
+                Molecule(
+                    name=name,
+                    z=arrays["z"].astype(np.int64),
+                    charges=np.zeros(len(arrays["z"]), dtype=np.int64),
+                    positions=near_origin(arrays["R"]),
+                    energy=energy,
+                    forces=arrays["F"].astype(np.float32),
+                    level=of_all,
+                ),
+            )
 
 
 def _name(file: Path) -> str:
@@ -112,8 +116,9 @@ def _refuse_cut(file: Path) -> None:
         for member in archive.infolist():
             with archive.open(member) as stream:
                 version = np.lib.format.read_magic(stream)
-                read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else (
-                    np.lib.format.read_array_header_2_0)  # fmt: skip
+                read_header = (
+                    np.lib.format.read_array_header_1_0 if version == (1, 0) else (np.lib.format.read_array_header_2_0)
+                )
                 shape, _, kind = read_header(stream)
                 declared, held = int(np.prod(shape, dtype=object)) * kind.itemsize, member.file_size - stream.tell()
             if declared != held:

@@ -130,8 +130,13 @@ def _factor(path: Path | str | Sequence[Path | str], what: str, unit: str, facto
 def _refuse_crystal(atoms: Atoms, file: Path, entry: str) -> None:
     """Refuse what is periodic, what has no atoms, and atoms of no element."""
     if atoms.pbc.any():
-        raise DataError(file, entry, "the cell is periodic", "only molecules in vacuum are supported: if it is one in "
-                        "a box, write it with pbc=\"F F F\" (atoms.pbc = False)")  # fmt: skip
+        raise DataError(
+            file,
+            entry,
+            "the cell is periodic",
+            "only molecules in vacuum are supported: if it is one in "
+            'a box, write it with pbc="F F F" (atoms.pbc = False)',
+        )
     if not len(atoms):
         raise DataError(file, entry, "it has no atoms", "remove that frame")
     unknown = atoms.numbers[(atoms.numbers < 1) | (atoms.numbers >= len(chemical_symbols))]

@@ -97,8 +97,13 @@ def _recognised(path: Path, molecules: list[h5py.Group]) -> str:
     free = reference_energies(COMPARED_WITH, atom_types(z, np.zeros_like(z))).sum() / HARTREE
     away = np.abs(taken - free).max(initial=0.0) / max(len(z), 1)
     if not away <= ALIKE:
-        raise DataError(path, entry.name, f"it states no level of theory, and its free atoms are {away:.3g} Hartree an "
-                        f"atom from those of {COMPARED_WITH}: it is not the published level", STATE_LEVEL)  # fmt: skip
+        raise DataError(
+            path,
+            entry.name,
+            f"it states no level of theory, and its free atoms are {away:.3g} Hartree an "
+            f"atom from those of {COMPARED_WITH}: it is not the published level",
+            STATE_LEVEL,
+        )
     return PUBLISHED_LEVEL
 
 
@@ -108,15 +113,19 @@ def _name(entry: str) -> str:
 
 def _molecule(entry: Entry, level: str) -> Molecule:
     z = entry.dataset("atomic_numbers", "iu", 1).astype(np.int64)
-    return checked(entry.path, entry.name, Molecule(
-        name=_name(entry.name),
-        z=z,
-        charges=charges_in_map_order(entry.path, entry.name, entry.one_text("smiles"), z),
-        positions=near_origin(entry.dataset("conformations") * BOHR),
-        energy=entry.dataset("formation_energy", "f", 1).astype(np.float64) * HARTREE,
-        forces=(entry.dataset("dft_total_gradient") * (-HARTREE / BOHR)).astype(np.float32),
-        level=level,
-    ))  # fmt: skip
+    return checked(
+        entry.path,
+        entry.name,
+        Molecule(
+            name=_name(entry.name),
+            z=z,
+            charges=charges_in_map_order(entry.path, entry.name, entry.one_text("smiles"), z),
+            positions=near_origin(entry.dataset("conformations") * BOHR),
+            energy=entry.dataset("formation_energy", "f", 1).astype(np.float64) * HARTREE,
+            forces=(entry.dataset("dft_total_gradient") * (-HARTREE / BOHR)).astype(np.float32),
+            level=level,
+        ),
+    )
 
 
 def charges_in_map_order(path: Path, entry: str, smiles: str, z: NDArray[np.int64]) -> NDArray[np.int64]:

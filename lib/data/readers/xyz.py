@@ -45,8 +45,12 @@ def _rest(path: Path, number: int, place: int, line: str, lines: Iterator[tuple[
     """The comment and the lines of atoms that follow the ``line`` of a frame's first, as many as it announces."""
     entry = f"frame {number}"
     if not re.fullmatch(r"\s*\d{1,18}\s*", line, re.ASCII):
-        raise DataError(path, entry, f"line {place}, {line.strip()!r:.40}, is no number of atoms",
-                        "a frame is that number, a comment and a line an atom")  # fmt: skip
+        raise DataError(
+            path,
+            entry,
+            f"line {place}, {line.strip()!r:.40}, is no number of atoms",
+            "a frame is that number, a comment and a line an atom",
+        )
     count, size = int(line), path.stat().st_size
     if not count:
         raise DataError(path, entry, "it has no atoms", "remove that frame")
@@ -54,8 +58,9 @@ def _rest(path: Path, number: int, place: int, line: str, lines: Iterator[tuple[
         raise DataError(path, entry, f"it announces {count} atoms, and the file has {size} bytes", COPY_AGAIN)
     out = [text for _, (_, text) in zip(range(count + 1), lines, strict=False)]
     if len(out) < count + 1:
-        raise DataError(path, entry, f"it announces {count} atoms, and the file ends after {max(len(out) - 1, 0)}",
-                        COPY_AGAIN)  # fmt: skip
+        raise DataError(
+            path, entry, f"it announces {count} atoms, and the file ends after {max(len(out) - 1, 0)}", COPY_AGAIN
+        )
     return out
 
 
@@ -65,8 +70,12 @@ def _frame(path: Path, entry: str, lines: list[str]) -> Atoms:
     columns = _columns(path, entry, comment)
     for k, line in enumerate(atoms):
         if len(line.split()) != columns:
-            raise DataError(path, entry, f"atom {k} has {len(line.split())} columns, not {columns}",
-                            "name all columns in Properties=, or copy the file again")  # fmt: skip
+            raise DataError(
+                path,
+                entry,
+                f"atom {k} has {len(line.split())} columns, not {columns}",
+                "name all columns in Properties=, or copy the file again",
+            )
     if not lines[-1].endswith("\n"):
         _refuse_cut(path, entry, atoms)
     try:
@@ -93,8 +102,12 @@ def _columns(path: Path, entry: str, comment: str) -> int:
     properties = named[1] if named else PLAIN
     counts = properties.split(":")[2::3]
     if not counts or not all(re.fullmatch(r"\d{1,9}", count, re.ASCII) for count in counts):
-        raise DataError(path, entry, f"Properties={properties:.80} does not say how many columns there are",
-                        "write name:type:count for each")  # fmt: skip
+        raise DataError(
+            path,
+            entry,
+            f"Properties={properties:.80} does not say how many columns there are",
+            "write name:type:count for each",
+        )
     _refuse_words(path, entry, properties.split(":"))
     return sum(map(int, counts))
 
@@ -110,5 +123,9 @@ def _refuse_cut(path: Path, entry: str, atoms: list[str]) -> None:
     """Refuse a last line without its end, unless its last number has as many decimals as those above it."""
     decimals = {len(line.split()[-1].partition(".")[2]) for line in atoms}
     if len(atoms) < 2 or len(decimals) > 1 or decimals == {0}:
-        raise DataError(path, entry, "its last line has no end, so that its last number may be cut",
-                        "end the file with a line break if it is whole, else copy it again")  # fmt: skip
+        raise DataError(
+            path,
+            entry,
+            "its last line has no end, so that its last number may be cut",
+            "end the file with a line break if it is whole, else copy it again",
+        )

@@ -59,8 +59,9 @@ def arm_bars(
     counts = [max(2, table[by].nunique()) for _, table in panels]
     labels = [_labels(table) for _, table in panels]
     height = 0.75 + LINE * sum(counts) + 0.45 * len(panels) + 0.2 * len(set(labels))
-    figure, axes = plt.subplots(len(panels), 2, figsize=(COLUMN, height), squeeze=False, height_ratios=counts,
-                                sharey="row")  # fmt: skip
+    figure, axes = plt.subplots(
+        len(panels), 2, figsize=(COLUMN, height), squeeze=False, height_ratios=counts, sharey="row"
+    )
     figure.suptitle(title or "")
     longest = max(_longest(table) for _, table in panels)
     limits = _limits(pd.concat([_improvements(table) for _, table in panels]))

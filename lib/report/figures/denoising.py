@@ -78,8 +78,9 @@ def figure1(example: NoisedExample, curves: pd.DataFrame, sigma: float, label: s
     draw_molecule(axes["b"], numbers, noised, bonds, fade=0.35, size=SIZE)
     for vectors, colour, name in ((noise, ORANGE, "minus noise"), (predicted, BLUE, "minus predicted noise")):
         flat = vectors @ view
-        axes["b"].quiver(*noised.T, *-flat.T, angles="xy", scale_units="xy", scale=1, color=colour, width=0.012,
-                         zorder=4, label=name)  # fmt: skip
+        axes["b"].quiver(
+            *noised.T, *-flat.T, angles="xy", scale_units="xy", scale=1, color=colour, width=0.012, zorder=4, label=name
+        )
     corner = noised.min(0) - [0.3, 1.0]
     axes["b"].plot([corner[0], corner[0] + ARROW], [corner[1]] * 2, color="black", linewidth=1.5)
     axes["b"].annotate(f"{ARROW:g} Å", corner + [ARROW, 0], (3, 0), textcoords="offset points", va="center")

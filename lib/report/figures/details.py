@@ -22,13 +22,16 @@ def error_details(details: pd.DataFrame, dataset: str, bins: int = 6) -> Figure:
         bins: of atoms and of energy, with about as many conformations in each; they stand at their medians, with 95 %
             bootstrap intervals over molecules.
     """
-    figure, axes = plt.subplot_mosaic([["all", "all"], ["atoms", "energy"]], figsize=(COLUMN, 4.2), height_ratios=[1.15, 1])
+    figure, axes = plt.subplot_mosaic(
+        [["all", "all"], ["atoms", "energy"]], figsize=(COLUMN, 4.2), height_ratios=[1.15, 1]
+    )
     figure.suptitle(f"{', '.join(details['model'].unique())}, {dataset}")
     rows = details.assign(target=details["energy"] - details["baseline"], size=details["error"].abs())
     mixed = rows.sample(frac=1, random_state=0)  # so that neither arm lies on top
     colours = mixed["pretrained"].map({arm: colour for arm, (_, colour) in ARMS.items()})
-    axes["all"].scatter(mixed["target"], mixed["target"] + mixed["error"], s=3, c=colours, alpha=0.5, linewidths=0,
-                        rasterized=True)  # fmt: skip
+    axes["all"].scatter(
+        mixed["target"], mixed["target"] + mixed["error"], s=3, c=colours, alpha=0.5, linewidths=0, rasterized=True
+    )
     ends = [rows["target"].min(), rows["target"].max()]
     axes["all"].plot(ends, ends, color="black", linewidth=0.8)
     for arm, (text, colour) in ARMS.items():

@@ -53,8 +53,9 @@ def element_marker(number: int) -> Line2D:
 def element_legend(ax: Axes, numbers: NDArray[np.integer]) -> None:
     """The colours of the elements, under the drawing."""
     handles = [element_marker(z) for z in np.unique(numbers)]
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4,
-              handletextpad=0.1, columnspacing=0.8)  # fmt: skip
+    ax.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, handletextpad=0.1, columnspacing=0.8
+    )
 
 
 def gallery(shown: Sequence[tuple[str, NDArray[np.integer], NDArray[np.floating]]]) -> Figure:

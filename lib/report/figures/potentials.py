@@ -30,8 +30,12 @@ def by_labels(table: pd.DataFrame) -> Figure:
             mark, aside = "os"[arm == "yes"], 1.04 if arm == "yes" else 0.96  # so that intervals do not overlap
             places = aside * own["labels"]
             ax.errorbar(places, own["value"], yerr=spread(own), color=colour, marker=mark, capsize=2, label=text)
-        ax.set(xscale="log", yscale="log", xlabel="labelled conformations",
-               ylabel=f"test {metric_label(metric)} ({UNITS['force' if 'force' in metric else 'energy']})")  # fmt: skip
+        ax.set(
+            xscale="log",
+            yscale="log",
+            xlabel="labelled conformations",
+            ylabel=f"test {metric_label(metric)} ({UNITS['force' if 'force' in metric else 'energy']})",
+        )
         ticks = sorted(rows["labels"].unique())
         ax.set_xticks(ticks, [str(n) for n in ticks], minor=False)
         ax.xaxis.set_minor_locator(NullLocator())
@@ -118,8 +122,13 @@ def calibration(bins: pd.DataFrame, titles: Sequence[str] = ("energy", "force"))
         ax.plot(rows["spread"], rows["rmse"], "o-", color=BLUE, label="bins of equal numbers")
         ends = [rows[["spread", "rmse"]].to_numpy().min(), rows[["spread", "rmse"]].to_numpy().max()]
         ax.plot(ends, ends, color="black", linewidth=0.8, label="error = spread")
-        ax.set(xscale="log", yscale="log", xlabel=f"spread of the ensemble ({UNITS[kind]})",
-               ylabel=f"root mean square error\n({UNITS[kind]})", title=kind)  # fmt: skip
+        ax.set(
+            xscale="log",
+            yscale="log",
+            xlabel=f"spread of the ensemble ({UNITS[kind]})",
+            ylabel=f"root mean square error\n({UNITS[kind]})",
+            title=kind,
+        )
         _log_ticks(ax.xaxis)
         _log_ticks(ax.yaxis)
     axes[0, 0].legend()

@@ -124,8 +124,14 @@ def error_by_sigma(table: pd.DataFrame, by_seed: pd.DataFrame, title: str, paper
         ax.plot(best, tuned["value"].iloc[best], marker="s", markersize=8, markerfacecolor="none", color=ORANGE,
                 linestyle="", label="our lowest mean")  # fmt: skip
         if papers_best in places:
-            ax.axvline(places[papers_best], color="black", linestyle="--", linewidth=0.8, zorder=0,
-                       label=f"the paper's best, {papers_best:g} Å")  # fmt: skip
+            ax.axvline(
+                places[papers_best],
+                color="black",
+                linestyle="--",
+                linewidth=0.8,
+                zorder=0,
+                label=f"the paper's best, {papers_best:g} Å",
+            )
         ax.set_ylabel(f"test {metric.upper()} (kcal/mol)")
         ax.text(0.02, 0.96, f"the paper's errors: {NOT_PRINTED}", transform=ax.transAxes, va="top", color=GREY)
     axes[1].set_xticks(range(len(tuned)), [f"{s:g}" for s in tuned["sigma"]])

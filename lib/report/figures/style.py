@@ -22,8 +22,10 @@ ARMS = {"no": ("from scratch", GREY), "yes": ("pre-trained", BLUE)}
 MARKS = ((BLUE, "o"), ("#E69F00", "s"), (GREEN, "D"), ("#CC79A7", "^"))
 MODEL_STYLES = dict(zip((model.label for model in MODELS.values()), cycle(MARKS), strict=False))  # in every figure
 IMPROVEMENT = "MAE reduction by pre-training (%)"
-FONTS = dict.fromkeys(("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize",
-                       "legend.title_fontsize"), SMALLEST)  # fmt: skip
+FONTS = dict.fromkeys(
+    ("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"),
+    SMALLEST,
+)
 
 
 def set_style() -> None:

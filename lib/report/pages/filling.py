@@ -24,8 +24,14 @@ KINDS: Mapping[str, Mapping[str, Callable[..., str]]] = {"table": TABLES, "value
 PART = re.compile(
     r"(?P<open><!-- (?P<kind>table|value):(?P<call>[^\n]*?) -->)(?P<body>.*?)(?P<close><!-- /(?P=kind) -->)", re.DOTALL
 )
-OUTSIDE_DOCS = ("README.md", "figures/laptop/README.md", "data/README.md", "lib/bench/README.md", "CONTRIBUTING.md",
-                  "SECURITY.md")  # fmt: skip
+OUTSIDE_DOCS = (
+    "README.md",
+    "figures/laptop/README.md",
+    "data/README.md",
+    "lib/bench/README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+)
 
 
 def pages() -> list[Path]:

@@ -68,8 +68,13 @@ def start_page(readme: str) -> str:
     text = text.replace("](README.md)", f"]({START})")
     executed = [f"{page.name.replace('_', ' ')} <{page.executed.removesuffix('.ipynb')}>" for page in notebook_pages()]
     answers = tuple(f"{ANSWERS}/{page.stem}" for page in _answers())
-    parts = {"Read": PARTS["Read"], "Notebooks": tuple(executed), "Use": PARTS["Use"], "Extend": PARTS["Extend"],
-             "Answers": answers}  # fmt: skip
+    parts = {
+        "Read": PARTS["Read"],
+        "Notebooks": tuple(executed),
+        "Use": PARTS["Use"],
+        "Extend": PARTS["Extend"],
+        "Answers": answers,
+    }
     return text + "".join(
         CONTENTS.format(caption=caption, entries="\n".join(entries)) for caption, entries in parts.items()
     )

@@ -74,8 +74,10 @@ def _words(column: pd.Series) -> pd.Series:
 def ledger_summary() -> str:
     """How many claims have which word, by column of the ledger."""
     ledger = table("claims")
-    rows = [(name, ", ".join(f"{count} {word}" for word, count in _words(ledger[name]).value_counts().items() if word))
-            for name in counted_columns(ledger)]  # fmt: skip
+    rows = [
+        (name, ", ".join(f"{count} {word}" for word, count in _words(ledger[name]).value_counts().items() if word))
+        for name in counted_columns(ledger)
+    ]
     return markdown([f"of {len(ledger)} claims", "how many"], rows)
 
 
@@ -133,8 +135,11 @@ def files() -> str:
 def control() -> str:
     """More compute from scratch beside pre-training (`table2_control.csv`)."""
     items = list(select("table2_control", GAIN, MAE)["item"].unique())
-    rows = [[model, *(_cell("table2_control", model, f"item={item}") for item in items)] for model in
-            models_of("table2_control", f"item={items[0]}") if model != AVERAGE]  # fmt: skip
+    rows = [
+        [model, *(_cell("table2_control", model, f"item={item}") for item in items)]
+        for model in models_of("table2_control", f"item={items[0]}")
+        if model != AVERAGE
+    ]
     return markdown(["", *(item.removeprefix("Table 2, ") for item in items)], rows)
 
 
@@ -167,8 +172,11 @@ def _pair(stem: str, *where: str) -> list[str]:
 
 def forces() -> str:
     """Energies and forces with forces measured or learnt (`forces.csv`)."""
-    rows = [[subset, *(f"{errors('forces', m, s)}: {gain('forces', m, s)}" for m in (MAE, "metric=force_mae"))]
-            for subset in table("forces")["subset"].unique() for s in [f"subset={subset}"]]  # fmt: skip
+    rows = [
+        [subset, *(f"{errors('forces', m, s)}: {gain('forces', m, s)}" for m in (MAE, "metric=force_mae"))]
+        for subset in table("forces")["subset"].unique()
+        for s in [f"subset={subset}"]
+    ]
     return markdown(["trained on", "energies, kcal/mol", "forces, kcal/mol/Å"], rows)
 
 
@@ -187,8 +195,10 @@ def spice() -> str:
 
 def wide() -> str:
     """The paper's widths (`table2_wide.csv`)."""
-    rows = [[model, str(one("table2_wide", GAIN, MAE, f"model={model}")["n_seeds"]), _cell("table2_wide", model)]
-            for model in models_of("table2_wide")]  # fmt: skip
+    rows = [
+        [model, str(one("table2_wide", GAIN, MAE, f"model={model}")["n_seeds"]), _cell("table2_wide", model)]
+        for model in models_of("table2_wide")
+    ]
     return markdown(["", "seeds", "mini ANI-1x, the paper's widths"], rows)
 
 
@@ -202,8 +212,10 @@ def own() -> str:
 
 def dynamics() -> str:
     """Drift and fluctuation of the total energy (`dynamics.csv`)."""
-    rows = [[row["potential"], f"{row['picoseconds']:g}", f"{row['drift']:.2g}", f"{row['fluctuation']:.2g}"]
-            for _, row in table("dynamics").iterrows()]  # fmt: skip
+    rows = [
+        [row["potential"], f"{row['picoseconds']:g}", f"{row['drift']:.2g}", f"{row['fluctuation']:.2g}"]
+        for _, row in table("dynamics").iterrows()
+    ]
     return markdown(["", "ps", "drift, meV/atom/ps", "fluctuation, meV/atom"], rows)
 
 

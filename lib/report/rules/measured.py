@@ -14,8 +14,9 @@ def above(question: Question, rows: pd.DataFrame) -> Outcome:
     if len(rows) != 1:
         return untested(f"{len(rows)} rows where one should decide")
     row = rows.iloc[0]
-    return Outcome(row["value"], row["low"], row["high"], row["p_above"], row["p_below"], "", int(row["n_seeds"]),
-                   str(row["why"]))  # fmt: skip
+    return Outcome(
+        row["value"], row["low"], row["high"], row["p_above"], row["p_below"], "", int(row["n_seeds"]), str(row["why"])
+    )
 
 
 def cheaper(question: Question, rows: pd.DataFrame) -> Outcome:
@@ -29,8 +30,12 @@ def cheaper(question: Question, rows: pd.DataFrame) -> Outcome:
     outside = [m for m in wide.columns if m not in question.models]
     if not inside or not outside:
         return untested("only one of the two groups of models was timed")
-    ratios = [(wide.loc[place, b] / wide.loc[place, a], f"{b} over {a}, {place}")
-              for a in inside for b in outside for place in wide.index]  # fmt: skip
+    ratios = [
+        (wide.loc[place, b] / wide.loc[place, a], f"{b} over {a}, {place}")
+        for a in inside
+        for b in outside
+        for place in wide.index
+    ]
     least, pair = min(ratios)
     why = f"{sum(ratio > 1 for ratio, _ in ratios)} of {len(ratios)} ratios above 1; least: {pair}"
     return Outcome(float(least), why=why, word=SEEN_ONCE, n_seeds=1)

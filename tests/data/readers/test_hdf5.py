@@ -34,8 +34,9 @@ def replace(path, key: str, make) -> None:
         make(file[FIRST])
 
 
-@pytest.mark.parametrize("link", [h5py.SoftLink("/nowhere"), h5py.SoftLink(f"/{FIRST}"),
-                                  h5py.ExternalLink("other.h5", "/gdb11_s01")])  # fmt: skip
+@pytest.mark.parametrize(
+    "link", [h5py.SoftLink("/nowhere"), h5py.SoftLink(f"/{FIRST}"), h5py.ExternalLink("other.h5", "/gdb11_s01")]
+)
 @pytest.mark.parametrize("place", ["/", "gdb11_s01", FIRST])
 def test_links_are_refused(path, place, link):
     with h5py.File(path, "a") as file:

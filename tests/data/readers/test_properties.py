@@ -19,8 +19,11 @@ from lib.errors import DataError
 from lib.units import EV
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
-MOLECULES = st.lists(st.tuples(st.lists(st.sampled_from([1, 6, 7, 8]), min_size=1, max_size=6), st.integers(1, 30)),
-                     min_size=1, max_size=5)  # fmt: skip
+MOLECULES = st.lists(
+    st.tuples(st.lists(st.sampled_from([1, 6, 7, 8]), min_size=1, max_size=6), st.integers(1, 30)),
+    min_size=1,
+    max_size=5,
+)
 
 
 def molecules_of(drawn: list[tuple[list[int], int]], forces: bool = False) -> list:
@@ -97,8 +100,14 @@ NUMBERS = st.floats(-50, 50).map(lambda value: round(value, 4))
 
 
 @FEW
-@given(st.lists(st.tuples(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=5, unique=True), NUMBERS),
-                min_size=1, max_size=6), st.sampled_from(["", "\n", " \n\n"]))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=5, unique=True), NUMBERS),
+        min_size=1,
+        max_size=6,
+    ),
+    st.sampled_from(["", "\n", " \n\n"]),
+)
 def test_xyz_is_read_whole_or_refused(frames, between):
     """As many frames as were written, with their energies; atoms in one place are refused."""
     text = between.join(
