@@ -115,6 +115,15 @@ def test_bars_end_within_their_axes(recorded):
         assert all(bar.get_width() <= ax.get_xlim()[1] for bar in ax.patches)
 
 
+def test_a_panel_of_averages_alone_does_not_stretch_the_axis_of_errors(recorded):
+    """Errors per atom are hundredths of a kcal/mol: an axis that ends at 1 would hide them."""
+    panels = list(recorded("figure3").groupby("model", sort=False))
+    axes = comparisons.arm_bars(panels, "system", one_scale=True).axes[::2]
+    longest = max(rows[rows["pretrained"] != "improvement"]["high"].max() for _, rows in panels)
+    ends = [ax.get_xlim()[1] for ax, (_, rows) in zip(axes, panels, strict=True) if (rows["pretrained"] == "no").any()]
+    assert ends == pytest.approx([1.05 * longest] * len(ends))
+
+
 def test_what_the_paper_does_not_print_is_called_so(table2):
     """In the whole panel, or beside the one improvement."""
     (name, rows), *_ = by_dataset(table2)

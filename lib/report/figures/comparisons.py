@@ -68,7 +68,7 @@ def arm_bars(
     for k, ((left, right), (name, table)) in enumerate(zip(axes, panels, strict=True)):
         names = list(table[by].unique())
         _bars(left, table, by, names)
-        left.set_xlim(0, longest if one_scale else _longest(table))
+        left.set_xlim(0, (longest if one_scale else _longest(table)) or 1.0)
         _improvement_marks(right, _improvements(table), by, names)
         right.set_xlim(limits)
         left.set_yticks(range(len(names)), _names(table, by, names))
@@ -97,8 +97,8 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _longest(table: pd.DataFrame) -> float:
-    """Where the axis of errors ends; anywhere where there are none."""
-    return 1.05 * table[table["pretrained"] != "improvement"]["high"].to_numpy().max(initial=0.0) or 1.0
+    """Where the axis of errors ends; 0 where there are none."""
+    return 1.05 * table[table["pretrained"] != "improvement"]["high"].to_numpy().max(initial=0.0)
 
 
 def _labels(table: pd.DataFrame) -> tuple[str, str]:
