@@ -28,6 +28,7 @@ from lib.paths import ROOT
 
 NOTEBOOK = "01_pretraining.ipynb"
 START_SECONDS, RUN_SECONDS, STEP_SECONDS = 90, 480, 30
+SCROLLS = 30  # to one part of the page
 CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -191,12 +192,18 @@ def code_cells(path: Path) -> list[nbformat.NotebookNode]:
     return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
 
 
-def seen(element: Locator) -> Locator:
-    """The one element, scrolled to, and visible there."""
-    element.scroll_into_view_if_needed()
-    expect(element).to_be_visible()
-    expect(element).to_be_in_viewport()
-    return element
+def seen(part: Locator) -> Locator:
+    """``part``, scrolled to. The page grows while cells above it are drawn, so it is scrolled to until it stays."""
+    for _ in range(SCROLLS):
+        part.scroll_into_view_if_needed()
+        expect(part).to_be_visible()
+        try:
+            expect(part).to_be_in_viewport(timeout=1000)
+        except AssertionError:
+            continue
+        return part
+    expect(part).to_be_in_viewport()
+    return part
 
 
 def check_tables(page: Page, n_tables: int) -> None:
