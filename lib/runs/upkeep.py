@@ -16,18 +16,6 @@ from lib.runs.runner import all_stored
 WHOLE = "whole"
 
 
-def find_result(key: str) -> Result:
-    """The stored result whose key begins with ``key``.
-
-    Raises:
-        ValueError: none does, or several do.
-    """
-    matches = [result for result in all_stored() if result.key.startswith(key)]
-    if len(matches) != 1:
-        raise ValueError(f"{len(matches)} stored runs begin with {key!r}: python -m lib runs list")
-    return matches[0]
-
-
 def verify() -> dict[str, str]:
     """Whether each stored run is `WHOLE`: its settings make its key, and its files can be read; else what is wrong."""
     return {path.parent.name: _verdict(path.parent) for path in sorted(RUNS.glob("[!.]*/result.json"))}
