@@ -147,6 +147,11 @@ class Batch:
             graphs.append(Data(z=z, pos=self.pos[start:end], charges=charges, edge_index=edges, **own))
         return graphs
 
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory, for torch's data loader."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: t.pin_memory() for name, t in tensors.items() if isinstance(t, Tensor)})
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The batch on ``device``, its coordinates, forces and noise as ``dtype`` where one is given."""
         moved = {

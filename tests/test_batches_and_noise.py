@@ -145,3 +145,17 @@ def test_energies_belong_to_their_conformations(two_stores):
     batch = next(iter(make_loader(data, 20, 0, shuffle=True)))
     np.testing.assert_array_equal(batch.energy.numpy(), data.energies()[batch.index.numpy()])
     assert batch.energy.dtype == torch.float64
+
+
+def test_worker_processes_load_the_same_batches(two_stores):
+    """To the bit; and an epoch that goes on after two batches is the rest of it."""
+    data = ConformationBatches(two_stores, 5.0, sigma=0.2)
+    plain = list(make_loader(data, 16, 0, shuffle=True))
+    parallel = make_loader(data, 16, 0, shuffle=True, workers=2)
+    assert parallel.state_dict() == {"given": 0}
+    for one, other in zip(plain, parallel, strict=True):
+        for name in ("z", "pos", "molecule", "pairs", "noise", "index"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+    parallel.load_state_dict({"given": 2})
+    assert [b.index.tolist() for b in parallel] == [b.index.tolist() for b in plain[2:]]
+    assert len(list(parallel)) == len(plain)

@@ -50,9 +50,17 @@ def _initial_model(config: RunConfig, execution: Execution) -> Model:
     return model
 
 
-def _training_loader(config: RunConfig, data: ConformationBatches, micro_batches: int) -> DataLoader:
-    """Shuffled batches, each step's in ``micro_batches``."""
-    return make_loader(data, config.training.batch_size, config.seed, shuffle=True, micro_batches=micro_batches)
+def _training_loader(config: RunConfig, data: ConformationBatches, execution: Execution) -> DataLoader:
+    """Shuffled batches, each step's in as many micro-batches as ``execution`` says."""
+    return make_loader(
+        data,
+        config.training.batch_size,
+        config.seed,
+        shuffle=True,
+        micro_batches=execution.accumulate,
+        workers=execution.workers,
+        pinned=execution.device() == "cuda",
+    )
 
 
 def _evaluation_loader(config: RunConfig, data: ConformationBatches, alone: bool = False) -> DataLoader:
@@ -87,7 +95,7 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     data = {k: ConformationBatches(v, config.settings.cutoff, sigma) for k, v in selected.items()}
     make_task: Callable[..., Task] = task_entry(config.task).module
     task = make_task(model, config.training, sigma)
-    training = _training_loader(config, data["train"], execution.accumulate)
+    training = _training_loader(config, data["train"], execution)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     if not is_first_process():
         return {}, {}
@@ -133,7 +141,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))
-    training = _training_loader(config, data["train"], execution.accumulate)
+    training = _training_loader(config, data["train"], execution)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     task.finish()
     if not is_first_process():
