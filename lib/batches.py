@@ -7,7 +7,7 @@ atom order, and ``pairs[:, P:]`` the same pairs turned round, so that what depen
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -149,8 +149,9 @@ class Batch:
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory, for torch's data loader."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: t.pin_memory() for name, t in tensors.items() if isinstance(t, Tensor)})
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        pinned: dict[str, Any] = {name: t.pin_memory() for name, t in values.items() if isinstance(t, Tensor)}
+        return replace(self, **pinned)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The batch on ``device``, its coordinates, forces and noise as ``dtype`` where one is given."""

@@ -68,7 +68,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         metavar="N",
-        help="Processes that prepare batches ahead, for each training one; 4 keep a GPU busy.",
+        help="Processes that prepare batches ahead, for each training one",
         callback=at_least(0),
     ),
 ]

@@ -151,15 +151,16 @@ class BatchLoader(DataLoader):
     (https://lightning.ai/docs/pytorch/stable/common/checkpointing_advanced.html).
     """
 
-    def __init__(
-        self, data: ConformationBatches, sampler: EpochSampler, workers: int = 0, pinned: bool = False
-    ) -> None:
+    def __init__(self, data: ConformationBatches, sampler: EpochSampler, workers: int, pinned: bool) -> None:
         """``workers`` processes prepare batches ahead, in ``pinned`` memory where a GPU takes them."""
-        kept_alive = workers > 0
         super().__init__(
-            data, batch_size=None, sampler=sampler, num_workers=workers, pin_memory=pinned,
-            persistent_workers=kept_alive, collate_fn=_as_it_is,
-        )  # fmt: skip
+            data,
+            batch_size=None,
+            sampler=sampler,
+            num_workers=workers,
+            pin_memory=pinned,
+            persistent_workers=workers > 0,
+        )
         self.requests, self.given, self.resume_after = sampler, 0, 0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
@@ -177,10 +178,6 @@ class BatchLoader(DataLoader):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The next epoch starts after as many batches as ``state`` says."""
         self.resume_after = state["given"]
-
-
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
 
 
 def make_loader(

@@ -57,8 +57,7 @@ class Execution:
         devices: processes on each node, started from outside (``torchrun``), each with a part of every step's batch.
         nodes: number of machines.
         precision: one of `PRECISIONS`.
-        workers: processes beside each training one that prepare its batches ahead; 0 prepares each when it is due. A GPU
-            waits for batches without them.
+        workers: processes beside each training one that prepare its batches ahead; 0 prepares each when it is due.
         checkpoint_minutes: between checkpoints within an epoch, so that what is lost with a killed process is no more.
     """
 

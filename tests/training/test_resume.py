@@ -152,7 +152,7 @@ def test_a_half_written_checkpoint_is_never_in_its_place(tmp_path, monkeypatch):
     assert torch.load(path, weights_only=True) == {"epoch": 1}
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a process that ends here."""
 
 
@@ -168,7 +168,7 @@ def test_a_fit_goes_on_within_an_epoch(config, tmp_path, monkeypatch, steps, acc
     def counted_step(self, *arguments, **options):
         if len(taken) == steps:
             taken.append("killed")
-            raise Killed
+            raise KilledError
         taken.append(self.trainer.global_step)
         return step(self, *arguments, **options)
 
@@ -176,7 +176,7 @@ def test_a_fit_goes_on_within_an_epoch(config, tmp_path, monkeypatch, steps, acc
     runner.run_here(config, execution)
     monkeypatch.setattr(runner, "RUNS", tmp_path / "stopped")
     monkeypatch.setattr(DenoisingTask, "optimizer_step", counted_step)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         runner.run_here(config, execution)
     result = runner.run_here(config, execution)
     assert [k for k in taken if k != "killed"] == list(range(result.about["steps"]))
