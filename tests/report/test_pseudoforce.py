@@ -8,21 +8,18 @@ import pytest
 
 from lib.data.store import Conformations
 from lib.noising import gaussian_noise
-from lib.report import pseudoforce
 from lib.report.pseudoforce import (
     ITEM,
-    bond_step,
-    combine,
     coordinates,
     correlations,
     equation8_table,
     error_by_element,
-    errors_of_noise,
-    excess,
-    mean_lengths,
-    measures,
     probes,
+    probing,
+    tabulating,
 )
+from lib.report.pseudoforce.correlating import combine, errors_of_noise, excess, measures
+from lib.report.pseudoforce.probing import bond_step, mean_lengths
 from lib.study.scales import get_scale
 
 CH4 = np.float32(0.63) * np.array([[0, 0, 0], [1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]], np.float32)
@@ -38,8 +35,8 @@ def seen(monkeypatch):
     """Eight probes of methane from a store that holds nothing else."""
     store = SimpleNamespace(gather=lambda _: methane())
     parts = {part: [SimpleNamespace(store=store, index=np.arange(400))] for part in ("train", "validation")}
-    monkeypatch.setattr(pseudoforce, "splits", lambda _: None)
-    monkeypatch.setattr(pseudoforce, "select", lambda *_: parts)
+    monkeypatch.setattr(probing, "splits", lambda _: None)
+    monkeypatch.setattr(probing, "select", lambda *_: parts)
     return probes(SimpleNamespace(sigma=0.1), 8, 0)
 
 
@@ -214,7 +211,7 @@ def test_intervals_over_conformations_are_widened_for_few():
     from scipy.stats import t
 
     values = np.random.default_rng(1).normal(0.5, 0.1, 8)
-    ends = pseudoforce._estimate([(values,)]).interval()
+    ends = tabulating._estimate([(values,)]).interval()
     half = t.ppf(0.975, 7) * values.std(ddof=1) / np.sqrt(8)
     assert (ends.high - ends.low) / 2 == pytest.approx(half, rel=0.07)
 
