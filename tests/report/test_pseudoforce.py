@@ -76,6 +76,16 @@ def test_minus_the_noise_points_along_the_forces_and_up_in_energy(seen):
     np.testing.assert_array_equal(step, gaussian_noise_of_first())
 
 
+def test_forces_and_energies_are_in_kcal_per_mol(seen):
+    """Of one Hartree 627.5 kcal/mol are made; methane has about -4.2 Hartree of GFN2-xTB's valence electrons."""
+    from lib.chemistry.xtb import single_point
+
+    label = single_point(seen[0].numbers, seen[0].clean, 0)
+    assert seen[0].energies[0] == pytest.approx(627.509 * label.energy, rel=1e-4)
+    assert -2700 < seen[0].energies[0] < -2500
+    assert seen[0].forces[0] == pytest.approx(627.509 * label.forces, rel=1e-4, abs=1e-6)
+
+
 def gaussian_noise_of_first():
     """The first probe's noise: the generator draws the conformation, then its noise."""
     rng = np.random.default_rng(0)
@@ -107,6 +117,8 @@ def test_the_bond_step_restores_mean_lengths():
 def test_mean_lengths_are_by_pair_of_elements():
     lengths = mean_lengths([methane(), Conformations(TYPES, 2 * CH4, np.zeros(5, dtype=np.int64), np.array([5]))])
     assert lengths == pytest.approx({(1, 6): 0.63 * np.sqrt(3)})  # doubled, they are bonds no more
+    moved = Conformations(TYPES, CH4 + np.float32([3, -1, 2]), np.zeros(5, dtype=np.int64), np.array([5]))
+    assert mean_lengths([moved]) == pytest.approx({(1, 6): 0.63 * np.sqrt(3)}, rel=1e-5)  # wherever it lies
     two = Conformations(np.tile(TYPES, 2), np.concatenate([CH4, 1.1 * CH4]), np.repeat([0, 1], 5), np.array([5, 5]))
     assert mean_lengths([two]) == pytest.approx({(1, 6): 1.05 * 0.63 * np.sqrt(3)})
 
