@@ -73,6 +73,7 @@ def rigid_part(
     size = np.bincount(molecule)[:, None]
 
     def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sum over the atoms of each molecule."""
         out = np.zeros((len(size), *values.shape[1:]))
         np.add.at(out, molecule, values)
         return out

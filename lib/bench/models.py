@@ -194,6 +194,7 @@ def _step(
     target = torch.randn_like(pos)
 
     def work() -> None:
+        """The step: pairs, prediction, loss, gradients, new weights."""
         batch = Batch.from_arrays(z, pos, molecule, cutoff)
         with torch.autocast(device, precision, enabled=precision != torch.float32):
             prediction = model(batch, energy=energy, noise=not energy)
@@ -269,6 +270,7 @@ def inference(name: str, scale: str, atoms: int, seconds: float, device: str) ->
     z = torch.as_tensor(rng.choice([3, 10, 17, 21], atoms), device=device)
 
     def work() -> None:
+        """Pairs, energy and its gradient with respect to the positions."""
         batch = Batch.from_arrays(z, pos, torch.zeros_like(z), settings.cutoff)
         batch = replace(batch, pos=pos.clone().requires_grad_())
         torch.autograd.grad(model(batch, noise=False).energy.sum(), batch.pos)

@@ -84,6 +84,7 @@ def relax(numbers: NDArray[np.int64], positions: NDArray[np.float64], max_force:
     from scipy.optimize import minimize
 
     def target(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Energy (Hartree) and gradient (Hartree/Å) at the flat coordinates ``x``."""
         label = single_point(numbers, x.reshape(-1, 3))
         return label.energy, -label.forces.ravel()
 

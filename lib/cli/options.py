@@ -23,6 +23,7 @@ def accept(problem_of: Callable[[Any], str | None]) -> Check:
     """
 
     def check(param: typer.CallbackParam, value: Any) -> Any:
+        """``value`` as it is; ValueError where it, or an item of it, has a problem."""
         name = param.opts[0]
         if isinstance(value, Sequence) and not isinstance(value, str):
             _refuse_repeated(name, value)

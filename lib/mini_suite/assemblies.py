@@ -73,6 +73,7 @@ def base_pair(letters: str, seed: int) -> Chem.Mol:
     bonds = [(maps[0][k], maps[1][k]) for k in maps[0].keys() & maps[1].keys() if k]
 
     def misfit(p: Array, flip: float) -> float:
+        """How far hydrogen bonds are from their length, and atoms too near, for the placement ``p`` (angle, x, y)."""
         distance = np.linalg.norm(x[:, None] - in_plane(y, p[0], [p[1], p[2], 0], flip)[None], axis=-1)
         wanted = np.array([distance[bond] for bond in bonds])
         return float(((wanted - HYDROGEN_BOND) ** 2).sum() + (np.maximum(0, 1.8 - distance) ** 2).sum())

@@ -39,6 +39,7 @@ def each_of(
     """Draw ``sample(entry, seed)`` for every entry that ``read`` finds in the list ``molecules``."""
 
     def draw(pool: Executor, seed: int) -> list[Frames]:
+        """The frames of each entry, drawn by ``pool``; each entry has a seed of its own."""
         entries = read(molecules)
         seeds = [molecule_seed(seed, k) for k in range(len(entries))]
         return list(tqdm(pool.map(sample, entries, seeds), total=len(entries), desc=molecules.stem))

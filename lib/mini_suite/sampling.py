@@ -131,6 +131,7 @@ def uff_forces(molecule: Chem.Mol) -> Callable[[Array], Array]:
 
 def _forces_of(field: ForceField) -> Callable[[Array], Array]:
     def forces(x: Array) -> Array:
+        """Minus the gradient (N, 3) at ``x`` (N, 3) Å, kcal/mol/Å."""
         flat = x.ravel().tolist()
         field.CalcEnergy(flat)
         return -np.array(field.CalcGrad(flat)).reshape(-1, 3)

@@ -90,6 +90,7 @@ def measure(config: RunConfig) -> Speed:
         optimizer = torch.optim.AdamW(task.parameters(), lr=1e-9)
 
         def step(batch: Batch) -> None:
+            """One step of training."""
             optimizer.zero_grad()
             task.loss(batch).backward()
             optimizer.step()

@@ -88,6 +88,7 @@ def spread_factors(errors: pd.DataFrame, members: int) -> dict[str, float]:
         ratio = np.abs(rows["error"] / rows["spread"]).to_numpy() / np.sqrt(1 + 1 / members)
 
         def cost(log_factor: float, ratio: NDArray[np.float64] = ratio) -> float:
+            """Minus the mean log-likelihood of the errors with spreads times exp(``log_factor``)."""
             return float(log_factor - t.logpdf(ratio / np.exp(log_factor), members - 1).mean())
 
         middle = float(np.log(max(np.median(ratio), 1e-12)))

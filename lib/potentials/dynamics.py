@@ -96,6 +96,7 @@ def nve(
     steps, kept = round(1000 * picoseconds / step), []
 
     def note() -> None:
+        """Keep a row of the present energies."""
         potential, kinetic = atoms.get_potential_energy() * EV, atoms.get_kinetic_energy() * EV
         kept.append((integrator.get_time() / units.fs / 1000, potential + kinetic, potential, kinetic))
 

@@ -231,6 +231,7 @@ def beside_paper(table: pd.DataFrame, columns: Sequence[str] = ("dataset", "metr
     """For reading: models in rows, ``columns`` in columns, ``ours [low, high] (paper's)``; * marks a single seed."""
 
     def cell(row: pd.Series) -> str:
+        """The text of one number: ours with its interval, the paper's in parentheses."""
         small = row["value"] < 0.1 or row["unit"].endswith("/atom")
         digits = 1 if row["unit"] == "%" else 4 if small else 2
         ours = f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"

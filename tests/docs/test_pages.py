@@ -11,6 +11,7 @@ import yaml
 
 from lib.errors import DataError
 from lib.paths import ROOT
+from lib.report import verdicts
 from lib.report.pages import filling, site, standing, values
 from lib.report.pages.__main__ import main
 from lib.report.pages.notebooks import home_of_items, notebook_pages
@@ -31,6 +32,7 @@ FORBIDDEN = (  # sentences of former pages that said the opposite of what was me
     "A run is not a number",
     "and the size of the job with them",
     "on average by as much as the paper prints",
+    "agree with the paper's",  # of sizes: a word of the ledger, which says unknown
 )
 
 
@@ -100,14 +102,81 @@ def test_the_averages_never_stand_without_the_pattern():
     assert "the pattern over models" in text
 
 
-def test_a_statement_that_the_tables_contradict_is_refused(monkeypatch):
-    better = values.table("table2").copy()
-    rows = (better["model"] == "SchNet") & (better["pretrained"] == "improvement")
-    better.loc[rows, ["value", "low", "high"]] = [36.0, 30.0, 40.0]
-    table = values.table
-    monkeypatch.setattr(values, "table", lambda stem: better if stem == "table2" else table(stem))
-    with pytest.raises(ValueError, match="README says that SchNet gains far less"):
-        standing._not_reproduced()
+def lines_of_standing():
+    """README's lines by their names."""
+    lines = dict(re.findall(r"^\* \*\*(.+?)\*\*: (.+)$", standing.standing(), re.MULTILINE))
+    assert list(lines) == ["Reproduced", "Not reproduced", "Undecided", "Not testable here"]
+    return lines
+
+
+def with_verdict(monkeypatch, claim, **words):
+    """The ledger with another verdict on one claim."""
+    ledger, table = values.table("claims").copy(), values.table
+    ledger.loc[ledger["claim"] == claim, list(words)] = list(words.values())
+    monkeypatch.setattr(values, "table", lambda stem: ledger if stem == "claims" else table(stem))
+
+
+def test_what_the_ledger_is_against_stands_under_not_reproduced_and_nothing_else():
+    """By the words of the table itself: against or unlikely, or, of a printed size, smaller or larger."""
+    ledger, lines = values.table("claims").set_index("claim"), lines_of_standing()
+    for statement in standing.STATEMENTS:
+        row = ledger.loc[statement.claim]
+        refuted = row["size"] in ("smaller", "larger") if statement.of_size else row["sign"] in ("against", "unlikely")
+        open_ = row["sign"] in ("unknown", "seen once", "no evidence") and not statement.of_size
+        assert (statement.clause + " (" in lines["Not reproduced"]) == refuted, statement.claim
+        assert (statement.clause + " (" in lines["Undecided"]) == open_, statement.claim
+        assert sum(statement.clause in line for line in lines.values()) == 1, statement.claim
+    assert "best noise" not in lines["Not reproduced"]
+
+
+def test_readme_leaves_out_nothing_that_the_ledger_is_against():
+    ledger = values.table("claims")
+    ours = ledger["note"].fillna("").str.startswith("our question")
+    refuted = ledger[ledger["sign"].isin(["against", "unlikely"]) & ~ours]
+    assert len(refuted)
+    assert set(refuted["claim"]) <= {statement.claim for statement in standing.STATEMENTS}
+
+
+@pytest.mark.parametrize(
+    ("sign", "line", "said"),
+    [
+        ("certain", "Reproduced", False),
+        ("likely", "Reproduced", True),
+        ("unknown", "Undecided", False),
+        ("seen once", "Undecided", True),
+        ("no evidence", "Undecided", True),
+        ("unlikely", "Not reproduced", True),
+        ("against", "Not reproduced", False),
+        ("not tested", "Not testable here", False),
+    ],
+)
+def test_a_statement_goes_where_its_verdict_puts_it(monkeypatch, sign, line, said):
+    with_verdict(monkeypatch, "sigma-best", sign=sign)
+    lines = lines_of_standing()
+    assert [name for name, text in lines.items() if "0.2 Å is the best noise" in text] == [line]
+    assert (f"; {sign})" in lines[line].partition("0.2 Å is the best noise")[2].split("]")[1][:20]) == said
+
+
+@pytest.mark.parametrize(
+    ("size", "line"),
+    [
+        ("agrees", "Reproduced"),
+        ("smaller", "Not reproduced"),
+        ("larger", "Not reproduced"),
+        ("unknown", "Undecided"),
+        ("only pre-trained learns", "Undecided"),
+    ],
+)
+def test_a_size_goes_where_its_verdict_puts_it(monkeypatch, size, line):
+    with_verdict(monkeypatch, "table2-schnet-ani-1x-mae", size=size)
+    lines = lines_of_standing()
+    assert [name for name, text in lines.items() if "SchNet's on mini ANI-1x" in text] == [line]
+    assert f"printed 36.1\u00a0%, size {size})" in lines[line]
+
+
+def test_every_word_of_a_verdict_has_its_line():
+    assert set(standing.OF_SIGNS) == set(verdicts.SIGNS)
+    assert set(standing.OF_SIZES) == {*verdicts.SIZES, ""}
 
 
 def test_departures_begin_with_the_labels():
@@ -142,6 +211,19 @@ def test_every_claim_leads_to_a_notebook_and_its_numbers():
     for line in lines:
         for link in re.findall(r"\]\(\.\./([^)]+)\)", line):
             assert (ROOT / link).exists(), link
+
+
+def test_an_estimate_has_its_interval_and_no_minus_before_zero(monkeypatch):
+    rows = values.table("equation8").assign(value=-0.004, low=-0.031, high=0.021)
+    monkeypatch.setattr(values, "table", lambda _: rows)
+    where = ("subset=excess over the shrinkage", "model=")
+    assert values.estimate("equation8", "2", *where) == "0.00\u00a0[-0.03,\u00a00.02]"
+    assert values.estimate("equation8", "3", *where) == "-0.004\u00a0[-0.031,\u00a00.021]"
+
+
+def test_the_verdict_of_a_claim_is_the_ledgers(monkeypatch):
+    with_verdict(monkeypatch, "sigma-best", sign="seen once")
+    assert values.verdict("sigma-best") == "seen once"
 
 
 def test_values_are_rounded_so_that_signs_stay():

@@ -93,6 +93,20 @@ def test_a_part_of_the_matrix_is_not_the_whole():
     assert sign("md22-every-system", [bad, *systems[1:14]]) == "against"
 
 
+def test_a_claim_about_some_models_expects_their_cells_alone():
+    """Three models on ANI-1x, one with four data sets at four shares; what is expected is the paper's own matrix."""
+    assert {cell[2] for cell in claims._paper_cells(CLAIMS["ani1x-more-than-32"])} == {"SchNet", "EGNN", "TorchMD-Net"}
+    assert len(claims._paper_cells(CLAIMS["ani1x-more-than-32"])) == 3
+    assert len(claims._paper_cells(CLAIMS["egnn-gains-most"])) == 8  # it is compared with all
+    assert len(claims._paper_cells(CLAIMS["efficiency-every-share"])) == 16
+    assert len(claims._paper_cells(CLAIMS["sigma-best"])) == len(SIGMAS) - 1
+    cells = [case(40, NARROW, model=m) for m in ("SchNet", "EGNN", "TorchMD-Net")]
+    assert sign("ani1x-more-than-32", cells) == CERTAIN
+    assert sign("ani1x-more-than-32", cells[:2]) == LIKELY
+    assert decide(CLAIMS["ani1x-more-than-32"], cells[:2]).why.endswith("2 of 3 cells count")
+    assert sign("ani1x-more-than-32", cells[:1]) == UNTESTED
+
+
 def test_cases_where_nothing_was_learnt_do_not_count():
     systems = [
         case(30, NARROW, item="Figure 3", dataset="MD22", system=s, model=m) for m in PAPER_MODELS for s in MD22_SYSTEMS

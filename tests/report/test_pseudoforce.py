@@ -8,21 +8,18 @@ import pytest
 
 from lib.data.store import Conformations
 from lib.noising import gaussian_noise
-from lib.report import pseudoforce
 from lib.report.pseudoforce import (
     ITEM,
-    bond_step,
-    combine,
     coordinates,
     correlations,
     equation8_table,
     error_by_element,
-    errors_of_noise,
-    excess,
-    mean_lengths,
-    measures,
     probes,
+    probing,
+    tabulating,
 )
+from lib.report.pseudoforce.correlating import combine, errors_of_noise, excess, measures
+from lib.report.pseudoforce.probing import bond_step, mean_lengths
 from lib.study.scales import get_scale
 
 CH4 = np.float32(0.63) * np.array([[0, 0, 0], [1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]], np.float32)
@@ -38,8 +35,8 @@ def seen(monkeypatch):
     """Eight probes of methane from a store that holds nothing else."""
     store = SimpleNamespace(gather=lambda _: methane())
     parts = {part: [SimpleNamespace(store=store, index=np.arange(400))] for part in ("train", "validation")}
-    monkeypatch.setattr(pseudoforce, "splits", lambda _: None)
-    monkeypatch.setattr(pseudoforce, "select", lambda *_: parts)
+    monkeypatch.setattr(probing, "splits", lambda _: None)
+    monkeypatch.setattr(probing, "select", lambda *_: parts)
     return probes(SimpleNamespace(sigma=0.1), 8, 0)
 
 
@@ -79,6 +76,16 @@ def test_minus_the_noise_points_along_the_forces_and_up_in_energy(seen):
     np.testing.assert_array_equal(step, gaussian_noise_of_first())
 
 
+def test_forces_and_energies_are_in_kcal_per_mol(seen):
+    """Of one Hartree 627.5 kcal/mol are made; methane has about -4.2 Hartree of GFN2-xTB's valence electrons."""
+    from lib.chemistry.xtb import single_point
+
+    label = single_point(seen[0].numbers, seen[0].clean, 0)
+    assert seen[0].energies[0] == pytest.approx(627.509 * label.energy, rel=1e-4)
+    assert -2700 < seen[0].energies[0] < -2500
+    assert seen[0].forces[0] == pytest.approx(627.509 * label.forces, rel=1e-4, abs=1e-6)
+
+
 def gaussian_noise_of_first():
     """The first probe's noise: the generator draws the conformation, then its noise."""
     rng = np.random.default_rng(0)
@@ -110,6 +117,8 @@ def test_the_bond_step_restores_mean_lengths():
 def test_mean_lengths_are_by_pair_of_elements():
     lengths = mean_lengths([methane(), Conformations(TYPES, 2 * CH4, np.zeros(5, dtype=np.int64), np.array([5]))])
     assert lengths == pytest.approx({(1, 6): 0.63 * np.sqrt(3)})  # doubled, they are bonds no more
+    moved = Conformations(TYPES, CH4 + np.float32([3, -1, 2]), np.zeros(5, dtype=np.int64), np.array([5]))
+    assert mean_lengths([moved]) == pytest.approx({(1, 6): 0.63 * np.sqrt(3)}, rel=1e-5)  # wherever it lies
     two = Conformations(np.tile(TYPES, 2), np.concatenate([CH4, 1.1 * CH4]), np.repeat([0, 1], 5), np.array([5, 5]))
     assert mean_lengths([two]) == pytest.approx({(1, 6): 1.05 * 0.63 * np.sqrt(3)})
 
@@ -214,7 +223,7 @@ def test_intervals_over_conformations_are_widened_for_few():
     from scipy.stats import t
 
     values = np.random.default_rng(1).normal(0.5, 0.1, 8)
-    ends = pseudoforce._estimate([(values,)]).interval()
+    ends = tabulating._estimate([(values,)]).interval()
     half = t.ppf(0.975, 7) * values.std(ddof=1) / np.sqrt(8)
     assert (ends.high - ends.low) / 2 == pytest.approx(half, rel=0.07)
 

@@ -361,6 +361,8 @@ def test_all_of_takes_the_least_certain_part_and_of_equals_the_smallest():
     assert outcome.value == 5
     assert outcome.p_for == pytest.approx((1 + 0.1 * REPLICATES) / (1 + REPLICATES))
     assert "decided" not in all_of([("a", part(5, 0.1), 3)]).why
+    small = all_of([("a", part(0.5, 0.0), 3), ("b", part(-0.5, 0.0), 3)])  # counted from zero on, however small
+    assert small.why.startswith("1 of 2 above 0, 1 with the whole interval; 1 wholly below")
 
 
 def test_a_sample_has_the_mean_that_it_is_made_for():

@@ -43,6 +43,9 @@ def test_p_values_fit_the_interval():
     assert holes.p_above() == pytest.approx(2 / 4)
     assert holes.p_below() == pytest.approx(3 / 4)
     assert holes.interval().high == pytest.approx(1.95)
+    small = Estimate(0.4, np.array([-0.5, 0.5, 0.6]))  # the threshold is zero where none is named
+    assert small.p_above() == pytest.approx(2 / 4)
+    assert small.p_below() == pytest.approx(3 / 4)
     assert np.isnan(Estimate(1.0, np.full(5, np.nan)).interval().low)
 
 
@@ -204,6 +207,11 @@ def test_both_arms_need_the_same_test_conformations():
     fewer = errors(0, each=9)
     with pytest.raises(ValueError, match="same seeds and test conformations"):
         compare([errors(0)], [fewer], "mae")
+    with pytest.raises(ValueError, match="same seeds and test conformations"):
+        compare([errors(0), errors(1)], [errors(0), fewer], "mae")  # of every seed, not of some
+    other = Errors.of(np.repeat(np.arange(1, 41), 10), np.ones(400))  # as many of each, of other molecules
+    with pytest.raises(ValueError, match="same seeds and test conformations"):
+        compare([errors(0)], [other], "mae")
 
 
 def test_a_comparison_has_intervals_of_both_arms_and_of_their_improvement():

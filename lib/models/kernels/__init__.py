@@ -52,8 +52,11 @@ def fast_form(kernel: type[ChunkedFunction]) -> Callable[[Callable], Callable]:
     """Decorator of a plain formula of tensors: ``kernel`` takes its place where `enabled` and able to."""
 
     def decorate(plain: Callable) -> Callable:
+        """The formula ``plain`` with its kernel."""
+
         @wraps(plain)
         def chosen(first: Tensor, *others: Tensor | None) -> Any:
+            """Kernel or formula, decided at each call."""
             if enabled(first) and kernel.supports(first, *others):
                 return kernel.apply(plain, first, *others)
             return plain(first, *others)

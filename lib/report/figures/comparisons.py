@@ -1,7 +1,7 @@
 """Figures of comparisons: errors with and without pre-training, and the improvements beside the paper's."""
 
-from typing import Any
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np

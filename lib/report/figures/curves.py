@@ -1,16 +1,18 @@
 """Learning curves: the validation metric by epoch of any runs, as a figure."""
 
-import matplotlib.pyplot as plt
 from collections.abc import Sequence
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from pathlib import Path
 from textwrap import fill
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from lib.data.datasets import FAMILIES, NAMES_IN_TABLES
 from lib.models import MODELS
 from lib.report.figures.style import BLUE, GREEN, ORANGE, set_style
-from lib.runs.results import Result, find_record
 from lib.runs.integrity import find_readable
+from lib.runs.results import Result, find_record
 from lib.training.metrics import metric_of
 from lib.training.tasks import DenoisingTask, EnergyTask
 
@@ -89,10 +91,10 @@ def _data_label(name: str) -> str:
 
 def _labels(results: Sequence[Result]) -> tuple[str, list[str]]:
     """What ``results`` have in common, and the rest of each; runs that differ in nothing of that by their keys."""
-    found = [facts(result) for result in results]
-    common = [name for name in found[0] if len({one[name] for one in found}) == 1]
-    title = ", ".join(found[0][name] for name in common if found[0][name])
-    rest = [", ".join(text for name, text in one.items() if text and name not in common) for one in found]
+    of_runs = [facts(result) for result in results]
+    common = [name for name in of_runs[0] if len({of_run[name] for of_run in of_runs}) == 1]
+    title = ", ".join(of_runs[0][name] for name in common if of_runs[0][name])
+    rest = [", ".join(text for name, text in of_run.items() if text and name not in common) for of_run in of_runs]
     keys = [f"{text}, run {r.key[:8]}".lstrip(", ") for text, r in zip(rest, results, strict=True)]
     return title, [k if rest.count(text) > 1 else text for text, k in zip(rest, keys, strict=True)]
 

@@ -83,7 +83,7 @@ def figure1(example: NoisedExample, curves: pd.DataFrame, sigma: float, label: s
         )
     corner = noised.min(0) - [0.3, 1.0]
     axes["b"].plot([corner[0], corner[0] + ARROW], [corner[1]] * 2, color="black", linewidth=1.5)
-    axes["b"].annotate(f"{ARROW:g} Å", corner + [ARROW, 0], (3, 0), textcoords="offset points", va="center")
+    axes["b"].annotate(f"{ARROW:g} Å", (corner[0] + ARROW, corner[1]), (3, 0), textcoords="offset points", va="center")
     axes["b"].set_title(f"(b) noised, σ = {sigma:g} Å")
     axes["b"].legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), handlelength=1.0, labelspacing=0.2)
     _denoising_curves(axes["c"], curves)

@@ -21,6 +21,7 @@ def slider(draw: Callable[[float], Figure], name: str, values: Sequence[float]) 
         return
 
     def show(value: float) -> None:
+        """Draw the figure of one value and close it, so that it is shown once."""
         figure = draw(value)
         display(figure)
         plt.close(figure)

@@ -1,15 +1,24 @@
 """The ledger of claims at a glance: what holds, of which size, and the number that decides with its interval."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import textwrap
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
 from lib.report.figures.style import BLUE, GREEN, ORANGE
 from lib.report.verdicts import (
-    AGAINST, CERTAIN, LIKELY, NO_EVIDENCE, SEEN_ONCE, UNKNOWN, UNLIKELY, UNTESTED,
+    AGAINST,
+    CERTAIN,
+    LIKELY,
+    NO_EVIDENCE,
+    SEEN_ONCE,
+    UNKNOWN,
+    UNLIKELY,
+    UNTESTED,
 )  # fmt: skip
 
 SIGN_COLOURS = {CERTAIN: GREEN, LIKELY: "#8FD3BF", UNKNOWN: "#F0E442", UNLIKELY: "#F2B48A", AGAINST: ORANGE,
@@ -25,7 +34,9 @@ def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
     Open marks are the printed numbers.
     """
     height = 1.0 + ROW * len(ledger)
-    figure, (words, forest, numbers) = plt.subplots(1, 3, figsize=(WIDTH, height), sharey=True, width_ratios=[3, 4, 4.2])
+    figure, (words, forest, numbers) = plt.subplots(
+        1, 3, figsize=(WIDTH, height), sharey=True, width_ratios=[3, 4, 4.2]
+    )
     for k, (_, row) in enumerate(ledger.iterrows()):
         words.barh(k, 1.0, height=0.9, color=SIGN_COLOURS[row["sign"]], edgecolor="black", linewidth=0.5)
         words.text(0.5, k, row["sign"], ha="center", va="center", fontsize=SMALL)

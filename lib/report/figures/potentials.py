@@ -1,13 +1,15 @@
 """Figures of potentials: parity, dynamics, torsions, vibrations, calibration, learning curves."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from collections.abc import Mapping, Sequence
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
+
 from lib.data.store import ConformationStore
 from lib.report.figures.comparisons import spread
 from lib.report.figures.style import ARMS, BLUE, COLUMN, GREEN, GREY, ORANGE

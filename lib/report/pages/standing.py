@@ -1,70 +1,124 @@
-"""README's three lines: reproduced, not reproduced, not testable here.
+"""README's lines on where the paper's claims stand: reproduced, not reproduced, undecided, not testable here.
 
-The sentences are prose, the numbers in them are drawn from figures/laptop, and each statement is held against the
-tables: where they no longer bear it out, the page is refused until somebody has written another sentence.
+Each statement is a clause about one row of the ledger (figures/laptop/claims.csv), and the verdict of that row puts it
+into its line, with the number that decides. So no sentence here can say more than the ledger does.
 """
 
-from lib.report.pages.values import GAIN, MAE, best_sigma, interval, one, paper_gain, select
-from lib.report.tables import AVERAGE
-from lib.study import SIGMA
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-PRE_TRAINING = ("ANI-1", "ANI-1x")
-FAR = "dataset=ANI-1x"  # where the paper's pattern over models and ours are compared
+import pandas as pd
+
+from lib.report.pages.values import NO_BREAK, interval, one
+from lib.report.verdicts import (
+    AGAINST,
+    AGREES,
+    CERTAIN,
+    LARGER,
+    LIKELY,
+    NO_EVIDENCE,
+    ONLY_SCRATCH,
+    ONLY_TUNED,
+    SEEN_ONCE,
+    SIZE_UNKNOWN,
+    SMALLER,
+    UNKNOWN,
+    UNLIKELY,
+    UNTESTED,
+)
+
+REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_RUN = "Reproduced", "Not reproduced", "Undecided", "not run here"
+OF_SIGNS: Mapping[str, str] = {
+    CERTAIN: REPRODUCED, LIKELY: REPRODUCED, AGAINST: NOT_REPRODUCED, UNLIKELY: NOT_REPRODUCED,
+    UNKNOWN: UNDECIDED, SEEN_ONCE: UNDECIDED, NO_EVIDENCE: UNDECIDED, UNTESTED: NOT_RUN,
+}  # fmt: skip
+OF_SIZES: Mapping[str, str] = {
+    AGREES: REPRODUCED, SMALLER: NOT_REPRODUCED, LARGER: NOT_REPRODUCED,
+    SIZE_UNKNOWN: UNDECIDED, ONLY_TUNED: UNDECIDED, ONLY_SCRATCH: UNDECIDED, "": NOT_RUN,
+}  # fmt: skip
+PLAIN = (CERTAIN, AGAINST, UNKNOWN, UNTESTED)  # signs that the name of the line says already
+PATTERN = "the pattern over models behind the averages, by the size of single gains"
 
 
-def standing() -> str:
-    """The three lines, a list in Markdown.
+@dataclass(frozen=True)
+class Statement:
+    """What the paper says, and the row of the ledger that decides it.
 
-    Raises:
-        ValueError: a sentence that the tables contradict; the message names it.
+    Attributes:
+        claim: the row's name.
+        clause: the statement in words that stand in any of the lines.
+        of_size: whether the printed number is meant, so that the row's size decides; else its sign does.
     """
-    return f"{_reproduced()}\n{_not_reproduced()}\n{NOT_TESTABLE}"
+
+    claim: str
+    clause: str
+    of_size: bool = False
 
 
+STATEMENTS = (
+    Statement("table2-average-ani1-mae", "the models gain on average on mini ANI-1"),
+    Statement("table2-average-ani1x-mae", "the models gain on average on mini ANI-1x"),
+    Statement("model-agnostic", "each of the four models gains on these two"),
+    Statement("cheap-models-gain-most", "the cheap SchNet and EGNN gain more than the others"),
+    Statement("iso17-se3-half", "the SE(3)-Transformer gains on isomers never seen"),
+    Statement("iso17-every-model", "every model gains on isomers never seen"),
+    Statement("spice-other-elements", "on mini SPICE elements new to the network gain"),
+    Statement("spice-charges", "on mini SPICE charged species gain"),
+    Statement("spice-every-model", "every model gains on mini SPICE"),
+    Statement("md22-larger-systems", "the larger systems of mini MD22 gain on average"),
+    Statement("md22-every-system", "every model gains on every system of mini MD22"),
+    Statement("efficiency-every-share", "EGNN gains at every share of the labels"),
+    Statement("efficiency-ten-times", "5 % of the labels with pre-training do better than 50 % without"),
+    Statement("sigma-best", "0.2 Å is the best noise"),
+    Statement("sigma-helps", "every noise from 0.01 to 0.5 Å helps"),
+    Statement("sigma-harms", "noise of 1 Å harms"),
+    Statement("sigma-small-trivial", "noise of 0.01 Å is more easily predicted than of 0.2 Å"),
+    Statement("nonequilibrium-beats-equilibrium", "nonequilibrium conformations serve better than equilibrium ones"),
+    Statement("table2-schnet-ani-1x-mae", "SchNet's on mini ANI-1x", of_size=True),
+    Statement("table2-egnn-ani-1x-mae", "EGNN's on mini ANI-1x", of_size=True),
+)
+NOTHING = "nothing"
 NOT_TESTABLE = (
-    "* **Not testable here**: the published data. Everything above is measured on small data sets of our own, with "
-    "GFN2-xTB energies, small networks and few labels; readers, settings and commands for the published files are "
-    "there, and have never been run on the whole of them."
+    "* **Not testable here**: the published data. All of this is measured on small data sets of our own (GFN2-xTB), "
+    "with small networks and few labels; the readers and commands for the published files have never been run on the "
+    "whole of them."
 )
 
 
-def _reproduced() -> str:
-    means = [one("table2", GAIN, MAE, f"model={AVERAGE}", f"dataset={name}") for name in PRE_TRAINING]
-    printed = [paper_gain(name, AVERAGE) for name in PRE_TRAINING]
-    agree = [m["low"] <= float(p.split()[0]) <= m["high"] for m, p in zip(means, printed, strict=True)]
-    unseen = one("figure2ab", GAIN, MAE, f"model={AVERAGE}", "subset=unknown molecules")
-    _holds("every model gains in the mean", (select("table2", GAIN, MAE)["value"] > 0).all())
-    _holds("the averages agree with the paper's", all(agree))
-    _holds("isomers never seen gain on average", unseen["low"] > 0)
-    return (
-        "* **Reproduced**: pre-training lowers the mean error of each of the four models on mini ANI-1 and mini "
-        f"ANI-1x, on average by {interval(means[0])} and {interval(means[1])}, where the paper prints {printed[0]} and "
-        f"{printed[1]}; on isomers that no training has seen by {interval(unseen)}."
-    )
+def standing() -> str:
+    """The lines, a list in Markdown."""
+    lines = [f"* **{name}**: {_listing(name)}." for name in (REPRODUCED, NOT_REPRODUCED, UNDECIDED)]
+    return "\n".join([*lines, f"{NOT_TESTABLE} Of the paper's claims {NOT_RUN}: {_listing(NOT_RUN)}."])
 
 
-def _not_reproduced() -> str:
-    schnet, egnn = (one("table2", GAIN, MAE, f"model={label}", FAR) for label in ("SchNet", "EGNN"))
-    paper = {label: paper_gain("ANI-1x", label) for label in ("SchNet", "EGNN")}
-    few = one("figure4", MAE, FAR, "pretrained=yes", "share=0.05")["value"]
-    ten_times = one("figure4", MAE, FAR, "pretrained=no", "share=0.5")["value"]
-    md22 = select("figure3", GAIN, MAE)
-    worst = md22.loc[md22["value"].idxmin()]
-    seeds = "one seed" if worst["n_seeds"] == 1 else f"{worst['n_seeds']:g} seeds"
-    _holds("SchNet gains far less than in the paper", schnet["high"] < float(paper["SchNet"].split()[0]))
-    _holds("EGNN gains far more than in the paper", egnn["low"] > float(paper["EGNN"].split()[0]))
-    _holds("another noise than the paper's is best", float(best_sigma()) != SIGMA)
-    _holds("a model loses on a system of MD22", worst["value"] < 0)
-    _holds("few labels do not replace ten times as many", few > ten_times)
-    return (
-        "* **Not reproduced**: the pattern over models behind these averages. On mini ANI-1x SchNet gains "
-        f"{interval(schnet)}, where the paper has {paper['SchNet']}, and EGNN {interval(egnn)}, where it has "
-        f"{paper['EGNN']}. Nor that every model gains on every system of MD22 ({worst['model']} loses on the "
-        f"{worst['system'].replace('_', ' ')}, {seeds}), that {SIGMA} Å is the best noise ({best_sigma()} Å is, here), "
-        "or that with pre-training 5 % of the labels do better than 50 % without."
-    )
+def line_of(statement: Statement) -> str:
+    """The line that the ledger's verdict puts ``statement`` into."""
+    row = _row(statement)
+    return OF_SIZES[_text(row["size"])] if statement.of_size else OF_SIGNS[row["sign"]]
 
 
-def _holds(sentence: str, true: bool) -> None:
-    if not true:
-        raise ValueError(f"README says that {sentence}, and figures/laptop does not: rewrite lib.report.pages.standing")
+def _listing(line: str) -> str:
+    """All statements of ``line``, those of a size after the others."""
+    own = [s for s in STATEMENTS if line_of(s) == line]
+    clauses = [_in_words(s) for s in own if not s.of_size]
+    sizes = " and ".join(_in_words(s) for s in own if s.of_size)
+    return "; ".join([*clauses, *([f"{PATTERN}: {sizes}"] if sizes else [])]) or NOTHING
+
+
+def _in_words(statement: Statement) -> str:
+    """The clause with the number that decides, its interval, what the paper prints and what its line does not say."""
+    row = _row(statement)
+    facts = [] if pd.isna(row["value"]) else [interval(row)]
+    facts += [row["sign"]] if row["sign"] not in PLAIN and not statement.of_size else []
+    if not pd.isna(row["printed"]):
+        facts.append(f"printed {row['printed']:g}{NO_BREAK}%, size {_text(row['size'])}")
+    return f"{statement.clause} ({'; '.join(facts)})" if facts else statement.clause
+
+
+def _row(statement: Statement) -> pd.Series:
+    return one("claims", f"claim={statement.claim}")
+
+
+def _text(word: object) -> str:
+    """An empty cell of a csv file as an empty text."""
+    return "" if pd.isna(word) else str(word)

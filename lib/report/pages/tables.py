@@ -154,7 +154,7 @@ def md22() -> str:
 def _marked(system: str, model: str) -> str:
     row = one("figure3", GAIN, MAE, f"system={system}", f"model={model}")
     if row["evidence"] == "no":
-        return "neither arm learns"
+        return "a model learns nothing (bounded in the ledger)" if model == AVERAGE else "neither arm learns"
     return interval(row) + ("‡" if row["evidence"] != "yes" else "") + ("*" if row["n_seeds"] == 1 else "")
 
 

@@ -68,9 +68,10 @@ def rounded(number: float) -> str:
 
 def interval(row: pd.Series) -> str:
     """``23 % [15, 31]``, without a place where a line may break; of an interval that is not known, the value alone."""
-    if pd.isna(row["low"]):
-        return f"{rounded(row['value'])}{NO_BREAK}%"
-    return NO_BREAK.join([rounded(row["value"]), "%", f"[{rounded(row['low'])},", f"{rounded(row['high'])}]"])
+    words = [rounded(row["value"]), row["unit"]]
+    if not pd.isna(row["low"]):
+        words += [f"[{rounded(row['low'])},", f"{rounded(row['high'])}]"]
+    return NO_BREAK.join(words)
 
 
 def gain(stem: str, *where: str) -> str:
@@ -87,6 +88,19 @@ def errors(stem: str, *where: str) -> str:
 def number(stem: str, column: str, digits: str, *where: str) -> str:
     """One number of a table, with so many decimals."""
     return f"{float(one(stem, *where)[column]):.{int(digits)}f}"
+
+
+def estimate(stem: str, digits: str, *where: str) -> str:
+    """``0.56 [0.50, 0.62]``: a number that is no per cent, with its interval and so many decimals."""
+    row = one(stem, *where)
+    numbers = (round(float(row[key]), int(digits)) + 0.0 for key in ("value", "low", "high"))  # no minus before zero
+    value, low, high = (f"{number:.{int(digits)}f}" for number in numbers)
+    return NO_BREAK.join([value, f"[{low},", f"{high}]"])
+
+
+def verdict(claim: str) -> str:
+    """The sign that the ledger gives ``claim``."""
+    return str(one("claims", f"claim={claim}")["sign"])
 
 
 def paper_gain(dataset: str, model: str, metric: str = "mae") -> str:
@@ -140,10 +154,12 @@ VALUES: dict[str, Callable[..., str]] = {
     "best-sigma": best_sigma,
     "claims": claims_count,
     "errors": errors,
+    "estimate": estimate,
     "gain": gain,
     "labels": labels,
     "measured": measured,
     "number": number,
     "paper-gain": paper_gain,
     "recorded-runs": recorded_runs,
+    "verdict": verdict,
 }

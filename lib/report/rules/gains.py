@@ -40,6 +40,7 @@ def _bounded(cases: Sequence[Case], end: Callable[..., Array]) -> Estimate:
     blank = np.array([case.learnt == BLANK for case in cases])
 
     def mean(errors: Array) -> Array:
+        """Mean improvement, blank cases at the end."""
         gains = 100 * (1 - errors[1::2] / errors[::2])
         gains[blank] = end(gains[~blank], axis=0)
         return gains.mean(0)
