@@ -25,6 +25,7 @@ from lib.chemistry.atom_types import ATOM_TYPES, atom_types
 from lib.chemistry.reference_energies import reference_energies
 from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
+from lib.files import writing
 
 FORMAT = "conformation store 1"
 UNITS = {"positions": "angstrom", "energy": "kcal/mol", "forces": "kcal/mol/angstrom", "charges": "e"}
@@ -159,14 +160,12 @@ class ConformationStore:
         path = Path(path)
         refuse_to_overwrite(path, replace)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        try:
-            header = _write_arrays(molecules, part, path)
+        beside = tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True)
+        with writing(path), beside as folder:
+            header = _write_arrays(molecules, Path(folder), path)
             header[CHECKSUM_OF_HEADER] = _checksum_of(header)
-            (part / HEADER).write_text(json.dumps(header, indent=1), encoding="utf-8")
-            _replace(part, path, replace)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+            Path(folder, HEADER).write_text(json.dumps(header, indent=1), encoding="utf-8")
+            _replace(Path(folder), path, replace)
         return ConformationStore.open(path)
 
     @staticmethod
@@ -212,14 +211,14 @@ def refuse_to_overwrite(path: Path, replace: bool) -> None:
     """
     if not path.exists() and not path.is_symlink():
         return
-    if not _is_store(path):
+    if not is_store(path):
         raise DataError(path, "", "something that is no conformation store is there already, and is left as it is",
                         "name a folder that does not exist")  # fmt: skip
     if not replace:
         raise DataError(path, "", "a store is there already", "name another folder, or replace it (--force)")
 
 
-def _is_store(path: Path) -> bool:
+def is_store(path: Path) -> bool:
     """Whether ``path`` is a folder with the files of a store and nothing else."""
     if path.is_symlink() or not path.is_dir():
         return False
@@ -332,7 +331,7 @@ def _replace(part: Path, path: Path, replace: bool) -> None:
 
     That one is moved aside first and removed last. Where another process has just put the same store there, it stays.
     """
-    same = path.exists() and _is_store(path) and _header(path)["fingerprint"] == _header(part)["fingerprint"]
+    same = path.exists() and is_store(path) and _header(path)["fingerprint"] == _header(part)["fingerprint"]
     if same and not replace:
         return
     refuse_to_overwrite(path, replace)
@@ -344,7 +343,7 @@ def _replace(part: Path, path: Path, replace: bool) -> None:
     except OSError:
         if (old / "store").exists() and not path.exists():
             os.replace(old / "store", path)
-        if not _is_store(path):  # else another process has put one there meanwhile
+        if not is_store(path):  # else another process has put one there meanwhile
             raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
