@@ -250,6 +250,6 @@ def record(result: Result, name: str) -> Path:
         content["errors"] = {"unit": "kcal/mol", "parts": parts}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
-    with whole_file(path) as part:
-        part.write_bytes(gzip.compress(text.encode(), mtime=0))
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(gzip.compress(text.encode(), mtime=0))
     return path

@@ -23,7 +23,7 @@ import torch.distributed as dist
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from lib.files import PART
+from lib.files import PART, writing
 from lib.machine import available_cores, flush_denormals, keep_freed_memory, one_thread
 from lib.models.weights import Weights
 from lib.paths import RUNS
@@ -76,7 +76,8 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
     first = int(os.environ.get("RANK", "0")) == 0
     with FileLock(RUNS / f".{key}.lock") if first else nullcontext():
         if not (RUNS / key / "result.json").exists():  # no other process has finished it meanwhile
-            _train(config, RUNS / f".{key}", execution, weights)
+            with writing(RUNS / key):
+                _train(config, RUNS / f".{key}", execution, weights)
             if first:
                 shutil.rmtree(RUNS / key, ignore_errors=True)
                 os.replace(RUNS / f".{key}", RUNS / key)
