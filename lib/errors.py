@@ -17,6 +17,10 @@ class DataError(ValueError):
         super().__init__(f"{where}: {' '.join(str(problem).split())}; {remedy}")
         self.path, self.entry, self.problem, self.remedy = path, entry, problem, remedy
 
+    def __reduce__(self) -> tuple[type, tuple[Path | str, str, str, str]]:
+        """From its parts, so that it comes out of a worker process as it went in."""
+        return type(self), (self.path, self.entry, self.problem, self.remedy)
+
 
 class TrainingError(RuntimeError):
     """Training that went wrong; the message says what to change."""

@@ -1,8 +1,11 @@
 """Shared fixtures. The cache of all tests is a fresh folder, so nothing is found that an earlier run left."""
 
 import os
+import resource
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 CACHE = tempfile.mkdtemp(prefix="denoising-tests-")
@@ -52,6 +55,17 @@ def sample(name: str) -> Path:
     if not (SAMPLES / name).exists():
         pytest.skip(f"the real sample {name} is not beside this checkout")
     return SAMPLES / name
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file can grow beyond ``size`` bytes, by the kernel, so for every library alike."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def make_molecule(name: str, z: list[int], conformations: int, seed: int, forces: bool = False) -> Molecule:

@@ -11,6 +11,7 @@ import typer
 from lib.cli.options import Force, JsonFile, at_least, different, number_from
 from lib.cli.parsing import SeveralValues, examples, new_group
 from lib.cli.targets import check_file
+from lib.files import write_text
 
 app = new_group("Measure the speed of this machine.")
 LONGEST = 1e6  # seconds
@@ -49,7 +50,7 @@ def bench_data(
     _check_json(json_file, force)
     numbers = measure(conformations, seconds)
     if json_file is not None:
-        _write(json_file, json.dumps(numbers | {"provenance": provenance("cpu")}, indent=1))
+        write_text(json_file, json.dumps(numbers | {"provenance": provenance("cpu")}, indent=1))
     for name, value in numbers.items():
         sys.stdout.write(f"{name:60} {value:,.3g}\n" if value < 100 else f"{name:60} {value:,.0f}\n")
 
@@ -132,7 +133,7 @@ def bench_models(
     numbers = measure(scales, names, batch_size, seconds, device, atoms, compiled, getattr(torch, precision), alone)
     sys.stdout.write(tables(numbers) + "\n")
     if json_file is not None:
-        _write(json_file, json.dumps(without_nan(numbers), indent=1) + "\n")
+        write_text(json_file, json.dumps(without_nan(numbers), indent=1) + "\n")
 
 
 def _check_json(path: Path | None, force: bool) -> None:
@@ -147,7 +148,3 @@ def _is_benchmark(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(numbers, dict) and ({"about", "steps"} <= set(numbers) or "convert (conformations/s)" in numbers)
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

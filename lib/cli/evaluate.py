@@ -97,11 +97,11 @@ def _save(comparison: "Comparison", folder: Path, stem: str) -> None:
     import matplotlib.pyplot as plt
 
     from lib.report.figures.evaluation import parity_of_frames
-    from lib.report.figures.style import set_style
+    from lib.report.figures.style import set_style, write_figure
 
     set_style()
     paths = [*comparison.save(folder, stem), folder / f"{stem}-parity.png"]
     figure = parity_of_frames(comparison.frames, comparison.forces)
-    figure.savefig(paths[-1], metadata={"Software": None})
+    write_figure(figure, paths[-1])
     plt.close(figure)
     sys.stdout.writelines(f"{path}\n" for path in paths)

@@ -3,7 +3,6 @@
 Each check looks before the work begins, so that no hour of training ends at a wrong path.
 """
 
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -60,6 +59,8 @@ def check_store(path: Path, force: bool = False) -> None:
     Raises:
         ValueError: ``path`` exists and is not a store, or is one and ``force`` is not given.
     """
+    from lib.data.store import is_store
+
     if os.path.lexists(path):
         if not is_store(path):
             raise ValueError(
@@ -69,19 +70,3 @@ def check_store(path: Path, force: bool = False) -> None:
         if not force:
             raise ValueError(f"STORE {path}: a conformation store is there already; {FORCE}")
     check_folder("STORE", path.parent, path)
-
-
-def is_store(path: Path) -> bool:
-    """Whether ``path`` is a folder that holds a conformation store and nothing else."""
-    from lib.data.store import ARRAYS, FORMAT
-
-    if path.is_symlink() or not path.is_dir():
-        return False
-    ours = {"header.json", "names.json", *(f"{name}.bin" for name in ARRAYS)}
-    if not {entry.name for entry in path.iterdir()} <= ours:
-        return False
-    try:
-        header = json.loads((path / "header.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(header, dict) and header.get("format") == FORMAT

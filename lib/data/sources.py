@@ -19,6 +19,7 @@ from tqdm import tqdm
 from lib.data.readers.archives import unpack
 from lib.data.store import ConformationStore
 from lib.errors import DataError, look_up
+from lib.files import write_text, writing
 from lib.paths import DATA
 
 SOURCES = DATA / "sources.yml"
@@ -95,7 +96,8 @@ def _fetch_one(file: SourceFile, folder: Path, progress: bool) -> Path:
     downloader = _Resuming(folder / f".{file.name}.part", file.bytes, progress)
     known = None if expected is None else f"md5:{expected}"
     try:
-        pooch.retrieve(file.url, known, fname=file.name, path=folder, downloader=downloader)
+        with writing(path):
+            pooch.retrieve(file.url, known, fname=file.name, path=folder, downloader=downloader)
     except requests.HTTPError as error:
         raise DataError(path, "", f"{error}", "look for the file on the data set's page") from error
     except requests.RequestException as error:
@@ -107,7 +109,7 @@ def _fetch_one(file: SourceFile, folder: Path, progress: bool) -> Path:
             path, "", f"{file.url} has another checksum than {expected}", "delete it, fetch again"
         ) from error
     if expected is None:
-        _hidden(path, "md5").write_text(pooch.file_hash(path, alg="md5") + "\n", encoding="utf-8")
+        write_text(_hidden(path, "md5"), pooch.file_hash(path, alg="md5") + "\n")
     _hidden(path, "unpacked").unlink(missing_ok=True)
     _unpack(path)
     return path

@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from lib.chemistry.atom_types import ATOM_TYPES, atom_types
 from lib.chemistry.reference_energies import reference_energies
 from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
+from lib.files import writing
 
 FORMAT = "conformation store 1"
 UNITS = {"positions": "angstrom", "energy": "kcal/mol", "forces": "kcal/mol/angstrom", "charges": "e"}
@@ -159,14 +161,12 @@ class ConformationStore:
         path = Path(path)
         refuse_to_overwrite(path, replace)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        try:
-            header = _write_arrays(molecules, part, path)
+        beside = tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True)
+        with writing(path), beside as folder:
+            header = _write_arrays(molecules, Path(folder), path)
             header[CHECKSUM_OF_HEADER] = _checksum_of(header)
-            (part / HEADER).write_text(json.dumps(header, indent=1), encoding="utf-8")
-            _replace(part, path, replace)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+            Path(folder, HEADER).write_text(json.dumps(header, indent=1), encoding="utf-8")
+            _replace(Path(folder), path, replace)
         return ConformationStore.open(path)
 
     @staticmethod
@@ -212,14 +212,14 @@ def refuse_to_overwrite(path: Path, replace: bool) -> None:
     """
     if not path.exists() and not path.is_symlink():
         return
-    if not _is_store(path):
+    if not is_store(path):
         raise DataError(path, "", "something that is no conformation store is there already, and is left as it is",
                         "name a folder that does not exist")  # fmt: skip
     if not replace:
         raise DataError(path, "", "a store is there already", "name another folder, or replace it (--force)")
 
 
-def _is_store(path: Path) -> bool:
+def is_store(path: Path) -> bool:
     """Whether ``path`` is a folder with the files of a store and nothing else."""
     if path.is_symlink() or not path.is_dir():
         return False
@@ -281,12 +281,12 @@ def _check_files(path: Path, header: dict[str, Any], names: Iterable[str]) -> No
 
 def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict[str, Any]:
     """Stream the molecules into ``part``; returns the header."""
-    files = {name: open(part / f"{name}.bin", "wb") for name in ARRAYS}  # noqa: SIM115 (closed below)
     digest, of_files = hashlib.sha256(), {name: hashlib.sha256() for name in ARRAYS}
     names: dict[str, None] = {}
     first: Molecule | None = None
     counts = dict.fromkeys(COUNTS, 0)
-    try:
+    with ExitStack() as opened:
+        files = {name: opened.enter_context(open(part / f"{name}.bin", "wb")) for name in ARRAYS}
         for m in molecules:
             first = first or m
             _check_member(m, first, names, path)
@@ -300,9 +300,6 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
             digest.update(m.name.encode())
             for key, more in zip(counts, (1, len(m.energy), len(m.z), len(m.energy) * len(m.z)), strict=True):
                 counts[key] += more
-    finally:
-        for file in files.values():
-            file.close()
     if first is None or not counts["conformations"]:
         raise DataError(path, "", "no conformation to write", "check the source file")
     digest.update(first.level.encode())
@@ -328,12 +325,11 @@ def _check_member(molecule: Molecule, first: Molecule, names: dict[str, None], p
 
 
 def _replace(part: Path, path: Path, replace: bool) -> None:
-    """Move the finished folder ``part`` to ``path``, where it may take the place of an older store.
+    """Move the finished folder ``part`` to ``path``; an older store there is removed last.
 
-    That one is moved aside first and removed last. Where another process has just put the same store there, it stays.
+    Where another process has just put the same store there, it stays.
     """
-    same = path.exists() and _is_store(path) and _header(path)["fingerprint"] == _header(part)["fingerprint"]
-    if same and not replace:
+    if not replace and _is_same(part, path):
         return
     refuse_to_overwrite(path, replace)
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
@@ -344,7 +340,11 @@ def _replace(part: Path, path: Path, replace: bool) -> None:
     except OSError:
         if (old / "store").exists() and not path.exists():
             os.replace(old / "store", path)
-        if not _is_store(path):  # else another process has put one there meanwhile
+        if part.exists() and not _is_same(part, path):  # else another process has put it there meanwhile
             raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_same(part: Path, path: Path) -> bool:
+    return is_store(path) and _header(path)["fingerprint"] == _header(part)["fingerprint"]

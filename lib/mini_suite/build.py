@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lib.chemistry import xtb
 from lib.errors import look_up
+from lib.files import whole_file, whole_files
 from lib.machine import available_cores, hardware
 from lib.mini_suite import ani1, ani1x, example, iso17, md22, spice
 from lib.mini_suite.frames import Frames
@@ -60,8 +61,8 @@ RECIPES = {
 def build_reference_energies(folder: Path) -> None:
     """Write ``reference_energies.csv``, the free atoms and ions, into ``folder``."""
     os.environ.update(ONE_THREAD)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_reference_energies(folder / "reference_energies.csv")
+    with whole_file(folder / "reference_energies.csv") as part:
+        write_reference_energies(part)
 
 
 def molecule_seed(seed: int, index: int) -> int:
@@ -79,12 +80,11 @@ def build(name: str, folder: Path, seed: int = SEED, processes: int | None = Non
     os.environ.update(ONE_THREAD)  # inherited by the workers, read when their libraries load
     with ProcessPoolExecutor(processes or available_cores(), mp_context=get_context("spawn")) as pool:
         sampled = recipe.draw(pool, seed)
-    target = folder / name
-    target.mkdir(parents=True, exist_ok=True)
     attributes = {
         "level_of_theory": xtb.LEVEL,
         "about": f"mini suite (GFN2-xTB): stands for {name} in its layout; not the published data",
         "made_with": f"tblite {version('tblite')}, rdkit {version('rdkit')}, seed {seed}",
         "made_on": hardware("cpu"),
     }
-    recipe.write(sampled, target, attributes)
+    with whole_files(folder / name) as part:
+        recipe.write(sampled, part, attributes)

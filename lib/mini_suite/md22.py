@@ -9,7 +9,6 @@ stopped goes on. tblite's wheel carries a reference LAPACK; a fast one, preloade
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from tqdm import tqdm
 
 from lib.chemistry.xtb import LEVEL, on_grid
 from lib.errors import look_up
+from lib.files import whole_file
 from lib.mini_suite import assemblies, sampling
 from lib.mini_suite.filters import GeometryFilter
 from lib.mini_suite.frames import Frames, joined, label_frames
@@ -125,10 +125,8 @@ def label_block(name: str, numbers: NDArray[np.int64], positions: Array) -> Fram
     path = CACHE / "mini_suite" / f"{name}-{digest}.npz"
     if not path.exists():
         made = label_frames(name, numbers, list(positions))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path.with_suffix(f".{os.getpid()}"), "wb") as file:
-            np.savez(file, positions=made.positions, energy=made.energy, forces=made.forces)
-        os.replace(file.name, path)
+        with whole_file(path) as part:
+            np.savez(part, positions=made.positions, energy=made.energy, forces=made.forces)
     with np.load(path) as kept:
         return Frames(name, numbers, kept["positions"], kept["energy"], kept["forces"])
 

@@ -23,6 +23,7 @@ from lib import models
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
+from lib.files import not_written, whole_file
 from lib.models.base import Model
 
 LICENCE = "MIT"
@@ -65,7 +66,12 @@ def save_weights(path: Path, name: str, model: Model, **about: Any) -> None:
 def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor]) -> None:
     state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     about = about | {CHECKSUM: checksum(state)}
-    save_file(state, path, metadata={"about": json.dumps(about | {CHECKSUM_OF_HEADER: _checksum_of(about)})})
+    about |= {CHECKSUM_OF_HEADER: _checksum_of(about)}
+    with whole_file(path) as part:
+        try:
+            save_file(state, part, metadata={"about": json.dumps(about)})
+        except SafetensorError as error:  # of the system: its own are of the tensors' shapes
+            raise not_written(path, error) from error
 
 
 def _checksum_of(about: Mapping[str, Any]) -> str:
@@ -100,7 +106,6 @@ def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) 
         "splits": run["splits"],
         "provenance": run["provenance"],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, about, weights.state)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lib.data.datasets import DataSet, open_store
 from lib.data.store import ConformationStore
+from lib.files import whole_file
 from lib.potentials.ensemble import Potential
 from lib.units import EV
 
@@ -67,10 +68,10 @@ class Comparison:
 
     def save(self, folder: Path, stem: str) -> list[Path]:
         """Write ``stem.csv`` (`table`) and ``stem-frames.csv`` (every frame) to ``folder``."""
-        folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{stem}.csv", folder / f"{stem}-frames.csv"]
         for path, table in zip(paths, (self.table(), self.frames), strict=True):
-            table.to_csv(path, index=False, float_format="%.6g")
+            with whole_file(path) as part:
+                table.to_csv(part, index=False, float_format="%.6g")
         return paths
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.data.datasets import SUITES, find, open_store, paper_names
+from lib.files import whole_file
 from lib.models import MODELS
 from lib.paths import DATA, FIGURES
 from lib.report.descriptions import details
@@ -248,6 +249,6 @@ def beside_paper(table: pd.DataFrame, columns: Sequence[str] = ("dataset", "metr
 def save_table(table: pd.DataFrame, stem: str, scale: str) -> Path:
     """Write ``figures/<scale>/<stem>.csv``, the same bytes for the same numbers."""
     path = FIGURES / scale / f"{stem}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    with whole_file(path) as part:
+        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
     return path

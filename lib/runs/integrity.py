@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from lib.errors import DataError
 from lib.runs import results, runner
-from lib.runs.checksums import SEAL, seal_problem
+from lib.runs.checksums import REMEDY, SEAL, seal_problem
 from lib.runs.config import FORMAT, key_of
 from lib.runs.evaluation import scores
 from lib.runs.results import Result, load_result
@@ -30,7 +30,6 @@ GOOD = (WHOLE, UNSEALED)
 KEY = re.compile(r"[0-9a-f]{16}")
 ROUNDED = 1e-3  # relative: recorded errors have four digits
 SAME = 1e-6  # relative, of sums in another order
-REMEDY = "remove its folder and train it again"
 LOSS = "validation_loss"  # decides where forces are learnt
 
 
@@ -228,7 +227,7 @@ def _history_problem(result: Result) -> str | None:
 
 def _weights_problem(result: Result) -> str | None:
     """Weights that cannot be read, are not finite, or are of another model or task than the settings say."""
-    weights, config = result.weights(), result.about["config"]
+    weights, config = result.weights(), result.about["config"]  # refuses another run's, where they name theirs
     for name in ("model", "settings", "task"):
         if weights.about.get(name) != config[name]:
             return f"its weights are of {name} {weights.about.get(name)!r}, not {config[name]!r}: another run's"

@@ -108,7 +108,7 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
             "or set clip"
         )
     _save_history(folder, task.history)
-    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, sigma=sigma)
+    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, sigma=sigma, run=config.key())
     metrics = {
         "validation_denoising_error": fitted.best_metric,
         "validation_rigid_part": _rigid_fraction(_evaluation_loader(config, data["validation"], alone=True), sigma),
@@ -148,7 +148,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
         return {}, {}
     _save_history(folder, task.history)
     target = _target(scaling, whole_splits[0][0], data["train"])
-    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, target=target)
+    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, target=target, run=config.key())
     metrics = _validation_metrics(task) | _test(config, task, data, folder, execution.device())
     return metrics, _facts(config, folder, whole_splits, data, fitted.steps) | {"target": target}
 

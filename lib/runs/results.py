@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from lib.data.store import ConformationStore
 from lib.errors import DataError, required
+from lib.files import whole_file
 from lib.models.baseline import baseline_of_target
 from lib.models.weights import SUFFIX, Weights, export_weights, load_weights, weights_of_run
 from lib.paths import DATA
+from lib.runs.checksums import REMEDY, refuse_changed
+from lib.runs.config import key_of
 from lib.runs.stored_config import StoredConfig
 
 RECORDS, WEIGHTS = DATA / "results", DATA / "weights"
@@ -73,7 +76,9 @@ class Result:
         """
         if self.recorded:
             raise DataError(self.path, "", "a record has errors, not predictions", f"train it again: set {IGNORE}=1")
-        with np.load(self.path / "predictions.npz") as file:
+        path = self.path / "predictions.npz"
+        refuse_changed(path)
+        with np.load(path) as file:
             return dict(file)
 
     def test_errors(self, part: str = "test") -> dict[str, NDArray]:
@@ -96,7 +101,9 @@ class Result:
         """Validation metrics by epoch (counted from 1)."""
         if self.recorded:
             return _read_record(self.path)["history"]
-        return json.loads((self.path / "history.json").read_text(encoding="utf-8"))
+        path = self.path / "history.json"
+        refuse_changed(path)
+        return json.loads(path.read_text(encoding="utf-8"))
 
     @property
     def validation(self) -> float:
@@ -114,9 +121,16 @@ class Result:
         """The weights of the best epoch.
 
         Raises:
-            DataError: the file is gone or broken.
+            DataError: the file is gone, broken or changed, or names another run.
         """
-        return load_weights(self._weights_file())
+        path = self._weights_file()
+        if not self.recorded:
+            refuse_changed(path)
+        weights = load_weights(path)
+        run = weights.about.get("run", self.key)  # older ones do not say
+        if run != self.key:
+            raise DataError(path, "run", f"these are the weights of the run {run!r:.40}, not of {self.key}", REMEDY)
+        return weights
 
     def _weights_file(self) -> Path:
         if not self.recorded:
@@ -162,9 +176,10 @@ def load_result(folder: Path) -> Result:
     """The result that a run left in ``folder``, whose name is its key.
 
     Raises:
-        DataError: its file is broken.
+        DataError: its file is broken, or was changed since it was stored.
     """
     path = folder / "result.json"
+    refuse_changed(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -181,8 +196,21 @@ def _recorded(key: str) -> Result | None:
     """The recorded result ``key``."""
     for path in sorted(RECORDS.glob(f"*/{key}.json.gz")):
         content = _read_record(path)
-        return Result(key, path, content["metrics"], content["about"], recorded=True)
+        return of_its_settings(Result(key, path, content["metrics"], content["about"], recorded=True))
     return None
+
+
+def of_its_settings(result: Result) -> Result:
+    """``result``, whose settings must be those that make its key: other settings' result stands in for none.
+
+    Raises:
+        DataError: they are others.
+    """
+    identity = result.about.get("identity")
+    if identity is None or key_of(identity) != result.key:
+        remedy = "restore it: git checkout data/results" if result.recorded else REMEDY
+        raise DataError(result.path, "identity", f"its settings do not make the key {result.key}", remedy)
+    return result
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -212,7 +240,6 @@ def ship_weights(result: Result) -> Path:
 def record(result: Result, name: str) -> Path:
     """Write ``result`` to the records called ``name``, one line per item, the same bytes for the same result."""
     path = RECORDS / name / f"{result.key}.json.gz"
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"metrics": result.metrics, "about": result.about, "history": result.history()}
     if (result.path / "predictions.npz").exists():
         parts = {}
@@ -223,5 +250,6 @@ def record(result: Result, name: str) -> Path:
         content["errors"] = {"unit": "kcal/mol", "parts": parts}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
-    path.write_bytes(gzip.compress(text.encode(), mtime=0))
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(gzip.compress(text.encode(), mtime=0))
     return path

@@ -23,6 +23,7 @@ import torch.distributed as dist
 from filelock import FileLock
 from tqdm.auto import tqdm
 
+from lib.files import PART, writing
 from lib.machine import available_cores, flush_denormals, keep_freed_memory, one_thread
 from lib.models.weights import Weights
 from lib.paths import RUNS
@@ -30,7 +31,7 @@ from lib.runs.checksums import seal
 from lib.runs.config import RunConfig
 from lib.runs.jobs import job_of
 from lib.runs.provenance import commit, provenance
-from lib.runs.results import Result, find_record, load_result
+from lib.runs.results import Result, find_record, load_result, of_its_settings
 from lib.training.fit import LAST, SHOWN, Execution, is_first_process
 from lib.training.metrics import metric_of
 from lib.training.progress import bars_shown
@@ -46,9 +47,13 @@ def stored(config: RunConfig) -> Result | None:
 
 
 def trained(key: str) -> Result | None:
-    """The result ``key`` that was trained on this machine."""
+    """The result ``key`` that was trained on this machine.
+
+    Raises:
+        DataError: it was changed since, or its settings do not make the key.
+    """
     folder = RUNS / key
-    return load_result(folder) if (folder / "result.json").exists() else None
+    return of_its_settings(load_result(folder)) if (folder / "result.json").exists() else None
 
 
 def all_stored() -> list[Result]:
@@ -71,7 +76,8 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
     first = int(os.environ.get("RANK", "0")) == 0
     with FileLock(RUNS / f".{key}.lock") if first else nullcontext():
         if not (RUNS / key / "result.json").exists():  # no other process has finished it meanwhile
-            _train(config, RUNS / f".{key}", execution, weights)
+            with writing(RUNS / key):
+                _train(config, RUNS / f".{key}", execution, weights)
             if first:
                 shutil.rmtree(RUNS / key, ignore_errors=True)
                 os.replace(RUNS / f".{key}", RUNS / key)
@@ -79,7 +85,7 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
                     checkpoint.unlink()
     if dist.is_initialized():
         dist.barrier()  # the others wait for the first one's files
-    return load_result(RUNS / key)
+    return of_its_settings(load_result(RUNS / key))
 
 
 def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights | None) -> None:
@@ -87,6 +93,8 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     job = job_of(config.task)
     part.mkdir(exist_ok=True)
     resumed = (part / LAST).exists()
+    for unfinished in part.glob(f"{PART}*"):
+        unfinished.unlink(missing_ok=True)
     commit()  # of the code that trains
     if execution.resolve() == "cpu":
         keep_freed_memory()

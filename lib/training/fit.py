@@ -25,6 +25,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 
 from lib.errors import look_up
+from lib.files import not_written, whole_file
 from lib.training.progress import FitBar, bars_shown
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import Task
@@ -124,14 +125,18 @@ class AtomicCheckpoints(TorchCheckpointIO):
     """Checkpoints that are written atomically: to a temporary file, which then takes the old one's place."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any = None) -> None:
-        """Write ``checkpoint`` to ``path``; a process killed at any moment leaves the old file or the new one."""
-        part = Path(f"{path}.part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
-            torch.save(checkpoint, file)
+        """Write ``checkpoint`` to ``path``; a process killed at any moment leaves the old file or the new one.
+
+        Raises:
+            OSError: it cannot be written; of a full disk torch says "unexpected pos 64 vs 0", a RuntimeError.
+        """
+        with whole_file(path) as part, open(part, "wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                raise not_written(path, error.__context__ or error) from error
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
 
 
 class CheckpointWithinEpoch(ModelCheckpoint):

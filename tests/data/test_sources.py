@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import yaml
-from conftest import make_molecule
+from conftest import full_disk, make_molecule
 
 from lib.chemistry.reference_energies import LEVELS
 from lib.data.datasets import FAMILIES
@@ -197,3 +197,12 @@ def test_table1_is_held_against_the_store(tmp_path):
     assert "molecules: 1 (Table 1 prints 63865)" in lines
     assert "atoms: [3, 3] (Table 1 prints [2, 63])" in lines
     assert lines[-1].startswith("note: the file groups")
+
+
+def test_a_full_disk_breaks_a_download_off_and_it_goes_on(server, tmp_path):
+    with full_disk(700_000), pytest.raises(OSError, match=r"good: it cannot be written \(File too large\)"):
+        fetch(source(server, "good", MD5), tmp_path, progress=False)
+    assert not (tmp_path / "good").exists()
+    (path,) = fetch(source(server, "good", MD5), tmp_path, progress=False)
+    assert path.read_bytes() == CONTENT
+    assert server.ranges[-1] == "bytes=700000-"

@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from conftest import MOLECULES, make_molecule, write_ani1
 from lib.cli import run as run_command
 from lib.cli.main import main
 from lib.data.datasets import DataSet
+from lib.errors import DataError
 from lib.models import make_settings
+from lib.models.weights import load_weights, save_weights
 from lib.runs import integrity, results, runner
 from lib.runs.checksums import SEAL
 from lib.runs.config import RunConfig
@@ -122,9 +125,62 @@ def test_edited_predictions_and_the_weights_of_another_run_are_seen(trained, run
     assert "its predictions give" in integrity.verdict_of(energy)
     np.savez_compressed(energy / "predictions.npz", **rows)
     assert integrity.verdict_of(energy) == integrity.UNSEALED
-    other = runs / trained[1]["denoising"].key()
-    shutil.copy(other / "weights.safetensors", energy / "weights.safetensors")
+    other = runs / trained[1]["denoising"].key() / "weights.safetensors"
+    shutil.copy(other, energy / "weights.safetensors")
+    assert f"these are the weights of the run '{other.parent.name}'" in integrity.verdict_of(energy)
+    save_weights(energy / "weights.safetensors", "egnn", load_weights(other).build(), task="denoising", sigma=0.2)
     assert "its weights are of task 'denoising', not 'energy': another run's" in integrity.verdict_of(energy)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("result.json", lambda result: None),
+        ("history.json", lambda result: result.history()),
+        ("predictions.npz", lambda result: result.predictions()),
+        ("weights.safetensors", lambda result: result.weights()),
+    ],
+)
+def test_a_run_is_held_against_its_checksums_as_it_is_read(trained, energy, name, read):
+    """By everyone who asks for it, not by `runs verify` alone."""
+    read(runner.stored(trained[1]["energy"]))
+    content = bytearray((energy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (energy / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"since it was stored, {name} is changed; remove its folder and train it aga"):
+        read(run(trained[1]["energy"], QUIET))
+
+
+def test_what_was_changed_is_neither_fine_tuned_nor_drawn(trained, runs, energy):
+    source = trained[1]["denoising"]
+    shutil.rmtree(energy)
+    shutil.copy(runs / source.key() / "history.json", runs / source.key() / "weights.safetensors")
+    with pytest.raises(DataError, match=r"weights.safetensors is changed; remove its folder"):
+        run(trained[1]["energy"], QUIET)
+    assert not energy.exists()
+
+
+def test_weights_of_another_seed_are_refused_without_checksums(trained, runs):
+    """Same model, same settings, same task: only the run that they name tells them apart."""
+    config = trained[1]["denoising"]
+    other = run(replace(config, seed=1), QUIET)
+    folder = runs / config.key()
+    (folder / SEAL).unlink()
+    shutil.copy(other.path / "weights.safetensors", folder)
+    with pytest.raises(DataError, match=f"these are the weights of the run '{other.key}', not of {config.key()}"):
+        runner.stored(config).weights()
+
+
+def test_another_configs_result_stands_in_for_none(trained, runs, energy):
+    """A folder that was renamed, and a record: the settings must make the key."""
+    shutil.rmtree(energy)
+    shutil.copytree(runs / trained[1]["denoising"].key(), energy)
+    with pytest.raises(DataError, match=f"its settings do not make the key {energy.name}; remove its folder"):
+        runner.stored(trained[1]["energy"])
+    record = results.record(runner.stored(trained[1]["denoising"]), "laptop")
+    record.rename(record.with_name(f"{energy.name}.json.gz"))
+    with pytest.raises(DataError, match=f"do not make the key {energy.name}; restore it: git checkout data/results"):
+        runner.stored(trained[1]["energy"])
 
 
 @pytest.mark.parametrize("content", ["null", "[]", '"x"', "1", "{}", "", "{", '{"metrics": null, "about": {}}'])

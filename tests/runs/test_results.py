@@ -17,7 +17,8 @@ from lib.models import make_settings
 from lib.models.weights import load_weights, save_weights, transfer
 from lib.paths import DATA
 from lib.report.statistics import errors_of
-from lib.runs import jobs, results, runner, upkeep
+from lib.runs import integrity, jobs, results, runner
+from lib.runs.checksums import seal
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import run, run_all, stored
@@ -31,8 +32,7 @@ TRAINING = TrainingSettings(epochs=2, batch_size=16, learning_rate=3e-3)
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path, monkeypatch):
-    for module in (runner, upkeep):
-        monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(runner, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(results, "RECORDS", tmp_path / "records")
     monkeypatch.setattr(results, "WEIGHTS", tmp_path / "weights")
     monkeypatch.delenv(results.IGNORE, raising=False)
@@ -79,6 +79,7 @@ def test_what_is_trained_again_does_not_overrule_its_record(configs):
     content = json.loads((first.path / "result.json").read_text())
     content["metrics"]["validation_rmse"] = 1e6
     (first.path / "result.json").write_text(json.dumps(content))
+    seal(first.path)
     for found in (stored(configs[1]), run(configs[1], QUIET), *run_all([configs[1]], 1)):
         assert (found.source, found.metrics) == ("recorded", first.metrics)
     (found,) = run_all([configs[1]], 1, weights=True)
@@ -131,25 +132,26 @@ def test_verify_sees_what_was_changed(configs, capsys):
     whole = path.read_text()
     path.write_text(whole.replace('"learning_rate": 0.003', '"learning_rate": 0.004'))
     assert main(["runs", "verify"]) == 1
-    assert "they were changed" in capsys.readouterr().out
+    assert "since it was stored, result.json is changed" in capsys.readouterr().out
     path.write_text(whole[: len(whole) // 2])
-    assert "it is no result" in upkeep.verify()[result.key]
+    assert "result.json is changed" in integrity.verify()[result.key]
     assert main(["runs", "list"]) == 0
     assert "remove its folder" in capsys.readouterr().err
     path.write_text(whole)
     (result.path / "weights.safetensors").unlink()
-    assert "no such weights file" in upkeep.verify()[result.key]
+    assert "weights.safetensors is missing" in integrity.verify()[result.key]
 
 
 def test_gc_leaves_what_is_trained_or_finished(configs):
     result = run(configs[0], QUIET)
-    for name in ("dead", "alive"):
+    dead, alive = "0" * 16, "1" * 16
+    for name in (dead, alive):
         (runner.RUNS / f".{name}").mkdir()
         (runner.RUNS / f".{name}.lock").touch()
-    with FileLock(runner.RUNS / ".alive.lock"):
-        removed = upkeep.collect()
-    assert {path.name for path in removed} == {".dead", ".dead.lock", f".{result.key}.lock"}
-    assert (runner.RUNS / ".alive").exists()
+    with FileLock(runner.RUNS / f".{alive}.lock"):
+        removed = integrity.collect()
+    assert {path.name for path in removed} == {f".{dead}", f".{dead}.lock", f".{result.key}.lock"}
+    assert (runner.RUNS / f".{alive}").exists()
     assert stored(configs[0]) is not None
 
 

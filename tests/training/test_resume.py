@@ -1,5 +1,6 @@
 """Runs that are killed: started again, they end as if nobody had killed them. Runs asked for twice are trained once."""
 
+import errno
 import multiprocessing
 import os
 import random
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import MOLECULES, make_molecule, write_ani1
+from conftest import MOLECULES, full_disk, make_molecule, write_ani1
 
 from lib.data.datasets import DataSet
 from lib.models import make_settings
@@ -181,3 +182,33 @@ def test_a_fit_goes_on_within_an_epoch(config, tmp_path, monkeypatch, steps, acc
     result = runner.run_here(config, execution)
     assert [k for k in taken if k != "killed"] == list(range(result.about["steps"]))
     assert left(config, tmp_path / "whole") == left(config, tmp_path / "stopped")
+
+
+@pytest.mark.parametrize("size", [0, 1500, 12_000])
+def test_a_full_disk_is_said_and_the_run_goes_on(size, config, tmp_path, monkeypatch):
+    """At the log or at the first checkpoint: nothing stands in for a result."""
+    monkeypatch.setattr(runner, "RUNS", tmp_path / "whole")
+    runner.run(config, EXECUTION)
+    monkeypatch.setattr(runner, "RUNS", tmp_path / "full")
+    with full_disk(size), pytest.raises(OSError, match=r"it cannot be written .*File too large") as caught:
+        runner.run(config, EXECUTION)
+    assert str(tmp_path / "full") in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert runner.stored(config) is None
+    runner.run(config, EXECUTION)
+    assert left(config, tmp_path / "full") == left(config, tmp_path / "whole")
+    assert not [path for path in (tmp_path / "full" / config.key()).iterdir() if path.name.startswith(".")]
+
+
+def test_a_disk_that_is_full_at_the_very_end(config, tmp_path, monkeypatch):
+    """The last of a run's files: what is there is no result, and the training is not lost."""
+    monkeypatch.setattr(runner, "RUNS", tmp_path)
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=r"cannot be written \(No space left on device\)"):
+        patch.setattr(runner, "seal", full)
+        runner.run(config, EXECUTION)
+    assert runner.stored(config) is None
+    assert runner.run(config, EXECUTION).about["resumed"]

@@ -1,14 +1,13 @@
 """Archives, ``.tar.gz``: unpacked whole and checked to the last byte, or not at all."""
 
 import gzip
-import os
 import tarfile
-import tempfile
 import zlib
 from pathlib import Path
 
 from lib.data.readers.checks import COPY_AGAIN, refuse_empty
 from lib.errors import DataError
+from lib.files import OF_THE_DISK, whole_files
 
 PIECE = 1 << 20  # bytes
 
@@ -20,9 +19,10 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises:
         DataError: it is broken, a member would land outside ``folder``, or a member is neither file nor folder.
+        OSError: ``folder`` cannot be written, or the disk is full.
     """
     refuse_empty(archive)
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as part:
+    with whole_files(folder) as part:
         try:
             with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as opened:
                 for member in opened:
@@ -40,16 +40,9 @@ def unpack(archive: Path, folder: Path) -> None:
                         raise DataError(archive, "", "it cannot be unpacked: a member has a broken header", COPY_AGAIN)
         except DataError:
             raise
-        except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, OverflowError, RecursionError) as error:
+        except OSError as error:
+            if error.errno in OF_THE_DISK:
+                raise
             raise DataError(archive, "", f"it cannot be unpacked ({error})", COPY_AGAIN) from error
-        _move(Path(part), folder)
-
-
-def _move(part: Path, folder: Path) -> None:
-    """Move everything in ``part`` into ``folder``, into folders of the same name where there are such."""
-    for path in sorted(part.rglob("*")):
-        target = folder / path.relative_to(part)
-        if path.is_dir():
-            target.mkdir(parents=True, exist_ok=True)
-        else:
-            os.replace(path, target)
+        except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError) as error:
+            raise DataError(archive, "", f"it cannot be unpacked ({error})", COPY_AGAIN) from error

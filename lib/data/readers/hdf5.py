@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lib.data.readers.checks import ANOTHER_LAYOUT, COPY_AGAIN, refuse_empty, refuse_kind, text
 from lib.data.readers.guard import refuse_endless
+from lib.data.readers.hdf5_groups import refuse_shortened
 from lib.errors import DataError
 
 BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError, OverflowError)  # what h5py raises
@@ -79,6 +80,7 @@ def members(path: Path, group: h5py.Group) -> dict[str, Any]:
                     "put what it links to in its place",
                 )
             out[name] = h5py.h5o.open(group.id, encoded)
+        refuse_shortened(path, group)
     except DataError:
         raise
     except BROKEN as error:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lib.data.datasets import FAMILIES, NAMES_IN_TABLES
 from lib.models import MODELS
-from lib.report.figures.style import BLUE, GREEN, ORANGE, set_style
+from lib.report.figures.style import BLUE, GREEN, ORANGE, set_style, write_figure
 from lib.runs.integrity import find_readable
 from lib.runs.results import Result, find_record
 from lib.training.metrics import metric_of
@@ -57,10 +57,9 @@ def save_curves(keys: Sequence[str], path: Path | None = None) -> Path:
     """
     results = [find_record(key) or find_readable(key) for key in keys]
     path = path or Path(f"curves-{results[0].key}.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
     set_style()
     figure = learning_curves(results)
-    figure.savefig(path)
+    write_figure(figure, path)
     plt.close(figure)
     return path
 

@@ -7,10 +7,12 @@ readers can tell apart.
 
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from lib.files import whole_file
 from lib.models import MODELS
 from lib.paths import FIGURES
 
@@ -20,6 +22,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 ARMS = {"no": ("from scratch", GREY), "yes": ("pre-trained", BLUE)}
 MARKS = ((BLUE, "o"), ("#E69F00", "s"), (GREEN, "D"), ("#CC79A7", "^"))
 MODEL_STYLES = dict(zip((model.label for model in MODELS.values()), cycle(MARKS), strict=False))  # in every figure
+METADATA: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".png": {"Software": None}}  # no time, no version
 IMPROVEMENT = "MAE reduction by pre-training (%)"
 FONTS = dict.fromkeys(
     ("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"),
@@ -40,7 +43,12 @@ def set_style() -> None:
 def save_figure(figure: Figure, stem: str, scale: str) -> Path:
     """Write ``figures/<scale>/<stem>.svg`` and ``.png``."""
     folder = FIGURES / scale
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
-        figure.savefig(folder / f"{stem}.{kind}", metadata=metadata)
+    for kind in ("svg", "png"):
+        write_figure(figure, folder / f"{stem}.{kind}")
     return folder / f"{stem}.png"
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write ``figure`` in the format that the suffix of ``path`` names, the same bytes for the same figure."""
+    with whole_file(path) as part:
+        figure.savefig(part, metadata=METADATA.get(path.suffix))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lib.errors import look_up
+from lib.files import write_text
 from lib.paths import ROOT
 from lib.report.pages.tables import TABLES
 from lib.report.pages.values import VALUES
@@ -71,5 +72,5 @@ def write() -> list[Path]:
     """Fill every page; those that changed."""
     changed = stale()
     for page in changed:
-        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+        write_text(page, filled(page.read_text(encoding="utf-8")))
     return changed

@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 
 from lib.errors import DataError
+from lib.files import write_text
 from lib.paths import ROOT
 from lib.report.pages.filling import pages
 from lib.report.pages.notebooks import notebook_pages
@@ -50,11 +51,11 @@ def stage(folder: Path) -> None:
         _copy_linked(text, name, folder)
         if str(name) == "README.md":
             text, name = start_page(text), Path(START)
-        _write(folder / name, text)
+        write_text(folder / name, text)
     for notebook in notebook_pages():
         _stage_notebook(Path(notebook.executed), folder)
     for page in _answers():  # beside the executed copies, which link to them there
-        _write(folder / ANSWERS / page.name, page.read_text(encoding="utf-8"))
+        write_text(folder / ANSWERS / page.name, page.read_text(encoding="utf-8"))
 
 
 def _answers() -> list[Path]:
@@ -86,7 +87,7 @@ def _stage_notebook(name: Path, folder: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             _copy_linked(cell.source, name, folder)
-    _write(folder / name, nbformat.writes(notebook))
+    write_text(folder / name, nbformat.writes(notebook))
 
 
 def _copy_linked(text: str, name: Path, folder: Path) -> None:
@@ -102,8 +103,3 @@ def _copy_linked(text: str, name: Path, folder: Path) -> None:
             copy = folder / target.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(target, copy)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ import pytest
 from samples import ani1, ani1x, read, spice
 
 from lib.data.readers import guard
+from lib.data.readers.hdf5 import members
 from lib.errors import DataError
 
 FIRST = "gdb11_s01/gdb11_s01-0"
@@ -175,3 +176,53 @@ def test_looking_in_a_child_changes_nothing(tmp_path):
     assert not said
     with pytest.raises(DataError, match="neither reads nor refuses"):
         guard.refuse_endless(tmp_path, "x", [lambda: __import__("os").kill(__import__("os").getpid(), 9)])
+
+
+def numbered(path, groups: int) -> None:
+    """A file with ``groups`` groups, half of which were removed again, so that its tree of names has some history."""
+    with h5py.File(path, "w") as file:
+        for k in range(2 * groups):
+            file.create_group(f"{'long' * (k % 3)}{k}")
+        for name in sorted(file)[1::2]:
+            del file[name]
+
+
+@pytest.mark.parametrize("groups", [1, 6, 60, 700])
+def test_a_list_of_names_that_was_shortened_is_refused(tmp_path, groups):
+    """The old format has no checksum of it: each count of entries is made smaller, and nothing is lost silently."""
+    path = tmp_path / "old.h5"
+    numbered(path, groups)
+    whole = path.read_bytes()
+    with h5py.File(path) as file:
+        assert len(members(path, file)) == len(file) == groups
+        lists = tree_of(whole, file)
+    for place in lists:
+        count = int.from_bytes(whole[place + 6 : place + 8], "little")
+        for fewer in {0, count - 1}:
+            path.write_bytes(whole[: place + 6] + fewer.to_bytes(2, "little") + whole[place + 8 :])
+            with h5py.File(path) as file, pytest.raises(DataError, match=r", /: "):
+                members(path, file)
+
+
+def tree_of(content: bytes, file: h5py.File) -> list[int]:
+    """Where the lists of names of the root group begin: its tree's nodes and leaves that have entries."""
+    header = h5py.h5o.get_info(file.id).addr
+    (root,) = (int.from_bytes(content[header + 24 : header + 32], "little"),)
+    out, nodes = [], [root]
+    for place in nodes:
+        out.append(place)
+        count = int.from_bytes(content[place + 6 : place + 8], "little")
+        if content[place : place + 4] == b"TREE":
+            nodes += [
+                int.from_bytes(content[at : at + 8], "little") for at in range(place + 32, place + 32 + 16 * count, 16)
+            ]
+    return out
+
+
+def test_groups_of_the_newer_format_are_read(tmp_path):
+    path = tmp_path / "new.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        for k in range(100):
+            file.create_group(str(k))
+    with h5py.File(path) as file:
+        assert len(members(path, file)) == 100

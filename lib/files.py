@@ -1,0 +1,93 @@
+"""Files that appear whole or not at all: they are written beside their place, and moved to it when they are finished.
+
+What was there before stays until then, whatever happens: a full disk, a read-only folder, a killed process.
+"""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+PART = ".part-"  # begins the names of files and folders that are being written
+
+
+@contextmanager
+def whole_file(path: Path | str) -> Iterator[Path]:
+    """Where to write what is to become ``path``: a hidden file in the same folder, which is made, with the same suffix.
+
+    Raises:
+        OSError: it cannot be written; ``path`` is as it was.
+    """
+    place = Path(os.path.realpath(path))  # a link stays a link
+    part = place.with_name(f"{PART}{os.getpid()}-{place.name}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, place)
+    except OSError as error:
+        raise not_written(path, error) from error
+    finally:
+        if part.exists():
+            part.unlink()
+
+
+@contextmanager
+def whole_files(folder: Path | str) -> Iterator[Path]:
+    """A hidden folder inside ``folder``, which is made; what is written to it is moved up when all of it is finished.
+
+    Raises:
+        OSError: something cannot be written; ``folder`` has no file that is not whole.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=PART, dir=folder))
+    except OSError as error:
+        raise not_written(folder, error) from error
+    try:
+        yield part
+        for path in sorted(part.rglob("*")):
+            target = Path(folder) / path.relative_to(part)
+            if path.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                os.replace(path, target)
+    except OSError as error:
+        raise not_written(folder, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write ``text`` as UTF-8 to ``path``.
+
+    Raises:
+        OSError: as `whole_file`.
+    """
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Name ``path`` in errors of the disk inside: the system's say no file where one that is open cannot grow."""
+    try:
+        yield
+    except OSError as error:
+        raise (not_written(path, error) if error.errno in OF_THE_DISK else error) from error
+
+
+def not_written(path: Path | str, error: BaseException) -> OSError:
+    """One line that says that ``path`` cannot be written, why, and what to do.
+
+    Args:
+        path: that was asked for.
+        error: of the system, or of a library that hides the system's in its own (`torch.save`, safetensors).
+    """
+    told = " ".join(str(getattr(error, "strerror", None) or error).split())
+    if "cannot be written" in told:
+        return OSError(told)
+    return OSError(f"{path}: it cannot be written ({told}); free some space there, or name another place")
