@@ -117,6 +117,31 @@ def test_three_questions_have_three_answers(path):
         assert re.findall(r"^(\d)\. ", text, re.MULTILINE) == ["1", "2", "3"]
 
 
+VISIBLE = {  # what a reader must see in torch, by notebook: the one thing that it teaches
+    "01": ("torch.randn(", "loss.backward()", "optimizer.step()", "torch.linalg.qr("),
+    "02": ("torch.equal(", "loss.backward()", "optimizer.step()"),
+    "03": ('store.gather(chosen["train"]', "loss.backward()", "optimizer.step()", "store.molecule_of("),
+    "04": ("torch.manual_seed(source.seed)", "type_embedding.weight"),
+    "05": ("torch.bincount(", "network(batch"),
+    "06": ("subsample(train, round(share", "loss.backward()", "optimizer.step()"),
+    "07": ("torch.randn(", "eps = size * xi", "eps.square().sum()"),
+    "08": ("p.numel()", "loss.backward()", "time.perf_counter()"),
+    "10": ("torch.autograd.grad(", "weight * of_forces.square().mean()", "loss.backward()", "optimizer.step()"),
+}
+
+
+@pytest.mark.parametrize("number", VISIBLE)
+def test_the_method_is_visible_in_torch(number):
+    """Torch is imported and what the notebook teaches is written out in it, in the executed copy that people read."""
+    (path,) = (ROOT / "figures" / "laptop").glob(f"{number}_*.ipynb")
+    cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    code = "\n".join(cell.source for cell in cells)
+    assert re.search(r"^import torch$", code, re.MULTILINE)
+    assert not [step for step in VISIBLE[number] if step not in code]
+    teaching = [cell.source for cell in cells if "teaching" in cell.metadata.get("tags", [])]
+    assert any("torch." in source for source in teaching)
+
+
 EXECUTED = sorted((ROOT / "figures" / "laptop").glob("[0-9]*.ipynb"))
 
 
