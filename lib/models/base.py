@@ -9,6 +9,8 @@ from torch import nn
 from lib.batches import Batch
 from lib.models.prediction import Prediction
 
+HEAD = "energy_head."  # begins the names of the head's parameters
+
 
 class Settings(Protocol):
     """The settings of a model: a dataclass with a ``cutoff`` in Å."""
@@ -21,15 +23,20 @@ class Settings(Protocol):
 
 
 class Model(nn.Module):
-    """A module with ``settings`` and an ``energy_head``, the network that reads the energy out of pooled features."""
+    """A module with ``settings`` and an ``energy_head``, the network that reads the energy out of pooled features.
+
+    ``denoises_with_head`` says whether denoising trains the ``energy_head`` too: where the noise is the gradient of its
+    scalar.
+    """
 
     settings: Settings
     energy_head: nn.Sequential
+    denoises_with_head: ClassVar[bool] = False
 
     @property
     def not_pretrained(self) -> tuple[str, ...]:
         """Prefixes of the parameters that denoising does not train and fine-tuning draws anew."""
-        return ("energy_head.",)
+        return (HEAD,)
 
     @abstractmethod
     def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
