@@ -1,8 +1,9 @@
-"""The commands for the published data sets and files like them: list, fetch, verify, convert."""
+"""The commands for the published data sets and files like them: list, fetch, verify, select, convert."""
 
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,26 @@ def verify_data(name: Published, folder: Folder = None) -> None:
         sys.stdout.write(f"{file}: {verdict}\n")
     if not all(verdict.startswith("as ") for verdict in verdicts.values()):
         raise ValueError(f"{name} is not whole: python -m lib data fetch {name}")
+
+
+@app.command("select", cls=Command, epilog=examples("data select ani1x", "data select ani1 downloads/ANI-1_release"))
+def select_data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="ani1 or ani1x.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="PATH", help="Its published file or folder.", show_default="data/official/NAME"),
+    ] = None,
+) -> None:
+    """Take the part of a published data set that the scale `published` uses.
+
+    The store is written to the cache, where runs find it; the files are not needed after that.
+    """
+    from lib.data.datasets import SELECTED, find, open_store
+    from lib.data.selections import find_selection
+
+    selection, dataset = find_selection(name), find(f"{SELECTED}/{name}")
+    store = open_store(dataset if path is None else replace(dataset, path=str(path)))
+    sys.stdout.write(f"{store.path}: {name}, {selection.what}, {store.level}\n")
 
 
 @app.command(

@@ -1,6 +1,7 @@
 """Data sets by name: which reader reads which files; opened as a store, converted on first use."""
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from lib.data.readers import READERS
+from lib.data.selections import find_selection, load_selections, read_selection
 from lib.data.store import FORMAT, ConformationStore
 from lib.errors import DataError, look_up
 from lib.paths import DATA, ROOT, STORES
@@ -25,6 +27,7 @@ class DataSet:
         path: its file or folder.
         level: level of theory, where the files do not state it.
         options: further keywords of the reader with their values, such as ``("systems", ("DHA",))``.
+        selection: whether of its files only the part is taken that `selections` names for its reader.
     """
 
     name: str
@@ -32,6 +35,7 @@ class DataSet:
     path: str
     level: str | None = None
     options: tuple[tuple[str, tuple[str, ...] | str | bool], ...] = ()
+    selection: bool = False
 
     @property
     def stem(self) -> str:
@@ -52,8 +56,13 @@ class Family:
     systems: Mapping[str, str] = field(default_factory=dict)
 
 
-SUITES: dict[str, str] = {"mini": "mini suite (GFN2-xTB)", "official": "published data"}
-NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}"}
+SUITES: dict[str, str] = {
+    "mini": "mini suite (GFN2-xTB)",
+    "official": "published data",
+    "published": "parts of the published data (ωB97X/6-31G(d))",  # of data sets without a selection, the whole
+}
+NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}", "published": "part of {} (ωB97X)"}
+FOLDERS: dict[str, str] = {"mini": "mini", "official": "official", "published": "official"}  # in `DATA`, by suite
 MD22_SYSTEMS: dict[str, str] = {
     "Ac-Ala3-NHMe": "Ac-Ala3-NHMe",
     "DHA": "DHA",
@@ -71,6 +80,7 @@ FAMILIES: dict[str, Family] = {
     "spice": Family("SPICE"),
     "md22": Family("MD22", MD22_SYSTEMS),
 }
+SELECTED = "published"  # the suite of `selections`
 READ_WITH = (
     "chemistry/atom_types.py",
     "chemistry/formal_charges.py",
@@ -88,8 +98,9 @@ def known_datasets() -> dict[str, DataSet]:
     """Every data set of `FAMILIES` by name: ``mini/ani1x``, and of single systems ``mini/md22/DHA``."""
     whole, single = {}, {}
     for suite, (name, family) in product(SUITES, FAMILIES.items()):
-        path = str(DATA / suite / name)
-        whole[f"{suite}/{name}"] = DataSet(f"{suite}/{name}", name, path)
+        path = str(DATA / FOLDERS[suite] / name)
+        selected = suite == SELECTED and name in load_selections()
+        whole[f"{suite}/{name}"] = DataSet(f"{suite}/{name}", name, path, selection=selected)
         for system in family.systems:
             full_name = f"{suite}/{name}/{system}"
             single[full_name] = DataSet(full_name, name, path, options=(("systems", (system,)),))
@@ -129,27 +140,63 @@ def find(name: str) -> DataSet:
     return look_up(known_datasets(), name, "data set")
 
 
+def fingerprint_of(dataset: DataSet) -> str:
+    """The fingerprint of the store of ``dataset``; of a selection, without its data."""
+    return find_selection(dataset.reader).fingerprint if dataset.selection else open_store(dataset).fingerprint
+
+
+def references_of(dataset: DataSet) -> str:
+    """SHA-256 of the reference energies of the store of ``dataset``; of a selection, without its data."""
+    if dataset.selection:
+        return find_selection(dataset.reader).references
+    return hashlib.sha256(open_store(dataset).references.tobytes()).hexdigest()
+
+
 def open_store(dataset: DataSet) -> ConformationStore:
     """The store of ``dataset``, converted first where its files are new or have changed (place, size or time).
 
-    Processes that ask for the same data set convert it once.
+    Processes that ask for the same data set convert it once. A selection's store is the same from whichever place its
+    files were read, so once it is there its files are not needed.
 
     Raises:
-        DataError: the files are missing or bad.
+        DataError: the files are missing or bad, or give another store than a selection says.
     """
-    read = look_up(READERS, dataset.reader, "reader")
+    look_up(READERS, dataset.reader, "reader")
     path = Path(dataset.path)
-    if not path.exists():
-        remedy = f"check the path; a published data set comes with: python -m lib data fetch {dataset.reader}"
-        raise DataError(path, "", f"{dataset.name} is not there", remedy)
-    target = STORES / f"{dataset.stem}-{_stamp(path, dataset)}"
+    if dataset.selection:
+        target = STORES / f"{dataset.stem}-{find_selection(dataset.reader).fingerprint[:12]}"
+    else:
+        _check_there(dataset, path)
+        target = STORES / f"{dataset.stem}-{_stamp(path, dataset)}"
     if not (target / "header.json").exists():
+        _check_there(dataset, path)
         STORES.mkdir(parents=True, exist_ok=True)
         with FileLock(STORES / f".{target.name}.lock"):
             if not (target / "header.json").exists():  # no other process has converted it meanwhile
-                options = {} if dataset.level is None else {"level": dataset.level}
-                ConformationStore.write(read(path, **options, **dict(dataset.options)), target)
+                _convert(dataset, path, target)
     return _opened(target)
+
+
+def _convert(dataset: DataSet, path: Path, target: Path) -> None:
+    """Write the store of ``dataset``; one of a selection must have the fingerprint by which recorded runs are found."""
+    if not dataset.selection:
+        options = {} if dataset.level is None else {"level": dataset.level}
+        ConformationStore.write(READERS[dataset.reader](path, **options, **dict(dataset.options)), target)
+        return
+    store = ConformationStore.write(read_selection(dataset.reader, path), target)
+    expected = fingerprint_of(dataset)
+    if store.fingerprint != expected:
+        shutil.rmtree(target)
+        problem = f"{dataset.name} of it has the fingerprint {store.fingerprint[:12]}…, not {expected[:12]}…"
+        raise DataError(path, "", problem, "take the published file as it is: its energies are others")
+
+
+def _check_there(dataset: DataSet, path: Path) -> None:
+    if not path.exists():
+        remedy = f"check the path; a published data set comes with: python -m lib data fetch {dataset.reader}"
+        if dataset.selection:
+            remedy += f" (or is it elsewhere? python -m lib data select {dataset.reader} PATH)"
+        raise DataError(path, "", f"{dataset.name} is not there", remedy)
 
 
 @cache

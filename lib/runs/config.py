@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from lib import models
-from lib.data.datasets import DataSet, open_store
+from lib.data.datasets import DataSet, fingerprint_of, references_of
 from lib.data.splits import ORDERS, PUBLISHED
 from lib.models.weights import LAYERS, check_transfer
 from lib.training.scaling import BASELINES
@@ -143,14 +143,11 @@ class RunConfig:
     def describe(self, whole: bool = True) -> dict[str, Any]:
         """The settings as JSON values, data sets by fingerprint; not ``whole``: without settings at their default."""
         out = asdict(self) if whole else _without_defaults(self)
-        stores = [open_store(d) for d in self.data]
-        out["data"] = [
-            {"reader": d.reader, "fingerprint": s.fingerprint} for d, s in zip(self.data, stores, strict=True)
-        ]
+        out["data"] = [{"reader": d.reader, "fingerprint": fingerprint_of(d)} for d in self.data]
         if self.labelled:
-            out["references"] = [hashlib.sha256(s.references.tobytes()).hexdigest() for s in stores]
+            out["references"] = [references_of(d) for d in self.data]
         if self.held_out:
-            out["held_out"] = {part: open_store(dataset).fingerprint for part, dataset in self.held_out}
+            out["held_out"] = {part: fingerprint_of(dataset) for part, dataset in self.held_out}
         if self.start is not None:
             out["start"] = self.start.checksum
         out["pretrained"] = None if self.pretrained is None else self.pretrained.describe(whole)

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 
 from lib.errors import look_up
 from lib.study.head import head_trials
+from lib.study.published import published_trials
 from lib.study.scales import get_scale
 from lib.study.trials import Trial
 
 TRIALS: Mapping[str, Callable[[], list[Trial]]] = {
     "smoke": lambda: head_trials(get_scale("smoke")),
     "laptop": lambda: head_trials(get_scale("laptop")),
+    "published": published_trials,
 }
 
 
