@@ -229,13 +229,12 @@ def transfer(model: Model, name: str, weights: Weights) -> list[str]:
         DataError: the file holds another model, settings with which layers are others (`base.Settings.of_layers`),
             another task than denoising, or parameters that do not fit.
     """
-    held = {"model": weights.about["model"], "task": weights.about.get("task")}
-    for key, value in {"model": name, "task": "denoising"}.items():
+    about = weights.about
+    held = {"model": about["model"], "settings": weights.settings().of_layers(), "task": about.get("task")}
+    expected = {"model": name, "settings": model.settings.of_layers(), "task": "denoising"}
+    for key, value in expected.items():
         if held[key] != value:
             raise DataError(weights.path, key, f"it holds {held[key]!r}, not {value!r}", "choose matching weights")
-    own, settings = model.settings.of_layers(), weights.settings().of_layers()
-    if settings != own:
-        raise DataError(weights.path, "settings", f"it holds {settings}, not {own}", "choose matching weights")
     state = dict(model.state_dict())
     _check(weights, state, "choose matching weights")
     moved = [key for key in state if not key.startswith(model.not_pretrained)]

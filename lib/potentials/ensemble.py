@@ -4,10 +4,11 @@ An ensemble's answer is the mean of its members, its uncertainty their standard 
 Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474, without the adversarial part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,13 +134,20 @@ class Potential:
         return Evaluation(energies, forces)
 
     def _refuse_other_compositions(self, types: Sequence[NDArray[np.int64]]) -> None:
-        """Stop where a member was trained on one composition and a molecule has another."""
-        trained = [np.array(target["composition"]) for _, target in self.members if "composition" in target]
+        """Stop where a member was trained on one composition and a molecule has another, that is no multiple of it."""
+        trained = [
+            (np.array(target["composition"]), _is_extensive(model, target))
+            for model, target in self.members
+            if "composition" in target
+        ]
         for own in types if trained else []:
             counts = np.bincount(own, minlength=len(ATOM_TYPES))
-            if any((counts != each).any() for each in trained):
+            for each, extensive in trained:
+                times = counts.sum() / each.sum()
+                if (times == 1 or (extensive and times.is_integer())) and (counts == times * each).all():
+                    continue
                 raise ValueError(
-                    f"the molecule {_formula(counts)} is not {_formula(trained[0])}, the only composition "
+                    f"the molecule {_formula(counts)} is not {_formula(each)}, the only composition "
                     "in training, which determines no energy of each element: those of other "
                     "compositions would be arbitrary; train on several"
                 )
@@ -168,6 +176,11 @@ class Potential:
             energies.append(energy + baseline_of_target(target, z, molecule, len(types)) + free)
             forces.append(force)
         return np.array(energies), np.array(forces)
+
+
+def _is_extensive(model: Model, target: Mapping[str, Any]) -> bool:
+    """Whether the energy of molecules far apart is the sum of theirs."""
+    return model.settings.atomwise and not target["mean"]
 
 
 def _formula(counts: NDArray[np.integer]) -> str:
