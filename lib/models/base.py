@@ -8,7 +8,7 @@ energy is Σ_i MLP(h_i), of the same parameters, which is extensive and local.
 from abc import abstractmethod
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from torch import Tensor, nn
 
@@ -17,6 +17,7 @@ from lib.models.prediction import Prediction
 from lib.models.scatter import pool
 
 READ_OUT = ("atomwise", "repulsion")  # settings of how energies are read out, on which no layer depends
+HEAD = "energy_head."  # begins the names of the head's parameters
 Own = TypeVar("Own", bound="Settings")
 
 
@@ -54,15 +55,20 @@ class Settings:
 
 
 class Model(nn.Module):
-    """A module with ``settings`` and an ``energy_head``, the network that reads the energy out of features."""
+    """A module with ``settings`` and an ``energy_head``, the network that reads the energy out of features.
+
+    ``denoises_with_head`` says whether denoising trains the ``energy_head`` too: where the noise is the gradient of its
+    scalar.
+    """
 
     settings: Settings
     energy_head: nn.Sequential
+    denoises_with_head: ClassVar[bool] = False
 
     @property
     def not_pretrained(self) -> tuple[str, ...]:
         """Prefixes of the parameters that denoising does not train and fine-tuning draws anew."""
-        return ("energy_head.",)
+        return (HEAD,)
 
     def read_out(self, h: Tensor, batch: Batch, pooling: str = "sum") -> Tensor:
         """Energies (n_molecules,) of atom features ``h`` (n_atoms, F), pooled before the head or after it."""

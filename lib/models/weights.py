@@ -23,7 +23,7 @@ from lib import models
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
-from lib.models.base import Model, Settings
+from lib.models.base import HEAD, Model, Settings, linear_layer
 
 LICENCE = "MIT"
 CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
@@ -31,6 +31,9 @@ REMEDY = "train that model first, or name another file"
 CHANGED = "the file was changed: copy it again, or train again"
 TOTALS = [level for level, file in LEVELS.items() if file is None and level != "own" and not level.endswith(FORMATION)]
 SUFFIX = ".safetensors"
+# what is transferred: all but the head, as in the paper; the head too, as in the released code; the head with the sign
+# of its last layer turned, so that the scalar, a maximum at the clean geometry, becomes a minimum, as an energy's is
+LAYERS, ALL, TURNED = TRANSFERS = ("layers", "all", "all, sign turned")
 UNITS = {"positions": "angstrom", "energy": "kcal/mol, relative to free atoms", "noise": "angstrom"}
 
 
@@ -217,30 +220,59 @@ def _run_in_header(path: Path, changed: int) -> str | None:
     return about.get("run") if isinstance(about, dict) else None
 
 
-def transfer(model: Model, name: str, weights: Weights) -> list[str]:
+def check_transfer(what: str, name: str) -> None:
+    """Check that ``what`` of a pre-trained model called ``name`` can be transferred.
+
+    Raises:
+        ValueError: it is none of `TRANSFERS`, or asks for a head that denoising does not train.
+    """
+    if what not in TRANSFERS:
+        raise ValueError(f"transfer = {what!r}: choose from {TRANSFERS}")
+    if what != LAYERS and not models.entry(name).module.denoises_with_head:
+        raise ValueError(
+            f"transfer = {what!r} of {name}: denoising does not train its energy head, so transfer {LAYERS!r}"
+        )
+
+
+def transfer(model: Model, name: str, weights: Weights, what: str = LAYERS) -> list[str]:
     """Put pre-trained message-passing layers into ``model`` (called ``name``); its fresh head stays (section 3.2).
 
-    Every parameter moves but those of ``model.not_pretrained``.
+    Every parameter moves but those of ``model.not_pretrained``. The released code loads the head as well: where
+    denoising trains it (``model.denoises_with_head``), ``what`` can ask for that, as it is or with its sign turned.
+
+    Args:
+        model: with fresh weights.
+        name: of `models.MODELS`.
+        weights: of a pre-training.
+        what: one of `TRANSFERS`.
 
     Returns:
         The names of the parameters that moved.
 
     Raises:
-        DataError: the file holds another model, settings with which layers are others (`base.Settings.of_layers`),
-            another task than denoising, or parameters that do not fit.
+        ValueError: ``what`` is unknown, or the model's denoising does not train the head.
+        DataError: the file holds another model, settings with which layers (`base.Settings.of_layers`) or a transferred
+            head are others, another task than denoising, or parameters that do not fit.
     """
-    about = weights.about
-    held = {"model": about["model"], "settings": weights.settings().of_layers(), "task": about.get("task")}
-    expected = {"model": name, "settings": model.settings.of_layers(), "task": "denoising"}
+    check_transfer(what, name)
+    about, settings = weights.about, (model.settings, weights.settings())
+    own, theirs = settings if what != LAYERS else (each.of_layers() for each in settings)
+    held = {"model": about["model"], "settings": theirs, "task": about.get("task")}
+    expected = {"model": name, "settings": own, "task": "denoising"}
     for key, value in expected.items():
         if held[key] != value:
             raise DataError(weights.path, key, f"it holds {held[key]!r}, not {value!r}", "choose matching weights")
     state = dict(model.state_dict())
     _check(weights, state, "choose matching weights")
-    moved = [key for key in state if not key.startswith(model.not_pretrained)]
+    fresh = tuple(prefix for prefix in model.not_pretrained if what == LAYERS or prefix != HEAD)
+    moved = [key for key in state if not key.startswith(fresh)]
     with torch.no_grad():
         for key in moved:
             state[key].copy_(weights.state[key])
+        if what == TURNED:
+            last = linear_layer(model.energy_head, len(model.energy_head) - 1)
+            for parameter in last.parameters():
+                parameter.neg_()
     return moved
 
 

@@ -15,7 +15,7 @@ from lib.data.splits import subsample
 from lib.data.store import ConformationStore
 from lib.errors import TrainingError, required
 from lib.models.base import Model
-from lib.models.weights import Weights, save_weights, transfer
+from lib.models.weights import LAYERS, Weights, save_weights, transfer
 from lib.noising import rigid_part
 from lib.runs.config import RunConfig
 from lib.runs.continuation import continue_from
@@ -126,7 +126,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     """
     model = _initial_model(config, execution)
     if weights is not None:
-        transfer(model, config.model, weights)
+        transfer(model, config.model, weights, config.transfer)
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
@@ -134,6 +134,8 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))
+    if config.transfer != LAYERS:
+        task.keep_head()
     training = _training_loader(config, data["train"], execution.accumulate)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     task.finish()

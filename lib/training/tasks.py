@@ -182,6 +182,12 @@ class EnergyTask(Task):
         if self.input_norm is not None and self._measured is not None:
             self.input_norm.measure(self.model, self._measured)
 
+    def keep_head(self) -> None:
+        """Before training, let a head that knows its input as it is give the same on normalised input."""
+        if self.input_norm is not None:
+            self._measure_input()
+            self.input_norm.unfold()
+
     def finish(self) -> None:
         """After training, fold the normalisation into the model."""
         if self.input_norm is not None:

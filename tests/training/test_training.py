@@ -8,13 +8,15 @@ import pytest
 import torch
 from conftest import make_molecule
 from safetensors.torch import save_file
+from small_models import SMALL as SMALL_MODELS
 
 from lib import models
+from lib.batches import Batch
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.store import ConformationStore
 from lib.errors import DataError
-from lib.models.base import READ_OUT
-from lib.models.weights import checksum, load_weights, save_weights, transfer
+from lib.models.base import HEAD, READ_OUT
+from lib.models.weights import ALL, TURNED, checksum, load_weights, save_weights, transfer
 from lib.training.fit import Execution, fit
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
@@ -195,6 +197,38 @@ def test_layers_do_not_depend_on_how_energies_are_read_out(tmp_path):
     assert fresh.settings.of_layers() == source.settings
     with pytest.raises(DataError, match="settings.*choose matching weights"):
         transfer(build(smooth_cutoff=True), "egnn", weights)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in models.MODELS.items() if entry.module.denoises_with_head])
+def test_a_head_that_denoising_trains_moves_where_asked_for_and_turns(tmp_path, name):
+    """With the last layer's sign turned, the scalar of the whole model is minus what it was."""
+
+    def small(seed):
+        torch.manual_seed(seed)
+        return models.build(name, SMALL_MODELS[name])
+
+    source, path = small(1), tmp_path / "w.safetensors"
+    save_weights(path, name, source, task="denoising")
+    pos = torch.tensor([[0, 0, 0], [0, 0, 1.0], [0, 1.2, 0]])
+    batch = Batch.from_arrays(np.array([3, 10, 17]), pos, np.zeros(3, int))
+    before = source(batch, noise=False).energy
+    for what, factor in ((ALL, 1), (TURNED, -1)):
+        model = small(2)
+        assert transfer(model, name, load_weights(path), what) == list(model.state_dict())
+        torch.testing.assert_close(model(batch, noise=False).energy, factor * before)
+    assert not any(key.startswith(HEAD) for key in transfer(small(2), name, load_weights(path)))
+    summed = models.build(name, SMALL_MODELS[name] | {"atomwise": True})
+    with pytest.raises(DataError, match="atomwise=False.*not.*atomwise=True"):
+        transfer(summed, name, load_weights(path), ALL)
+
+
+@pytest.mark.parametrize("what", [ALL, TURNED])
+def test_a_head_that_denoising_does_not_train_is_refused(tmp_path, what):
+    save_weights(tmp_path / "w.safetensors", "egnn", build(1), task="denoising")
+    with pytest.raises(ValueError, match=f"transfer = '{what}' of egnn: denoising does not train its energy head"):
+        transfer(build(2), "egnn", load_weights(tmp_path / "w.safetensors"), what)
+    with pytest.raises(ValueError, match="transfer = 'head': choose from"):
+        transfer(build(2), "egnn", load_weights(tmp_path / "w.safetensors"), "head")
 
 
 def test_weights_alone_are_a_model(tmp_path):
