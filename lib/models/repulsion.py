@@ -1,9 +1,9 @@
 """The repulsion of nuclei at short range, which a trained model's energy is added to where its settings ask for it.
 
 No training conformation has two atoms much closer than a bond, so a network's answer there is arbitrary, and dynamics
-may fall into a hole. The screened repulsion of Ziegler, Biersack and Littmark (The Stopping and Range of Ions in Solids,
-1985, https://doi.org/10.1007/978-3-642-68779-2_5; coefficients as in https://docs.lammps.org/pair_zbl.html), faded out
-at r_ij, a multiple of the sum of the covalent radii (`radial.envelope`):
+may fall into a hole. The screened repulsion of Ziegler, Biersack and Littmark (The Stopping and Range of Ions in
+Solids, 1985, https://doi.org/10.1007/978-3-642-68779-2_5; coefficients as in https://docs.lammps.org/pair_zbl.html),
+faded out at r_ij, a multiple of the sum of the covalent radii (`radial.envelope`):
 
     E = Σ_{i<j} k Z_i Z_j / d_ij · φ(d_ij / a_ij) · f(d_ij / r_ij),   φ(x) = Σ_k c_k exp(-b_k x)
     a_ij = 0.8854 a_0 / (Z_i^0.23 + Z_j^0.23)

@@ -80,7 +80,7 @@ class TestLaws:
             close(moved[1], forces @ matrix.T, dtype)
 
     def test_a_bond_that_is_stretched_has_a_smooth_energy(self, name, dtype, tmp_path):
-        """From 0.8 Å until it has left the cutoff: forces are the slope of the energy throughout, which then is flat."""
+        """From 0.8 Å until it has left the cutoff: forces are the slope of the energy, which then is flat."""
         trained, steps = potential(name, dtype, tmp_path), np.linspace(0.8, 6.0, 105)
         scan = [np.array([[0, 0, 0], [0, 0, d]]) for d in steps]
         evaluation = trained.evaluate([np.array(TYPES[:2])] * len(scan), scan)
@@ -96,7 +96,7 @@ def test_the_papers_read_out_is_not_extensive(name, tmp_path):
     types, positions = molecule()
     trained = potential(name, torch.float64, tmp_path, atomwise=False)
     energy, _ = answer(trained, types, positions)
-    together, _ = answer(trained, np.tile(types, 2), np.vstack([positions, positions + [100.0, 0.0, 0.0]]))
+    together, _ = answer(trained, np.tile(types, 2), np.vstack([positions, positions + np.array([100.0, 0, 0])]))
     assert abs(together - 2 * energy) > 1e-3
 
 
@@ -107,7 +107,7 @@ def test_of_one_composition_in_training_only_multiples_are_answered_and_only_whe
     only = {"composition": np.bincount(types, minlength=28).tolist()}
     save_weights(tmp_path / "w.safetensors", "schnet", model, task="energy", target=TARGET | only)
     trained = Potential.load(tmp_path / "w.safetensors", "cpu")
-    twice = np.tile(types, 2), np.vstack([positions, positions + [9.0, 0.0, 0.0]])
+    twice = np.tile(types, 2), np.vstack([positions, positions + np.array([9.0, 0, 0])])
     if atomwise:
         assert answer(trained, *twice)[0] == pytest.approx(2 * answer(trained, types, positions)[0], rel=1e-5)
     for odd in (types[:1], np.append(types, types[0]), *([] if atomwise else [twice[0]])):
