@@ -24,7 +24,7 @@ from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
 from lib.files import not_written, whole_file
-from lib.models.base import HEAD, Model, linear_layer
+from lib.models.base import HEAD, Model, Settings, linear_layer
 
 LICENCE = "MIT"
 CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
@@ -45,6 +45,17 @@ class Weights:
     path: Path
     state: dict[str, Tensor]
     about: dict[str, Any]
+
+    def settings(self) -> Settings:
+        """The settings of the model; what its header leaves out has the paper's value.
+
+        Raises:
+            DataError: the model that the header names has no such settings.
+        """
+        try:
+            return models.make_settings(self.about["model"], self.about["settings"])
+        except (ValueError, TypeError) as error:
+            raise DataError(self.path, "settings", f"{error}", CHANGED) from error
 
     def build(self) -> Model:
         """The model with these weights.
@@ -245,15 +256,17 @@ def transfer(model: Model, name: str, weights: Weights, what: str = LAYERS) -> l
 
     Raises:
         ValueError: ``what`` is unknown, or the model's denoising does not train the head.
-        DataError: the file holds another model, other settings, another task than denoising, or parameters that do not
-            fit.
+        DataError: the file holds another model, settings with which layers (`base.Settings.of_layers`) or a transferred
+            head are others, another task than denoising, or parameters that do not fit.
     """
     check_transfer(what, name)
-    expected = {"model": name, "settings": json.loads(json.dumps(asdict(model.settings))), "task": "denoising"}
+    about, settings = weights.about, (model.settings, weights.settings())
+    own, theirs = settings if what != LAYERS else (each.of_layers() for each in settings)
+    held = {"model": about["model"], "settings": theirs, "task": about.get("task")}
+    expected = {"model": name, "settings": own, "task": "denoising"}
     for key, value in expected.items():
-        if weights.about.get(key) != value:
-            held = weights.about.get(key)
-            raise DataError(weights.path, key, f"it holds {held!r}, not {value!r}", "choose matching weights")
+        if held[key] != value:
+            raise DataError(weights.path, key, f"it holds {held[key]!r}, not {value!r}", "choose matching weights")
     state = dict(model.state_dict())
     _check(weights, state, "choose matching weights")
     fresh = tuple(prefix for prefix in model.not_pretrained if what == LAYERS or prefix != HEAD)

@@ -4,10 +4,11 @@ An ensemble's answer is the mean of its members, its uncertainty their standard 
 Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474, without the adversarial part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from lib.machine import one_thread
 from lib.models.base import Model
 from lib.models.baseline import baseline_of_target
 from lib.models.forces import energy_and_forces
+from lib.models.repulsion import repulsion
 from lib.models.weights import Weights, load_weights
 
 ATOMS_AT_ONCE = 4096  # of a batch, unless one molecule has more
@@ -132,13 +134,20 @@ class Potential:
         return Evaluation(energies, forces)
 
     def _refuse_other_compositions(self, types: Sequence[NDArray[np.int64]]) -> None:
-        """Stop where a member was trained on one composition and a molecule has another."""
-        trained = [np.array(target["composition"]) for _, target in self.members if "composition" in target]
+        """Stop where a member was trained on one composition and a molecule has another, that is no multiple of it."""
+        trained = [
+            (np.array(target["composition"]), _is_extensive(model, target))
+            for model, target in self.members
+            if "composition" in target
+        ]
         for own in types if trained else []:
             counts = np.bincount(own, minlength=len(ATOM_TYPES))
-            if any((counts != each).any() for each in trained):
+            for each, extensive in trained:
+                times = counts.sum() / each.sum()
+                if (times == 1 or (extensive and times.is_integer())) and (counts == times * each).all():
+                    continue
                 raise ValueError(
-                    f"the molecule {_formula(counts)} is not {_formula(trained[0])}, the only composition "
+                    f"the molecule {_formula(counts)} is not {_formula(each)}, the only composition "
                     "in training, which determines no energy of each element: those of other "
                     "compositions would be arbitrary; train on several"
                 )
@@ -160,11 +169,18 @@ class Potential:
                 torch.as_tensor(molecule, device=self.device),
                 model.settings.cutoff,
             )
-            energy, force = energy_and_forces(model, batch)
-            baseline = baseline_of_target(target, z, molecule, len(types))
-            energies.append(energy.double().cpu().numpy() * target["std"] + baseline + free)
-            forces.append(force.double().cpu().numpy() * target["std"])
+            energy, force = (each.double().cpu().numpy() * target["std"] for each in energy_and_forces(model, batch))
+            if model.settings.repulsion:
+                of_pairs = (each.cpu().numpy() for each in repulsion(batch, model.settings))
+                energy, force = (learnt + known for learnt, known in zip((energy, force), of_pairs, strict=True))
+            energies.append(energy + baseline_of_target(target, z, molecule, len(types)) + free)
+            forces.append(force)
         return np.array(energies), np.array(forces)
+
+
+def _is_extensive(model: Model, target: Mapping[str, Any]) -> bool:
+    """Whether the energy of molecules far apart is the sum of theirs."""
+    return model.settings.atomwise and not target["mean"]
 
 
 def _formula(counts: NDArray[np.integer]) -> str:
