@@ -1,8 +1,8 @@
 """fit(): one training loop for both tasks, on Lightning.
 
-``best.ckpt`` (lowest validation metric) and ``last.ckpt`` (written after each epoch) are distinct files; the log is
-``metrics.csv``. A fit whose folder holds a ``last.ckpt`` resumes after it, and ends with the same weights as one that
-was never interrupted. Checkpoints are written atomically.
+``best.ckpt`` (lowest validation metric) and ``last.ckpt`` (written after each epoch) are distinct files; the logs are
+``metrics.csv`` and, to be followed, ``progress.log``. A fit whose folder holds a ``last.ckpt`` resumes after it, and
+ends with the same weights as one that was never interrupted. Checkpoints are written atomically.
 """
 
 import logging
@@ -23,7 +23,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 
 from lib.errors import look_up
-from lib.training.progress import FitBar, bars_shown
+from lib.training.progress import FitBar, RunLog, bars_shown
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import Task
 
@@ -151,7 +151,7 @@ def fit(
     last = ModelCheckpoint(
         dirpath=folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
-    callbacks = [best, last, *_optional_callbacks(task)]
+    callbacks = [best, last, RunLog(folder), *_optional_callbacks(task)]
     trainer = _trainer(task.settings, folder, callbacks, execution)
     resumed = folder / LAST
     trainer.fit(task, training, validation, ckpt_path=resumed if resumed.exists() else None, weights_only=True)
