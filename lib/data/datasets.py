@@ -21,7 +21,7 @@ class DataSet:
 
     Attributes:
         name: for tables; ``suite/family`` or ``suite/family/system`` for the known ones.
-        reader: a name of `READERS`.
+        reader: a name of `READERS`, or `STORE`.
         path: its file or folder.
         level: level of theory, where the files do not state it.
         options: further keywords of the reader with their values, such as ``("systems", ("DHA",))``.
@@ -52,6 +52,7 @@ class Family:
     systems: Mapping[str, str] = field(default_factory=dict)
 
 
+STORE = "store"  # the reader of what is a store already, which is opened where it stands
 SUITES: dict[str, str] = {"mini": "mini suite (GFN2-xTB)", "official": "published data"}
 NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}"}
 MD22_SYSTEMS: dict[str, str] = {
@@ -135,10 +136,12 @@ def open_store(dataset: DataSet) -> ConformationStore:
     Processes that ask for the same data set convert it once.
 
     Raises:
-        DataError: the files are missing or bad.
+        DataError: the files are missing or bad; it names them, not the store.
     """
-    read = look_up(READERS, dataset.reader, "reader")
     path = Path(dataset.path)
+    if dataset.reader == STORE:
+        return _opened(path)
+    read = look_up(READERS, dataset.reader, "reader")
     if not path.exists():
         remedy = f"check the path; a published data set comes with: python -m lib data fetch {dataset.reader}"
         raise DataError(path, "", f"{dataset.name} is not there", remedy)
@@ -148,7 +151,12 @@ def open_store(dataset: DataSet) -> ConformationStore:
         with FileLock(STORES / f".{target.name}.lock"):
             if not (target / "header.json").exists():  # no other process has converted it meanwhile
                 options = {} if dataset.level is None else {"level": dataset.level}
-                ConformationStore.write(read(path, **options, **dict(dataset.options)), target)
+                try:
+                    ConformationStore.write(read(path, **options, **dict(dataset.options)), target)
+                except DataError as error:
+                    if Path(error.path) != target:
+                        raise
+                    raise DataError(path, error.entry, error.problem, error.remedy) from error
     return _opened(target)
 
 
