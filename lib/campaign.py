@@ -72,7 +72,7 @@ def stored_of(name: str) -> list[Result]:
 def shipped(name: str) -> set[str]:
     """Keys of the runs whose weights come with the project: the first seed's pre-training, and those of dynamics."""
     scale = get_scale(name)
-    variants = (scale, scale.for_dynamics())
+    variants = (scale, scale.smooth())
     pretrained = {variant.pretrain(model, scale.seeds[0]).key() for variant in variants for model in scale.models}
     return pretrained | _potentials(name)
 

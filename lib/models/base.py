@@ -1,27 +1,60 @@
-"""Model: what all models have in common, and typed access to the layers of a network."""
+"""What all models have in common: settings, the read-out of the energy, and typed access to the layers of a network.
+
+The paper reads the energy out of pooled features, MLP(Σ_i h_i) (section 2.4). That is no sum over atoms: the energy of
+two molecules far apart is not the sum of theirs, and each feels the other however far it is. With ``atomwise`` the
+energy is Σ_i MLP(h_i), of the same parameters, which is extensive and local.
+"""
 
 from abc import abstractmethod
-from dataclasses import Field
-from typing import Any, ClassVar, Protocol
+from dataclasses import asdict, dataclass, fields, replace
+from math import isfinite
+from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from lib.batches import Batch
 from lib.models.prediction import Prediction
+from lib.models.scatter import pool
+
+READ_OUT = ("atomwise", "repulsion")  # settings of how energies are read out, on which no layer depends
+Own = TypeVar("Own", bound="Settings")
 
 
-class Settings(Protocol):
-    """The settings of a model: a dataclass with a ``cutoff`` in Å."""
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings that every model has; the defaults are the paper's.
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    Attributes:
+        cutoff: Å; atoms closer than this are neighbours.
+        smooth_cutoff: messages vanish at the cutoff with their first and second derivatives (`radial.envelope`).
+        atomwise: the energy is a sum over atoms, Σ MLP(h) instead of MLP(Σ h).
+        repulsion: of nuclei, which is added to learnt energies (`repulsion`), up to this many times the sum of two
+            atoms' covalent radii; 0 is none.
+    """
 
-    @property
-    def cutoff(self) -> float:
-        """Å; atoms closer than this are neighbours."""
+    cutoff: float = 5.0
+    smooth_cutoff: bool = False
+    atomwise: bool = False
+    repulsion: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a reach that is none."""
+        if not (self.repulsion >= 0 and isfinite(self.repulsion)):
+            raise ValueError(
+                f"repulsion = {self.repulsion!r}: give how many times the covalent radii it reaches, 0 for none"
+            )
+
+    def of_layers(self: Own) -> Own:
+        """The same with the read-out of the paper: what message-passing layers, which are transferred, depend on."""
+        return replace(self, **{f.name: f.default for f in fields(self) if f.name in READ_OUT})
+
+    def read_out_of(self: Own, other: "Settings") -> Own:
+        """The same with the read-out of ``other``."""
+        return replace(self, **{name: value for name, value in asdict(other).items() if name in READ_OUT})
 
 
 class Model(nn.Module):
-    """A module with ``settings`` and an ``energy_head``, the network that reads the energy out of pooled features."""
+    """A module with ``settings`` and an ``energy_head``, the network that reads the energy out of features."""
 
     settings: Settings
     energy_head: nn.Sequential
@@ -30,6 +63,12 @@ class Model(nn.Module):
     def not_pretrained(self) -> tuple[str, ...]:
         """Prefixes of the parameters that denoising does not train and fine-tuning draws anew."""
         return ("energy_head.",)
+
+    def read_out(self, h: Tensor, batch: Batch, pooling: str = "sum") -> Tensor:
+        """Energies (n_molecules,) of atom features ``h`` (n_atoms, F), pooled before the head or after it."""
+        if self.settings.atomwise:
+            return pool(self.energy_head(h), batch, pooling).squeeze(1)
+        return self.energy_head(pool(h, batch, pooling)).squeeze(1)
 
     @abstractmethod
     def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:

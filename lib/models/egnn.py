@@ -22,16 +22,19 @@ from torch.nn.functional import linear, silu
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models import kernels
-from lib.models.base import Model, linear_layer
+from lib.models.base import Model, Settings, linear_layer
 from lib.models.kernels.egnn import EdgeMessages
 from lib.models.prediction import Prediction
 from lib.models.radial import NEAREST, GaussianBasis, envelope, half_pairs
-from lib.models.scatter import pool, scatter
+from lib.models.scatter import scatter
 
 
 @dataclass(frozen=True)
-class EGNNSettings:
-    """Settings of `EGNN`; the defaults are the paper's (S3 and the released checkpoint)."""
+class EGNNSettings(Settings):
+    """Settings of `EGNN`; the defaults are the paper's (S3 and the released checkpoint).
+
+    A smooth cutoff also makes the mean over neighbours one over 1 + Σ envelope.
+    """
 
     hidden_channels: int = 256
     n_layers: int = 5
@@ -40,11 +43,10 @@ class EGNNSettings:
     normalize: bool = True
     tanh: bool = True
     num_rbf: int = 0  # Gaussians of the distance as edge features; 0 is the paper's bare squared distance
-    cutoff: float = 5.0  # Å
-    smooth_cutoff: bool = False  # messages times `radial.envelope`, and a mean over 1 + Σ envelope
 
     def __post_init__(self) -> None:
         """Refuse a single Gaussian, which has no width."""
+        super().__post_init__()
         if self.num_rbf < 0 or self.num_rbf == 1:
             raise ValueError(f"num_rbf = {self.num_rbf}: choose 0 (the squared distance) or at least 2 Gaussians")
 
@@ -175,7 +177,7 @@ class EGNN(Model):
                 x = layer.move(weight, x, delta, squared, receiver, smooth, degree, batch.pos.requires_grad)
             if energy or t < last:
                 h = layer.update(h, gathered)
-        scalar = self.energy_head(pool(h, batch)).squeeze(1) if energy else None
+        scalar = self.read_out(h, batch) if energy else None
         return Prediction(energy=scalar, noise=x - batch.pos if noise else None)
 
     def message_layers(self) -> list[EGNNLayer]:

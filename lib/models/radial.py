@@ -29,8 +29,8 @@ def cosine_cutoff(distance: Tensor, lower: float, upper: float) -> Tensor:
     return 0.5 * (torch.cos(distance * (math.pi / upper)) + 1.0) * (distance < upper)
 
 
-def envelope(distance: Tensor, cutoff: float) -> Tensor:
-    """A polynomial from 1 at 0 to 0 at ``cutoff``, there with zero first and second derivative.
+def envelope(distance: Tensor, cutoff: float | Tensor) -> Tensor:
+    """A polynomial from 1 at 0 to 0 at ``cutoff`` (one, or one a pair), there with zero first and second derivative.
 
     Source: Gasteiger, Groß, Günnemann 2020, equation 8 with p = 6, https://arxiv.org/abs/2003.03123.
     """

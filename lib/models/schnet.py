@@ -7,7 +7,8 @@ Schütt et al. 2018, https://doi.org/10.1063/1.5019779, with the paper's read-ou
     energy = MLP(Σ_i h_i),   noise = -∇ energy
 
 A filter depends on distance alone, so it is computed once for i→j and j→i. With ``atomwise`` the MLP comes before the
-sum, as in the released code. The function is torch_geometric's ``SchNet``; parameter names are those of its layers.
+sum (`base`), as in the released code. The function is torch_geometric's ``SchNet``; parameter names are those of its
+layers.
 """
 
 from dataclasses import dataclass
@@ -19,25 +20,22 @@ from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models import kernels
 from lib.models.activations import ShiftedSoftplus, shifted_softplus
-from lib.models.base import linear_layer
+from lib.models.base import Settings, linear_layer
 from lib.models.gradient import GradientModel
 from lib.models.kernels.schnet import Convolution
 from lib.models.radial import GaussianBasis, cosine_cutoff, envelope, half_pairs
-from lib.models.scatter import pool, scatter
+from lib.models.scatter import scatter
 
 
 @dataclass(frozen=True)
-class SchNetSettings:
+class SchNetSettings(Settings):
     """Settings of `SchNet`; the defaults are the paper's."""
 
     hidden_channels: int = 256
     num_filters: int = 256
     num_interactions: int = 5
     num_gaussians: int = 32
-    cutoff: float = 5.0  # Å
     pooling: str = "sum"  # or mean, max
-    atomwise: bool = False  # the MLP on atoms, before pooling
-    smooth_cutoff: bool = False  # `radial.envelope` instead of half a cosine
 
 
 @kernels.fast_form(Convolution)
@@ -115,6 +113,4 @@ class SchNet(GradientModel):
         h = self.embedding(batch.z)
         for layer in self.interactions:
             h = h + layer(h, e, cut.unsqueeze(1), receiver, sender)
-        if s.atomwise:
-            return pool(self.energy_head(h), batch, s.pooling).squeeze(1)
-        return self.energy_head(pool(h, batch, s.pooling)).squeeze(1)
+        return self.read_out(h, batch, s.pooling)

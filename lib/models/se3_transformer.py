@@ -25,9 +25,10 @@ from torch.nn.functional import layer_norm, one_hot
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models.angular import angular_bases, count
+from lib.models.base import Settings
 from lib.models.gradient import GradientModel
 from lib.models.radial import envelope, half_pairs
-from lib.models.scatter import pool, scatter
+from lib.models.scatter import scatter
 
 Features = dict[int, Tensor]  # by degree d: (A, 2d+1, channels)
 Channels = dict[int, int]  # by degree
@@ -35,7 +36,7 @@ TINY = 1e-8  # added to squared norms
 
 
 @dataclass(frozen=True)
-class SE3TransformerSettings:
+class SE3TransformerSettings(Settings):
     """Settings of `SE3Transformer`; the defaults are the released ones, with the paper's sum over atoms."""
 
     n_layers: int = 3
@@ -45,12 +46,11 @@ class SE3TransformerSettings:
     div: int = 4  # keys and values have channels / div channels
     radial_channels: int = 32
     out_channels: int = 32
-    cutoff: float = 5.0  # Å
     pooling: str = "sum"  # or mean, max
-    smooth_cutoff: bool = False  # messages times `radial.envelope`
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
+        super().__post_init__()
         if self.channels % self.div or (self.channels // self.div) % self.n_heads:
             raise ValueError(
                 f"channels / div = {self.channels} / {self.div} must be a multiple of n_heads = {self.n_heads}"
@@ -252,7 +252,7 @@ class SE3Transformer(GradientModel):
         features: Features = {0: one_hot(batch.z, len(ATOM_TYPES)).to(pos.dtype).unsqueeze(1)}
         for attention, norm in self.layers():
             features = norm(attention(features, pairs))
-        return self.energy_head(pool(self._scalars(features, pairs), batch, s.pooling)).squeeze(1)
+        return self.read_out(self._scalars(features, pairs), batch, s.pooling)
 
     def layers(self) -> list[tuple[Attention, nn.Module]]:
         """Attention and norm of each layer."""

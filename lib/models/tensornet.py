@@ -18,21 +18,19 @@ from torch import Tensor, nn
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
+from lib.models.base import Settings
 from lib.models.gradient import GradientModel
 from lib.models.library import adapt
-from lib.models.scatter import pool
 
 
 @dataclass(frozen=True)
-class TensorNetSettings:
+class TensorNetSettings(Settings):
     """Settings of `TensorNet`; the defaults are torchmd-net's, with the cutoff of this project's models."""
 
     hidden_channels: int = 128
     num_layers: int = 2
     num_rbf: int = 32
     trainable_rbf: bool = False
-    cutoff: float = 5.0  # Å
-    smooth_cutoff: bool = False  # `radial.envelope` instead of half a cosine
 
 
 class TensorNet(GradientModel):
@@ -58,4 +56,4 @@ class TensorNet(GradientModel):
         """Energy (n_molecules,) at ``pos`` (n_atoms, 3) Å."""
         with torch.autocast(pos.device.type, enabled=False):  # the library's kernels know full precision alone
             x, *_ = self.network(batch.z, pos, batch.pairs)
-        return self.energy_head(pool(x, batch)).squeeze(1)
+        return self.read_out(x, batch)

@@ -23,19 +23,19 @@ from lib.chemistry.atom_types import ATOM_TYPES
 from lib.errors import look_up
 from lib.models import kernels
 from lib.models.activations import ACTIVATIONS
-from lib.models.base import Model
+from lib.models.base import Model, Settings
 from lib.models.gated import noise_head
 from lib.models.kernels.torchmd_net import VectorMessages
 from lib.models.prediction import Prediction
 from lib.models.radial import RADIAL_BASES, cosine_cutoff, envelope, half_pairs
-from lib.models.scatter import pool, scatter
+from lib.models.scatter import scatter
 
 ON_KEYS, ON_VALUES = ("keys", "both"), ("values", "both")
 INFLUENCES = ("keys", "values", "both", "none")
 
 
 @dataclass(frozen=True)
-class TorchMDNetSettings:
+class TorchMDNetSettings(Settings):
     """Settings of `TorchMDNet`; the defaults are the paper's."""
 
     hidden_channels: int = 256
@@ -49,11 +49,10 @@ class TorchMDNetSettings:
     num_heads: int = 8
     distance_influence: str = "both"  # keys, values, both or none
     cutoff_lower: float = 0.0  # Å
-    cutoff: float = 5.0  # Å
-    smooth_cutoff: bool = False  # every message times `radial.envelope`
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
+        super().__post_init__()
         if self.hidden_channels % self.num_heads:
             raise ValueError(
                 f"hidden_channels = {self.hidden_channels} must be a multiple of num_heads = {self.num_heads}"
@@ -250,7 +249,7 @@ class TorchMDNet(Model):
             dx, dv = layer(x, v, pairs, vectors=noise or layer is not last)
             x, v = x + dx, v if dv is None else v + dv
         x = self.out_norm(x)
-        scalar = self.energy_head(pool(x, batch)).squeeze(1) if energy else None
+        scalar = self.read_out(x, batch) if energy else None
         if not noise:
             return Prediction(energy=scalar, noise=None)
         for block in self.force_head:

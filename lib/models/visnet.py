@@ -21,18 +21,17 @@ from torch import Tensor, nn
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
-from lib.models.base import Model
+from lib.models.base import Model, Settings
 from lib.models.gated import noise_head
 from lib.models.library import adapt
 from lib.models.prediction import Prediction
-from lib.models.scatter import pool
 
 if TYPE_CHECKING:
     from torch_geometric.nn.models.visnet import ViS_MP
 
 
 @dataclass(frozen=True)
-class ViSNetSettings:
+class ViSNetSettings(Settings):
     """Settings of `ViSNet`; the defaults are torch_geometric's."""
 
     hidden_channels: int = 128
@@ -41,11 +40,10 @@ class ViSNetSettings:
     num_rbf: int = 32
     trainable_rbf: bool = False
     lmax: int = 1  # or 2
-    cutoff: float = 5.0  # Å
-    smooth_cutoff: bool = False  # `radial.envelope` instead of half a cosine, on what goes into vectors too
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
+        super().__post_init__()
         if self.hidden_channels % self.num_heads:
             raise ValueError(
                 f"hidden_channels = {self.hidden_channels} must be a multiple of num_heads = {self.num_heads}"
@@ -77,7 +75,7 @@ class ViSNet(Model):
     def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
         """Energy (n_molecules,) and noise (n_atoms, 3), each only where asked for."""
         x, v = self.network(batch.z, batch.pos, batch.pairs)
-        scalar = self.energy_head(pool(x, batch)).squeeze(1) if energy else None
+        scalar = self.read_out(x, batch) if energy else None
         if not noise:
             return Prediction(energy=scalar, noise=None)
         v = v[:, :3]  # x, y, z; degree 2 follows

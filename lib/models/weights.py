@@ -23,7 +23,7 @@ from lib import models
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
-from lib.models.base import Model
+from lib.models.base import Model, Settings
 
 LICENCE = "MIT"
 CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
@@ -41,6 +41,17 @@ class Weights:
     path: Path
     state: dict[str, Tensor]
     about: dict[str, Any]
+
+    def settings(self) -> Settings:
+        """The settings of the model; what its header leaves out has the paper's value.
+
+        Raises:
+            DataError: the model that the header names has no such settings.
+        """
+        try:
+            return models.make_settings(self.about["model"], self.about["settings"])
+        except (ValueError, TypeError) as error:
+            raise DataError(self.path, "settings", f"{error}", CHANGED) from error
 
     def build(self) -> Model:
         """The model with these weights.
@@ -215,14 +226,16 @@ def transfer(model: Model, name: str, weights: Weights) -> list[str]:
         The names of the parameters that moved.
 
     Raises:
-        DataError: the file holds another model, other settings, another task than denoising, or parameters that do not
-            fit.
+        DataError: the file holds another model, settings with which layers are others (`base.Settings.of_layers`),
+            another task than denoising, or parameters that do not fit.
     """
-    expected = {"model": name, "settings": json.loads(json.dumps(asdict(model.settings))), "task": "denoising"}
-    for key, value in expected.items():
-        if weights.about.get(key) != value:
-            held = weights.about.get(key)
-            raise DataError(weights.path, key, f"it holds {held!r}, not {value!r}", "choose matching weights")
+    held = {"model": weights.about["model"], "task": weights.about.get("task")}
+    for key, value in {"model": name, "task": "denoising"}.items():
+        if held[key] != value:
+            raise DataError(weights.path, key, f"it holds {held[key]!r}, not {value!r}", "choose matching weights")
+    own, settings = model.settings.of_layers(), weights.settings().of_layers()
+    if settings != own:
+        raise DataError(weights.path, "settings", f"it holds {settings}, not {own}", "choose matching weights")
     state = dict(model.state_dict())
     _check(weights, state, "choose matching weights")
     moved = [key for key in state if not key.startswith(model.not_pretrained)]

@@ -12,13 +12,14 @@ from pathlib import Path
 from lib.data.datasets import DataSet, open_store
 from lib.data.splits import FINE_TUNING, make_split
 from lib.errors import required
+from lib.models.weights import load_weights
 from lib.own.checks import refuse_untaught_types
 from lib.runs.config import RunConfig
 from lib.runs.continuation import start_from
 from lib.runs.selection import select, splits
 from lib.study.cells import Cell
 from lib.study.layers import named
-from lib.study.scale import FORCE_WEIGHT
+from lib.study.scale import FORCE_WEIGHT, Scale
 
 VALIDATIONS = 20  # of a run whose length is named, about
 
@@ -50,7 +51,9 @@ class Options:
         length: of a run, where it is not the scale's.
         patience: validations without a new best one after which training stops; 0 never does (`TrainingSettings`).
         average: decay of the moving average of the weights; 0 is none.
-        start: weights file of a potential that training continues.
+        start: weights file of a potential that training continues; its read-out and baseline stay.
+        extensive: whether energies are sums over atoms with a repulsion of nuclei (`Scale.extensive`), or are read out
+            as in the paper.
     """
 
     held_out: tuple[tuple[str, DataSet], ...] = ()
@@ -58,6 +61,7 @@ class Options:
     patience: int = 0
     average: float = 0.0
     start: Path | None = None
+    extensive: bool = True
 
 
 def _of_length(config: RunConfig, length: Length, train: int) -> RunConfig:
@@ -140,9 +144,11 @@ def fine_tune(
     options = options or Options()
     scale, model = named(weights)
     cell = Cell(model, dataset.name, False, force_weight=force_weight)
-    config = scale.finetune(cell, learning_rate, seed, dataset)
-    start = None if options.start is None else start_from(options.start)
-    config = replace(config, held_out=options.held_out, start=start)
+    config = _read_out(scale, options).finetune(cell, learning_rate, seed, dataset)
+    if options.start is not None:
+        settings = config.settings.read_out_of(load_weights(options.start).settings())
+        config = replace(config, start=start_from(options.start), settings=settings)
+    config = replace(config, held_out=options.held_out)
     _refuse_unlike(config, force_weight)
     available = len(splits(config)[0][1].parts["train"])
     if labels is not None and not 0 < labels <= available:
@@ -152,6 +158,14 @@ def fine_tune(
     config = _scheduled(config, options, labels or available, max(scale.own.n_train) * scale.finetuning.constant_steps)
     refuse_untaught_types(config)
     return config
+
+
+def _read_out(scale: Scale, options: Options) -> Scale:
+    """``scale`` with the read-out and the baseline that ``options`` say, or that the potential to continue has."""
+    extensive = options.extensive
+    if options.start is not None:
+        extensive = load_weights(options.start).settings().atomwise
+    return scale.extensive() if extensive else scale
 
 
 def _refuse_unlike(config: RunConfig, force_weight: float | None) -> None:

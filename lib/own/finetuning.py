@@ -50,6 +50,8 @@ class FineTuning:
         patience: validations without a new best one after which a run stops; 0 never does.
         average: decay by step of the moving average of the weights, 0.99 to 0.999; 0 is none.
         start: weights file of a potential that training continues, instead of ``source``.
+        extensive: whether energies are sums over atoms with a repulsion of nuclei at short range (`Scale.extensive`),
+            as dynamics needs them; without, they are read out as in the paper.
     """
 
     data: DataSet
@@ -68,6 +70,7 @@ class FineTuning:
     patience: int = 0
     average: float = 0.0
     start: Path | None = None
+    extensive: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, before anything is read.
@@ -186,7 +189,8 @@ class FineTuning:
     def _config(self, rate: float, seed: int, source: RunConfig | None, timed: bool = True) -> RunConfig:
         """The run of ``seed``; not ``timed``: of the scale's length, for measuring how long that takes."""
         weight = default_force_weight(self.data) if self.force_weight is None else self.force_weight
-        options = Options(self.held_out, self._length if timed else None, self.patience, self.average, self.start)
+        length = self._length if timed else None
+        options = Options(self.held_out, length, self.patience, self.average, self.start, self.extensive)
         return fine_tune(self.weights, self.data, source, rate, seed, self.labels, weight, options)
 
     @property

@@ -40,12 +40,12 @@ def arms(tuning: FineTuning) -> dict[bool, FineTuning]:
 
 
 def example_runs(scale: str) -> list[RunConfig]:
-    """What notebook 11 runs at its defaults at the scale called ``scale``."""
+    """What notebook 11 runs at its defaults at the scale called ``scale``; with the read-out of the paper."""
     weights, dataset = f"torchmd_net-{scale}{DYNAMICS}", example()
     settings, _ = named(weights)
     source, labels = FineTuning.layers(weights), settings.own.n_train
     fewest, most = min(labels), max(labels)
-    whole = FineTuning(dataset, weights, source, labels=most, seeds=settings.seeds)
+    whole = FineTuning(dataset, weights, source, labels=most, seeds=settings.seeds, extensive=False)
     itself = replace(whole, source=dataset, labels=fewest)
     own = (itself.pretraining(seed) for seed in settings.seeds)
     out = [source, *(config for config in own if config is not None)]

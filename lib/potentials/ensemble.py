@@ -21,6 +21,7 @@ from lib.machine import one_thread
 from lib.models.base import Model
 from lib.models.baseline import baseline_of_target
 from lib.models.forces import energy_and_forces
+from lib.models.repulsion import repulsion
 from lib.models.weights import Weights, load_weights
 
 ATOMS_AT_ONCE = 4096  # of a batch, unless one molecule has more
@@ -160,10 +161,12 @@ class Potential:
                 torch.as_tensor(molecule, device=self.device),
                 model.settings.cutoff,
             )
-            energy, force = energy_and_forces(model, batch)
-            baseline = baseline_of_target(target, z, molecule, len(types))
-            energies.append(energy.double().cpu().numpy() * target["std"] + baseline + free)
-            forces.append(force.double().cpu().numpy() * target["std"])
+            energy, force = (each.double().cpu().numpy() * target["std"] for each in energy_and_forces(model, batch))
+            if model.settings.repulsion:
+                of_pairs = (each.cpu().numpy() for each in repulsion(batch, model.settings))
+                energy, force = (learnt + known for learnt, known in zip((energy, force), of_pairs, strict=True))
+            energies.append(energy + baseline_of_target(target, z, molecule, len(types)) + free)
+            forces.append(force)
         return np.array(energies), np.array(forces)
 
 

@@ -1,7 +1,7 @@
 """Potentials with forces in notebook 10: energy conservation in dynamics, and the calibration of an ensemble's spread.
 
 They start from pre-trained layers and learn energies and forces; with the paper's cutoff, where energies may jump, and
-with the smooth one (`Scale.for_dynamics`).
+with the smooth one (`Scale.smooth`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def configs(
     """Runs of ``model`` on ``data`` with forces, pre-trained: of the first seed with the paper's cutoff, of all
     ``seeds`` with the smooth one. Both have the learning rate that was chosen for the paper's.
     """
-    cell, smooth = Cell(model, data, True, force_weight=force_weight), scale.for_dynamics()
+    cell, smooth = Cell(model, data, True, force_weight=force_weight), scale.smooth()
     sharp = cell_runs(scale, cell, seeds)
     rate = sharp[0].training.learning_rate
     return {SHARP: sharp[:1], SMOOTH: [smooth.finetune(cell, rate, config.seed) for config in sharp]}

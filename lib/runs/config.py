@@ -125,7 +125,7 @@ class RunConfig:
         """``source`` must be a pre-training of the same model that has not seen this run's test conformations."""
         if not self.labelled or source.labelled:
             raise ValueError(f"pretrained joins an energy run to a denoising run, not {self.task} to {source.task}")
-        if (source.model, source.settings) != (self.model, self.settings):
+        if (source.model, source.settings.of_layers()) != (self.model, self.settings.of_layers()):
             raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
         shared = {d.name for d in source.data} & {d.name for d in self.data}
         if shared and source.strict_split and (source.seed, source.split_order) != (self.seed, self.split_order):

@@ -20,6 +20,7 @@ from lib.noising import rigid_part
 from lib.runs.config import RunConfig
 from lib.runs.continuation import continue_from
 from lib.runs.evaluation import predict, scores
+from lib.runs.scaling import fit_scaling
 from lib.runs.selection import Splits, select, splits
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
@@ -129,7 +130,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
-    scaling = Scaling.fit(required(config.baseline, "baseline"), data["train"].energies(), data["train"].compositions())
+    scaling = fit_scaling(config, data["train"])
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))

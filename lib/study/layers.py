@@ -6,7 +6,7 @@ from lib.runs.runner import stored_with_weights
 from lib.study.scale import Scale
 from lib.study.scales import SCALES
 
-DYNAMICS = "-dynamics"  # ends the name of weights of `Scale.for_dynamics`
+DYNAMICS = "-dynamics"  # ends the name of layers of `Scale.smooth`, from which potentials for dynamics start
 
 
 def weights_names() -> dict[str, tuple[Scale, str]]:
@@ -14,7 +14,7 @@ def weights_names() -> dict[str, tuple[Scale, str]]:
     return {
         f"{model}-{name}{ending}": (variant, model)
         for name, scale in SCALES.items()
-        for ending, variant in (("", scale), (DYNAMICS, scale.for_dynamics()))
+        for ending, variant in (("", scale), (DYNAMICS, scale.smooth()))
         for model in scale.models
     }
 

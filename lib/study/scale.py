@@ -14,6 +14,7 @@ from lib.training.settings import TrainingSettings
 
 PRE_TRAINING_DATA = ("ani1", "ani1x")  # always both together (section 3.1)
 FORCE_WEIGHT = 10.0  # of the loss, where forces are learnt
+REPULSION = 1.5  # times covalent radii: the reach of `models.repulsion` where energies are for dynamics
 Value = TypeVar("Value")
 
 
@@ -163,11 +164,26 @@ class Scale:
         return make_settings(model, self.widths.get(model, {}))
 
     def for_dynamics(self) -> "Scale":
-        """The same scale with models fit for molecular dynamics: energies continuous at the cutoff, and EGNN on
-        Gaussians of the distance. Their pre-trained layers differ from those of the paper's models.
+        """The same scale with models fit for molecular dynamics: `smooth` and `extensive`."""
+        return self.smooth().extensive()
+
+    def smooth(self) -> "Scale":
+        """The same scale with energies continuous at the cutoff, and EGNN on Gaussians of the distance. Pre-trained
+        layers differ from those of the paper's models.
         """
-        smooth = {model: {**self.widths.get(model, {}), "smooth_cutoff": True} for model in MODELS}
-        return replace(self, widths=smooth | {"egnn": {**smooth["egnn"], "num_rbf": 32}})
+        scale = self._with(smooth_cutoff=True)
+        return replace(scale, widths={**scale.widths, "egnn": {**scale.widths["egnn"], "num_rbf": 32}})
+
+    def extensive(self) -> "Scale":
+        """The same scale with energies that are sums over atoms, a repulsion of nuclei at short range, and a baseline
+        that is a sum over atoms too. Pre-training stays as it is: layers do not depend on the read-out.
+        """
+        scale = self._with(atomwise=True, repulsion=REPULSION)
+        return replace(scale, finetuning=replace(scale.finetuning, baseline="atoms"))
+
+    def _with(self, **settings: float) -> "Scale":
+        """The same scale with these ``settings`` of all models."""
+        return replace(self, widths={model: {**self.widths.get(model, {}), **settings} for model in MODELS})
 
     def seeds_of(self, model: str, data: str, longer: int = 1) -> tuple[int, ...]:
         """The seeds of ``model`` on ``data`` with ``longer`` times the steps."""
@@ -186,7 +202,8 @@ class Scale:
             ValueError: unknown model, or a σ (Å) that is not positive.
         """
         data = tuple(find(f"{self.suite}/{name}") for name in PRE_TRAINING_DATA)
-        return RunConfig("denoising", data, model, self.settings(model), self.pretraining.training_of(model), seed,
+        settings = self.settings(model).of_layers()
+        return RunConfig("denoising", data, model, settings, self.pretraining.training_of(model), seed,
                          sigma=sigma, limits=self.pretraining.limits, strict_split=strict_split)  # fmt: skip
 
     def finetune(

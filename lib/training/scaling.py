@@ -1,10 +1,12 @@
 """Scaling of the energy target: the baseline that is taken off before a model learns, and the unit of the rest.
 
-A relative energy E (total minus free atoms) becomes (E - baseline) / std. Two baselines:
+A relative energy E (total minus free atoms) becomes (E - baseline) / std. Three baselines:
 
 ``mean``         the mean of the training conformations, as in the released code;
-``composition``  the sum over atoms of one energy per atom type, by least squares on the training conformations. It
-                 takes off what follows from the formula, so that a thousand conformations suffice to learn the rest.
+``composition``  the sum over atoms of one energy per atom type, by least squares on the training conformations, and
+                 the mean of the rest. It takes off what follows from the formula, so that a thousand conformations
+                 suffice to learn the rest;
+``atoms``        the sum over atoms alone, so that the baseline of two molecules together is the sum of theirs.
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from lib.chemistry.atom_types import ATOM_TYPES
 
-BASELINES = ("mean", "composition")
+BASELINES = ("mean", "composition", "atoms")
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,11 @@ class Scaling:
         if baseline not in BASELINES:
             raise ValueError(f"no baseline {baseline!r}: choose from {BASELINES}")
         per_type = np.zeros(len(ATOM_TYPES))
-        if baseline == "composition":
+        if baseline in ("composition", "atoms"):
             per_type = np.linalg.lstsq(composition.astype(float), energy, rcond=None)[0]
         rest = energy - composition @ per_type
         if not rest.std() > 0:
             raise ValueError(
                 f"{len(energy)} training energies do not vary once their {baseline} is taken off: give more of them"
             )
-        return Scaling(float(rest.mean()), float(rest.std()), per_type)
+        return Scaling(0.0 if baseline == "atoms" else float(rest.mean()), float(rest.std()), per_type)

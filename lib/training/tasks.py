@@ -17,6 +17,7 @@ from lib.errors import look_up, required
 from lib.models.base import Model
 from lib.models.baseline import energy_baseline
 from lib.models.forces import energy_and_forces
+from lib.models.repulsion import repulsion
 from lib.training.input_norm import InputNorm
 from lib.training.metrics import METRICS
 from lib.training.scaling import Scaling
@@ -191,6 +192,16 @@ class EnergyTask(Task):
         """The baseline that the scaling takes off, (n_molecules,) kcal/mol."""
         return energy_baseline(self.mean, self.per_type, batch.z, batch.molecule, batch.n_molecules)
 
+    def known(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """What is not learnt: energies (n_molecules,) of the baseline and, where the model's settings have one, of the
+        repulsion, whose forces (n_atoms, 3) come too; kcal/mol, float64.
+        """
+        baseline = self.baseline(batch)
+        if not self.model.settings.repulsion:
+            return baseline, None
+        energy, forces = repulsion(batch, self.model.settings)
+        return baseline + energy, forces
+
     def loss(self, batch: Batch) -> Tensor:
         """In units of the scaled target's variance; in float32 at least, whatever the model's precision."""
         if self.settings.learns_forces:
@@ -202,26 +213,29 @@ class EnergyTask(Task):
     def _losses(self, batch: Batch, energy: Tensor, forces: Tensor | None) -> Tensor:
         """The loss of each conformation (n_molecules,) from scaled energies and forces, the latter where learnt."""
         energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
-        target = (required(batch.energy, "energy") - self.baseline(batch)) / self.std
+        known, known_forces = self.known(batch)
+        target = (required(batch.energy, "energy") - known) / self.std
         of_energy = (energy - target.to(energy.dtype)).square()
         weight = self.settings.force_weight
         if forces is None or weight is None:
             return of_energy
-        by_atom = (
-            (forces.to(energy.dtype) - (required(batch.forces, "forces") / self.std).to(energy.dtype)).square().mean(1)
-        )
+        labels = required(batch.forces, "forces")
+        labels = labels if known_forces is None else labels - known_forces
+        by_atom = (forces.to(energy.dtype) - (labels / self.std).to(energy.dtype)).square().mean(1)
         atoms = torch.bincount(batch.molecule, minlength=batch.n_molecules).to(by_atom.dtype)
         of_forces = by_atom.new_zeros(batch.n_molecules).index_add(0, batch.molecule, by_atom) / atoms
         return of_energy + weight * of_forces
 
     def predict(self, batch: Batch) -> Tensor:
         """Relative energies (n_molecules,) in kcal/mol, float64."""
-        return self.model(batch, noise=False).energy.double() * self.std + self.baseline(batch)
+        return self.model(batch, noise=False).energy.double() * self.std + self.known(batch)[0]
 
     def predict_with_forces(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Relative energies (n_molecules,) in kcal/mol and forces (n_atoms, 3) in kcal/mol/Å, float64."""
         energy, forces = energy_and_forces(self.model, batch)
-        return energy.double() * self.std + self.baseline(batch), forces.double() * self.std
+        known, known_forces = self.known(batch)
+        total = forces.double() * self.std
+        return energy.double() * self.std + known, total if known_forces is None else total + known_forces
 
     def errors(self, batch: Batch) -> dict[str, float]:
         """Squared and absolute errors and their number, of energies and, where measured, of force components."""
@@ -237,8 +251,10 @@ class EnergyTask(Task):
                 "components": float(error.numel()),
             }
             if self.settings.learns_forces:
-                scaled = (energy - self.baseline(batch)) / self.std
-                of_forces["loss"] = float(self._losses(batch, scaled, forces / self.std).sum())
+                known, known_forces = self.known(batch)
+                learnt = forces if known_forces is None else forces - known_forces
+                losses = self._losses(batch, (energy - known) / self.std, learnt / self.std)
+                of_forces["loss"] = float(losses.sum())
         error = energy - required(batch.energy, "energy")
         return of_forces | {
             "squared": float(error.square().sum()),

@@ -20,7 +20,7 @@ def test_weights_that_are_shipped_are_the_first_seeds_pretraining_and_the_potent
     assert potentials < found
     assert len(found) == 2 * len(scale.models) + len(potentials)
     assert {scale.pretrain(model, 0).key() for model in scale.models} < found
-    assert scale.for_dynamics().pretrain("egnn", 0).key() in found
+    assert scale.smooth().pretrain("egnn", 0).key() in found
     assert not found & {scale.pretrain("egnn", 1).key(), scale.pretrain("egnn", 0, sigma=0.5).key()}
 
 
