@@ -319,7 +319,8 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
     checksums = {f"{name}.bin": of_files[name].hexdigest() for name in ARRAYS}
     checksums[NAMES] = hashlib.sha256(listed).hexdigest()
     return {"format": FORMAT, "units": UNITS, "level": first.level, "counts": counts, "arrays": arrays,
-            "fingerprint": digest.hexdigest(), "checksums": checksums} | ({"notes": notes} if notes else {})  # fmt: skip
+            "fingerprint": digest.hexdigest(), "checksums": checksums,
+            **({"notes": notes} if notes else {})}  # fmt: skip
 
 
 def _check_member(molecule: Molecule, first: Molecule, names: dict[str, None], path: Path) -> None:

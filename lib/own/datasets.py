@@ -5,6 +5,7 @@ from pathlib import Path
 from lib.data.datasets import STORE, DataSet
 from lib.data.readers.frames import ending
 from lib.data.readers.layouts import OWN
+from lib.data.readers.own import free_atoms
 from lib.data.store import HEADER, ConformationStore
 from lib.errors import DataError
 from lib.paths import DATA
@@ -52,6 +53,15 @@ def unlabelled_dataset(path: Path | str, length_unit: str = "angstrom", ignore_c
         return DataSet(name, STORE, str(path), None, tuple(unlabelled.items()))
     options = {"length_unit": length_unit} | unlabelled | ({"ignore_cell": True} if ignore_cell else {})
     return DataSet(name, "own", str(path), None, tuple(options.items()))
+
+
+def free_atoms_of(dataset: DataSet) -> dict[str, float]:
+    """Energies in kcal/mol of the free atoms in the file of ``dataset``, by the names of their types; `free_atoms`."""
+    if dataset.reader != "own":
+        return {}
+    options = dict(dataset.options)
+    unit, key = options.get("energy_unit"), str(options.get("energy_key", "energy"))
+    return free_atoms(dataset.path, None if unit is None else str(unit), key)
 
 
 def _is_store(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Extended xyz, also compressed by gzip, frame by frame: all that is announced is read, or the frame is an error.
 
-Elements may be given by atomic number, and deuterium as ``D``: it is hydrogen (H) with a mass of its own. ASE's own reader ends silently at an empty line, and reads the name ``run@300K.xyz`` as frames of ``run``.
+Elements may be given by atomic number, and deuterium as ``D``: it is hydrogen (H) with a mass of its own. ASE's own
+reader ends silently at an empty line, and reads the name ``run@300K.xyz`` as frames of ``run``.
 """
 
 import gzip
@@ -12,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from ase.io import read
