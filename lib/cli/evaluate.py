@@ -5,20 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.cli.options import Force, LengthUnit
+from lib.cli.groups import grouped
+from lib.cli.options import Force
 from lib.cli.own import say_contents
-from lib.cli.own_options import (
-    Answers,
-    Data,
-    EnergyKey,
-    EnergyUnit,
-    ForcesKey,
-    ForcesLengthUnit,
-    Group,
-    Level,
-    Potentials,
-    Worst,
-)
+from lib.cli.own_groups import Reading
+from lib.cli.own_options import Answers, Data, Group, Potentials, Worst
 from lib.cli.parsing import examples
 from lib.cli.targets import check_file
 
@@ -34,15 +25,11 @@ EPILOG = examples(
 )
 
 
+@grouped
 def evaluate(
     weights: Potentials,
     data: Data,
-    energy_unit: EnergyUnit,
-    energy_key: EnergyKey = "energy",
-    forces_key: ForcesKey = "forces",
-    length_unit: LengthUnit = "angstrom",
-    forces_length_unit: ForcesLengthUnit = None,
-    level: Level = "own",
+    reading: Reading,
     group: Group = "config_type",
     worst: Worst = 5,
     output: Answers = None,
@@ -54,18 +41,17 @@ def evaluate(
     components; of all frames and of each group. Labels of another code differ by a constant, which the second leaves
     out.
     """
-    from lib.own.datasets import own_dataset
     from lib.own.evaluation import compare
 
-    dataset = own_dataset(data, energy_unit, energy_key, forces_key, length_unit, forces_length_unit, level)
+    dataset = reading.dataset(data)
     if output is not None:
         for ending in (".csv", "-frames.csv", "-parity.png"):
             check_file("--output", output / f"{dataset.stem}{ending}", force)
     potential = _potential(weights)
     say_contents(data, dataset)
-    if potential.level != level:
+    if potential.level != dataset.level:
         sys.stdout.write(
-            f"warning: {', '.join(weights)} learnt the level {potential.level!r}, the labels are of {level!r} "
+            f"warning: {', '.join(weights)} learnt the level {potential.level!r}, the labels are of {dataset.level!r} "
             "(--level): their energies may differ by a constant\n"
         )
     comparison = compare(potential, dataset, group)

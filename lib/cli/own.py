@@ -1,42 +1,16 @@
 """The commands that train on a user's own molecules: ``pretrain``, and ``finetune`` (`own.finetuning.FineTuning`)."""
 
 import sys
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from lib.cli.groups import grouped
 from lib.cli.options import LengthUnit, PretrainingRate, Seed, Weights
-from lib.cli.own_options import (
-    FIRST_SEED,
-    Average,
-    Check,
-    Continue,
-    Data,
-    EnergyKey,
-    EnergyUnit,
-    Epochs,
-    ForcesKey,
-    ForcesLengthUnit,
-    ForceWeight,
-    FromScratch,
-    Labels,
-    LearningRates,
-    Level,
-    Minutes,
-    Output,
-    Patience,
-    PretrainLengthUnit,
-    PretrainOn,
-    Seeds,
-    Steps,
-    Test,
-    Unlabelled,
-    Validation,
-    Workers,
-    Yes,
-)
+from lib.cli.own_groups import WEIGHTS, Beginning, HeldOut, Reading, Training
+from lib.cli.own_options import Check, Data, IgnoreCell, Output, Unlabelled, Workers, Yes
 from lib.cli.parsing import examples
 from lib.cli.targets import check_folder
 
@@ -45,7 +19,6 @@ if TYPE_CHECKING:
     from lib.own.findings import Finding
     from lib.own.finetuning import FineTuning
     from lib.runs.config import RunConfig
-WEIGHTS = "torchmd_net-laptop-dynamics"
 LONG = 1.0  # core-minutes of a plan, from which on a user at a terminal is asked
 PRETRAIN_EPILOG = examples(
     "pretrain --weights egnn-laptop --seed 1", "pretrain --data my-unlabelled.xyz --pretraining-rate 0.0005"
@@ -63,6 +36,7 @@ def pretrain(
     weights: Weights = WEIGHTS,
     data: Unlabelled = None,
     length_unit: LengthUnit = "angstrom",
+    ignore_cell: IgnoreCell = False,
     seed: Seed = 0,
     pretraining_rate: PretrainingRate = None,
 ) -> None:
@@ -89,7 +63,7 @@ def pretrain(
             )
         config = scale.pretrain(model, seed)
     else:
-        dataset = unlabelled_dataset(data, length_unit)
+        dataset = unlabelled_dataset(data, length_unit, ignore_cell)
         findings = inspect_store(open_store(dataset), labelled=False)
         _say([replace(finding, molecule=f"{data}: {finding.molecule}") for finding in findings])
         config = pretrain_on(weights, dataset, seed, pretraining_rate)
@@ -98,31 +72,13 @@ def pretrain(
     sys.stdout.write(f"{result.key} {weights}: validation denoising error {error:.3f} sigma^2\n")
 
 
+@grouped
 def finetune(
     data: Data,
-    energy_unit: EnergyUnit,
-    energy_key: EnergyKey = "energy",
-    forces_key: ForcesKey = "forces",
-    length_unit: LengthUnit = "angstrom",
-    forces_length_unit: ForcesLengthUnit = None,
-    level: Level = "own",
-    validation: Validation = None,
-    test: Test = None,
-    weights: Weights = WEIGHTS,
-    from_scratch: FromScratch = False,
-    pretrain_on: PretrainOn = None,
-    pretrain_length_unit: PretrainLengthUnit = None,
-    pretraining_rate: PretrainingRate = None,
-    continued: Continue = None,
-    labels: Labels = None,
-    learning_rates: LearningRates = None,
-    force_weight: ForceWeight = None,
-    steps: Steps = None,
-    epochs: Epochs = None,
-    minutes: Minutes = None,
-    patience: Patience = 0,
-    average: Average = 0.0,
-    seeds: Seeds = FIRST_SEED,
+    reading: Reading,
+    held_out: HeldOut,
+    beginning: Beginning,
+    training: Training,
     workers: Workers = None,
     output: Output = None,
     check: Check = False,
@@ -134,51 +90,60 @@ def finetune(
     Errors stop the command before anything is trained. Then the size of the job is printed; at a terminal you are asked
     whether to start where it takes more than a minute.
     """
-    from lib.own.datasets import own_dataset, unlabelled_dataset
-    from lib.own.finetuning import FineTuning
-
-    _refuse_several_starts(from_scratch, pretrain_on, continued)
+    _refuse_several_starts(beginning)
     if output is not None and not check:
         check_folder("--output", output)
-    read = partial(own_dataset, energy_unit=energy_unit, energy_key=energy_key, forces_key=forces_key,
-                   length_unit=length_unit, forces_length_unit=forces_length_unit, level=level)  # fmt: skip
-    source: DataSet | RunConfig | None = None
-    if pretrain_on is not None:
-        source = unlabelled_dataset(pretrain_on, pretrain_length_unit or length_unit)
-    elif not from_scratch and continued is None:
-        source = FineTuning.layers(weights)
-    tuning = FineTuning(
-        data=read(data),
-        weights=weights,
-        source=source,
-        labels=labels,
-        rates=tuple(learning_rates) if learning_rates else None,
-        seeds=tuple(seeds),
-        force_weight=force_weight,
-        pretraining_rate=pretraining_rate,
-        validation=None if validation is None else read(validation),
-        test=None if test is None else read(test),
-        steps=steps,
-        epochs=epochs,
-        minutes=minutes,
-        patience=patience,
-        average=average,
-        start=None if continued is None else _potential_file(continued),
-    )
-    _look_at(tuning, (data, validation, test))
+    tuning = _task(data, reading, held_out, beginning, training)
+    _look_at(tuning, (data, held_out.validation, held_out.test))
     plan = tuning.plan()
     sys.stdout.write(f"{plan}\n")
     if not check and (yes or plan.minutes <= LONG or _agreed()):
         _train(tuning, workers, output or Path())
 
 
-def _refuse_several_starts(from_scratch: bool, pretrain_on: Path | None, continued: str | None) -> None:
+def _refuse_several_starts(start: Beginning) -> None:
     """Stop where more than one of them says what training starts from."""
-    if from_scratch + (pretrain_on is not None) + (continued is not None) > 1:
+    if start.from_scratch + (start.pretrain_on is not None) + (start.continued is not None) > 1:
         raise typer.BadParameter("--from-scratch, --pretrain-on and --continue exclude each other: give one of them")
 
 
-def _look_at(tuning: "FineTuning", paths: tuple[Path | None, ...]) -> None:
+def _task(data: Path, reading: Reading, held_out: HeldOut, start: Beginning, training: Training) -> "FineTuning":
+    """What is to be trained."""
+    from lib.own.finetuning import FineTuning
+
+    return FineTuning(
+        data=reading.dataset(data),
+        weights=start.weights,
+        source=_source(start, reading),
+        labels=training.labels,
+        rates=tuple(training.learning_rates) if training.learning_rates else None,
+        seeds=tuple(training.seeds),
+        force_weight=training.force_weight,
+        pretraining_rate=start.pretraining_rate,
+        validation=None if held_out.validation is None else reading.dataset(held_out.validation),
+        test=None if held_out.test is None else reading.dataset(held_out.test),
+        batch_size=training.batch_size,
+        steps=training.steps,
+        epochs=training.epochs,
+        minutes=training.minutes,
+        patience=training.patience,
+        average=training.average,
+        start=None if start.continued is None else _potential_file(start.continued),
+    )
+
+
+def _source(start: Beginning, reading: Reading) -> "DataSet | RunConfig | None":
+    """What pre-trains: conformations of the user's, layers by name, or nothing."""
+    from lib.own.datasets import unlabelled_dataset
+    from lib.own.finetuning import FineTuning
+
+    if start.pretrain_on is not None:
+        unit = start.pretrain_length_unit or reading.length_unit
+        return unlabelled_dataset(start.pretrain_on, unit, reading.ignore_cell)
+    return None if start.from_scratch or start.continued is not None else FineTuning.layers(start.weights)
+
+
+def _look_at(tuning: "FineTuning", paths: Sequence[Path | None]) -> None:
     """Say what the files of data, validation and test hold, print warnings, stop at errors."""
     for path, dataset in zip(paths, (tuning.data, tuning.validation, tuning.test), strict=True):
         if path is not None and dataset is not None:
@@ -189,11 +154,13 @@ def _look_at(tuning: "FineTuning", paths: tuple[Path | None, ...]) -> None:
 def say_contents(path: Path, dataset: "DataSet") -> None:
     """Print what the file ``path`` holds."""
     from lib.data.datasets import open_store
+    from lib.own.datasets import free_atoms_of
 
-    store = open_store(dataset)
+    store, free = open_store(dataset), free_atoms_of(dataset)
     molecules, forces = len(store.names), "with" if store.has_forces else "without"
+    apart = f"; free atoms {', '.join(free)} are references, and nothing to learn" if free else ""
     sys.stdout.write(
-        f"{path}: {molecules} molecule{'s' * (molecules != 1)}, {len(store)} conformations {forces} forces\n"
+        f"{path}: {molecules} molecule{'s' * (molecules != 1)}, {len(store)} conformations {forces} forces{apart}\n"
     )
 
 
@@ -229,6 +196,8 @@ def _train(tuning: "FineTuning", workers: int | None, folder: Path) -> None:
 
     if isinstance(tuning.source, RunConfig):
         tuning.layers(tuning.weights, trained=True)
+    for rate, path in tuning.logs().items():
+        sys.stdout.write(f"learning rate {rate:g} can be followed: tail -F {path}\n")
     rate = tuning.choose_rate(workers)
     results = tuning.train(rate, workers)
     for seed, result, path in zip(tuning.seeds, results, tuning.export(results, folder), strict=True):

@@ -26,13 +26,18 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="FILE",
-        help="Your labelled conformations: .xyz, .extxyz, .traj or .db.",
+        help="Your labelled conformations: .xyz, .extxyz (also .gz), .traj, .db, .npz, .h5, or a store.",
         callback=an_input,
     ),
 ]
 EnergyUnit = Annotated[
-    str,
-    typer.Option("--energy-unit", metavar="UNIT", help="kcal/mol, eV, Hartree or kJ/mol; forces are in it per length."),
+    str | None,
+    typer.Option(
+        "--energy-unit",
+        metavar="UNIT",
+        help="kcal/mol, eV, Hartree or kJ/mol; forces are in it per length.",
+        show_default="what format or file say",
+    ),
 ]
 EnergyKey = Annotated[
     str, typer.Option("--energy-key", metavar="NAME", help="Name under which a frame keeps its energy.")
@@ -59,6 +64,9 @@ Level = Annotated[
         metavar="NAME",
         help="Level of theory, where lib.chemistry.reference_energies knows its free atoms, such as GFN2-xTB.",
     ),
+]
+IgnoreCell = Annotated[
+    bool, typer.Option("--ignore-cell", help="Frames with a periodic cell are molecules in a box: leave the cell out.")
 ]
 FromScratch = Annotated[bool, typer.Option("--from-scratch", help="Train the same model from random weights.")]
 PretrainOn = Annotated[
@@ -145,6 +153,16 @@ Test = Annotated[
         help="Labelled conformations to test on, read as --data is, of which then no tenth is kept back for that.",
         show_default="10 % of --data",
         callback=an_input,
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        help="Conformations of a training step.",
+        show_default="the scale's",
+        callback=at_least(1),
     ),
 ]
 Steps = Annotated[

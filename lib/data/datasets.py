@@ -23,7 +23,7 @@ class DataSet:
 
     Attributes:
         name: for tables; ``suite/family`` or ``suite/family/system`` for the known ones.
-        reader: a name of `READERS`.
+        reader: a name of `READERS`, or `STORE`.
         path: its file or folder.
         level: level of theory, where the files do not state it.
         options: further keywords of the reader with their values, such as ``("systems", ("DHA",))``.
@@ -56,6 +56,7 @@ class Family:
     systems: Mapping[str, str] = field(default_factory=dict)
 
 
+STORE = "store"  # the reader of what is a store already, which is opened where it stands
 SUITES: dict[str, str] = {
     "mini": "mini suite (GFN2-xTB)",
     "official": "published data",
@@ -159,10 +160,13 @@ def open_store(dataset: DataSet) -> ConformationStore:
     files were read, so once it is there its files are not needed.
 
     Raises:
-        DataError: the files are missing or bad, or give another store than a selection says.
+        DataError: the files are missing or bad, or give another store than a selection says; it names the files, not
+            the store.
     """
-    look_up(READERS, dataset.reader, "reader")
     path = Path(dataset.path)
+    if dataset.reader == STORE:
+        return _opened(path)
+    look_up(READERS, dataset.reader, "reader")
     if dataset.selection:
         target = STORES / f"{dataset.stem}-{find_selection(dataset.reader).fingerprint[:12]}"
     else:
@@ -173,7 +177,12 @@ def open_store(dataset: DataSet) -> ConformationStore:
         STORES.mkdir(parents=True, exist_ok=True)
         with FileLock(STORES / f".{target.name}.lock"):
             if not (target / "header.json").exists():  # no other process has converted it meanwhile
-                _convert(dataset, path, target)
+                try:
+                    _convert(dataset, path, target)
+                except DataError as error:
+                    if Path(error.path) != target:
+                        raise
+                    raise DataError(path, error.entry, error.problem, error.remedy) from error
     return _opened(target)
 
 

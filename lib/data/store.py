@@ -90,6 +90,11 @@ class ConformationStore:
         """Whether forces come with the energies."""
         return "forces" in self.arrays
 
+    @property
+    def notes(self) -> list[tuple[str, str]]:
+        """What a user should know of how molecules were read: name and text of each note."""
+        return [(str(name), str(note)) for name, note in self.header.get("notes", [])]
+
     def atoms_of(self, molecule: int) -> slice:
         """The rows of ``molecule`` in the arrays by atom, ``z``, ``charges`` and `types`."""
         return slice(self.first_atom[molecule], self.first_atom[molecule] + self.n_atoms[molecule])
@@ -283,6 +288,7 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
     """Stream the molecules into ``part``; returns the header."""
     digest, of_files = hashlib.sha256(), {name: hashlib.sha256() for name in ARRAYS}
     names: dict[str, None] = {}
+    notes: list[list[str]] = []
     first: Molecule | None = None
     counts = dict.fromkeys(COUNTS, 0)
     with ExitStack() as opened:
@@ -291,6 +297,7 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
             first = first or m
             _check_member(m, first, names, path)
             names[m.name] = None
+            notes += [[m.name, note] for note in m.notes]
             values = (m.z, m.charges, len(m.z), len(m.energy), m.energy, m.positions, m.forces, m.rows)
             for name, value in zip(ARRAYS, values, strict=True):
                 data = np.ascontiguousarray(() if value is None else value, dtype=ARRAYS[name][0]).tobytes()
@@ -309,7 +316,8 @@ def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict
     checksums = {f"{name}.bin": of_files[name].hexdigest() for name in ARRAYS}
     checksums[NAMES] = hashlib.sha256(listed).hexdigest()
     return {"format": FORMAT, "units": UNITS, "level": first.level, "counts": counts, "arrays": arrays,
-            "fingerprint": digest.hexdigest(), "checksums": checksums}  # fmt: skip
+            "fingerprint": digest.hexdigest(), "checksums": checksums,
+            **({"notes": notes} if notes else {})}  # fmt: skip
 
 
 def _check_member(molecule: Molecule, first: Molecule, names: dict[str, None], path: Path) -> None:

@@ -51,6 +51,7 @@ class Options:
         length: of a run, where it is not the scale's.
         patience: validations without a new best one after which training stops; 0 never does (`TrainingSettings`).
         average: decay of the moving average of the weights; 0 is none.
+        batch_size: conformations of a step; None leaves it at the scale's.
         start: weights file of a potential that training continues; its read-out and baseline stay.
         extensive: whether energies are sums over atoms with a repulsion of nuclei (`Scale.extensive`), or are read out
             as in the paper.
@@ -60,6 +61,7 @@ class Options:
     length: Length | None = None
     patience: int = 0
     average: float = 0.0
+    batch_size: int | None = None
     start: Path | None = None
     extensive: bool = True
 
@@ -183,7 +185,12 @@ def _scheduled(config: RunConfig, options: Options, train: int, usual: int) -> R
     """``config`` with its length, for ``train`` conformations where the schedule is meant for ``usual`` ones (0: for
     any number), and with its end as ``options`` say.
     """
-    training = replace(config.training, patience=options.patience, average=options.average)
+    training = replace(
+        config.training,
+        patience=options.patience,
+        average=options.average,
+        batch_size=options.batch_size or config.training.batch_size,
+    )
     config = replace(config, training=training.stretched(max(1, round(usual / train))))
     return config if options.length is None else _of_length(config, options.length, train)
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from ase.io import iread
 from numpy.typing import NDArray
 
 from lib.data.datasets import DataSet, open_store
+from lib.data.readers.frames import CONFIG_TYPE, FORMATS, ending
+from lib.data.readers.frames import frames as frames_of
 from lib.data.store import ConformationStore
 from lib.files import whole_file
 from lib.potentials.ensemble import Potential
 from lib.units import EV
 
-GROUP = "config_type"  # where frames of extended xyz usually say which group they belong to
+GROUP = CONFIG_TYPE
 ALL, NO_GROUP = "all", "(none)"
 AT_ONCE = 2000  # conformations, whose forces are held in memory together
 MEV = 1000 / EV  # in a kcal/mol
@@ -126,8 +127,7 @@ def _frame_numbers(store: ConformationStore) -> NDArray[np.int64]:
 
 
 def _groups(path: Path, key: str) -> dict[int, str]:
-    """What ``info[key]`` says of each frame of ``path`` that has it, by number; nothing of files without headers."""
-    if path.suffix not in (".xyz", ".extxyz"):
+    """What ``info[key]`` says of each frame of ``path`` that has it, by number; nothing of files without frames."""
+    if not path.is_file() or ending(path) not in FORMATS:
         return {}
-    frames = enumerate(iread(path, format="extxyz"))
-    return {k: str(atoms.info[key]) for k, atoms in frames if key in atoms.info}
+    return {k: str(atoms.info[key]) for k, atoms in enumerate(frames_of(path)) if key in atoms.info}

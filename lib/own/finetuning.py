@@ -21,7 +21,7 @@ from lib.own.inspection import inspect_store
 from lib.own.plan import Plan, Speed, measure, part_sizes, steps_of
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
-from lib.runs.runner import is_available, run_all
+from lib.runs.runner import is_available, log_of, run_all
 from lib.study import rates
 from lib.study.layers import named, pretraining_of
 
@@ -46,6 +46,7 @@ class FineTuning:
         pretraining_rate: highest learning rate of pre-training on ``source``'s conformations; None takes the scale's.
         validation: labelled conformations to choose by, none of which trains; None takes 10 % of ``data``.
         test: the same, to test on.
+        batch_size: conformations of a training step; None takes the scale's.
         steps: of a run, about; or ``epochs``, or ``minutes`` on one core; None of them leaves it at the scale's.
         patience: validations without a new best one after which a run stops; 0 never does.
         average: decay by step of the moving average of the weights, 0.99 to 0.999; 0 is none.
@@ -64,6 +65,7 @@ class FineTuning:
     pretraining_rate: float | None = None
     validation: DataSet | None = None
     test: DataSet | None = None
+    batch_size: int | None = None
     steps: int | None = None
     epochs: int | None = None
     minutes: float | None = None
@@ -190,7 +192,9 @@ class FineTuning:
         """The run of ``seed``; not ``timed``: of the scale's length, for measuring how long that takes."""
         weight = default_force_weight(self.data) if self.force_weight is None else self.force_weight
         length = self._length if timed else None
-        options = Options(self.held_out, length, self.patience, self.average, self.start, self.extensive)
+        options = Options(
+            self.held_out, length, self.patience, self.average, self.batch_size, self.start, self.extensive
+        )
         return fine_tune(self.weights, self.data, source, rate, seed, self.labels, weight, options)
 
     @property
@@ -242,6 +246,14 @@ class FineTuning:
             return None if self.epochs is None and self.steps is None else Length(self.epochs, self.steps)
         sizes = part_sizes(self._config(self.candidates()[0], self.seeds[0], None, timed=False))
         return Length(steps=self._speed.steps(self.minutes, VALIDATIONS, sizes["validation"], sizes["test"]))
+
+    def logs(self) -> dict[float, Path]:
+        """Where the runs of `scan` that are still to be trained keep a log while they train, by learning rate."""
+        return {
+            config.training.learning_rate: log_of(config)
+            for config in self.scan()
+            if not is_available(config, weights=False)
+        }
 
     def choose_rate(self, workers: int | None = None) -> float:
         """The one of `candidates` that validates best, trained in so many ``workers`` (processes; None: all cores).

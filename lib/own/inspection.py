@@ -27,7 +27,7 @@ def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Findi
 
     Of conformations that are not ``labelled`` the geometries alone are looked at.
     """
-    findings, bonds = [], []
+    findings, bonds = [Finding(WARNING, name, note) for name, note in store.notes], []
     thorough = set(np.linspace(0, len(store.names) - 1, min(THOROUGH, len(store.names))).round().astype(int).tolist())
     for k, name in enumerate(store.names):
         index = store.conformations_of(k)

@@ -1,6 +1,7 @@
 """Labels and molecules that contradict one another: two references, equal frames, pieces, atoms in another order."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 from ase.data import covalent_radii
@@ -8,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 from lib.data.store import ConformationStore
+from lib.own.duplicates import described, first_alike
 from lib.own.findings import ERROR, FRAMES, WARNING, Array, Checks, Numbers, by_frame, frame_list
 
 GAP, WIDEST = 8.0, 200.0  # between two references: times the wider group's range, and kcal/mol, at least
@@ -96,7 +98,10 @@ def _has_radicals(bonded: np.ndarray, electrons: Numbers) -> bool:
 
 
 def other_orders(store: ConformationStore) -> Checks:
-    """Molecules of the same atoms and bonds whose atoms stand in another order, which count as two molecules."""
+    """Molecules of the same atoms and bonds whose atoms stand in another order, which count as two molecules.
+
+    Their frames are matched: one that occurs in two orders is counted, and an error where its energies differ.
+    """
     alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
     same_formula: dict[bytes, list[int]] = defaultdict(list)
     for k in range(len(store.names)):
@@ -109,14 +114,33 @@ def other_orders(store: ConformationStore) -> Checks:
         orders = {store.arrays["z"][store.atoms_of(k)].tobytes() for k in members}
         if len(orders) > 1:
             names = ", ".join(store.names[k] for k in members[:5])
+            repeated, wrong = _matched(store, members)
+            shared = f"; {repeated} of their frames are in two orders, and training and test may share them"
             out.append(
                 (
                     WARNING,
                     f"{names} have the same atoms and bonds in another order, and count as {len(members)} "
-                    "molecules: write their atoms in one order if they are one",
+                    f"molecules: write their atoms in one order if they are one{shared if repeated else ''}",
                 )
             )
+            out += wrong
     return out
+
+
+def _matched(store: ConformationStore, members: Sequence[int]) -> tuple[int, Checks]:
+    """How many frames of ``members`` occur in the order of another one too, and those whose energies contradict it."""
+    rows, energies, owners, numbers = [], [], [], []
+    for k in members:
+        index, z = store.conformations_of(k), np.asarray(store.arrays["z"][store.atoms_of(k)])
+        rows.append(described(by_frame(store.gather(index).positions, len(index)), z))
+        energies.append(store.energy(index))
+        owners.append(np.full(len(index), k))
+        numbers.append(np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index)))
+    energy, owner, number = (np.concatenate(each) for each in (energies, owners, numbers))
+    first = first_alike(np.concatenate(rows))
+    crossing = np.flatnonzero(owner != owner[first])
+    at_home = np.where(owner == owner[first], np.arange(len(first)), first)  # within one order they were looked at
+    return len(crossing), contradictions(at_home, energy, number)
 
 
 def _signature(store: ConformationStore, molecule: int) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ from lib.runs.provenance import commit, provenance
 from lib.runs.results import Result, find_record, load_result, of_its_settings
 from lib.training.fit import LAST, SHOWN, Execution, is_first_process
 from lib.training.metrics import metric_of
-from lib.training.progress import bars_shown
+from lib.training.progress import LOG, bars_shown
 
 
 def stored(config: RunConfig) -> Result | None:
@@ -86,6 +86,11 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
     if dist.is_initialized():
         dist.barrier()  # the others wait for the first one's files
     return of_its_settings(load_result(RUNS / key))
+
+
+def log_of(config: RunConfig) -> Path:
+    """The text file in which ``config`` says how far it is while it trains (`training.progress.RunLog`)."""
+    return RUNS / f".{config.key()}" / LOG
 
 
 def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights | None) -> None:

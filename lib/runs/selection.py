@@ -43,19 +43,23 @@ def select(config: RunConfig, whole_splits: Splits) -> dict[str, list[Selection]
         DataError: a part is left without conformations.
     """
     out: dict[str, list[Selection]] = {}
-    parts = [(store, part, index) for store, split in whole_splits for part, index in split.parts.items()]
+    paths: dict[str, str] = {}  # of the files that each part is taken from, for errors
+    parts = [
+        (dataset, store, part, index)
+        for dataset, (store, split) in zip(config.data, whole_splits, strict=True)
+        for part, index in split.parts.items()
+    ]
     for part, dataset in config.held_out:
         store = open_store(dataset)
-        parts.append((store, part, np.arange(len(store))))
-    for store, part, index in parts:
+        parts.append((dataset, store, part, np.arange(len(store))))
+    for dataset, store, part, index in parts:
         limit = getattr(config.limits, part.split("_")[0])
         index = index if limit is None or not len(index) else subsample(index, min(limit, len(index)), config.seed)
         if part == "train" and config.share < 1 and len(index):
             index = subsample(index, max(1, round(config.share * len(index))), config.seed)
         out.setdefault(part, []).append(Selection(store, index))
+        paths.setdefault(part, dataset.path)
     for part, selections in out.items():
         if not any(len(s.index) for s in selections):
-            raise DataError(
-                selections[0].store.path, part, "the split leaves no conformation for it", "give more frames"
-            )
+            raise DataError(paths[part], part, "the split leaves no conformation for it", "give more frames")
     return out

@@ -1,9 +1,9 @@
 """fit(): one training loop for both tasks, on Lightning.
 
 ``best.ckpt`` (lowest validation metric) and ``last.ckpt`` (written after each epoch, and every few minutes within one)
-are distinct files; the log is ``metrics.csv``. A fit whose folder holds a ``last.ckpt`` resumes after it, and ends with
-the same weights as one that was never interrupted; only the training loss that is logged for a resumed epoch is the
-mean over its remaining steps. Checkpoints are written atomically.
+are distinct files; the logs are ``metrics.csv`` and, to be followed, ``progress.log``. A fit whose folder holds a
+``last.ckpt`` resumes after it, and ends with the same weights as one that was never interrupted; only the training loss
+that is logged for a resumed epoch is the mean over its remaining steps. Checkpoints are written atomically.
 """
 
 import logging
@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from lib.errors import look_up
 from lib.files import not_written, whole_file
-from lib.training.progress import FitBar, bars_shown
+from lib.training.progress import FitBar, RunLog, bars_shown
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import Task
 
@@ -186,7 +186,7 @@ def fit(
         train_time_interval=timedelta(minutes=execution.checkpoint_minutes),
         enable_version_counter=False,
     )
-    callbacks = [best, last, within, *_optional_callbacks(task)]
+    callbacks = [best, last, within, RunLog(folder), *_optional_callbacks(task)]
     # Lightning's own estimate would set up the loader before the state from a checkpoint reaches it
     task.steps_per_epoch = len(training) // execution.accumulate
     trainer = _trainer(task.settings, folder, callbacks, execution)

@@ -97,17 +97,33 @@ def test_a_molecule_that_its_box_cut(frames, tmp_path):
     assert "odd electrons in frames 4, 8" in text
 
 
-def test_the_same_molecule_in_another_order(frames, tmp_path):
-    def swap(atoms, order):
-        out = atoms[order]
-        out.calc = SinglePointCalculator(out, energy=atoms.get_potential_energy(), forces=atoms.get_forces()[order])
-        return out
+def swapped(atoms, more=0.0):
+    """The frame with its first atom last, and so many eV added."""
+    order = [*range(1, len(atoms)), 0]
+    out = atoms[order]
+    energy, forces = atoms.get_potential_energy() + more, atoms.get_forces()[order]
+    out.calc = SinglePointCalculator(out, energy=energy, forces=forces)
+    return out
 
-    order = [1, *range(2, 19), 0]
-    write(tmp_path / "two.xyz", [*frames[:30], *(swap(a, order) for a in frames[30:60])], format="extxyz")
+
+def test_the_same_molecule_in_another_order(frames, tmp_path):
+    write(tmp_path / "two.xyz", [*frames[:30], *(swapped(a) for a in frames[28:60])], format="extxyz")
     findings = inspect_store(open_store(datasets.own_dataset(tmp_path / "two.xyz", "eV")))
     (text,) = [f.text for f in findings if "another order" in f.text]
     assert "0-C8H8O3, 1-C8H8O3 have the same atoms and bonds in another order, and count as 2 molecules" in text
+    assert text.endswith("; 2 of their frames are in two orders, and training and test may share them")
+    assert not [f for f in findings if f.severity == ERROR]
+
+
+def test_labels_that_contradict_those_of_another_order(frames, tmp_path):
+    again = [swapped(frames[k], more=0.1 * (k == 29)) for k in range(28, 60)]
+    write(tmp_path / "two.xyz", [*frames[:30], *again], format="extxyz")
+    findings = inspect_store(open_store(datasets.own_dataset(tmp_path / "two.xyz", "eV")))
+    (text,) = [f.text for f in findings if f.severity == ERROR]
+    assert "1 frames repeat earlier ones with another energy, frame 31 that of frame 29 by 2.306 kcal/mol" in text
+
+
+def test_isomers_are_not_the_same_molecule(tmp_path):
     isomers = [molecule("CH3CH2OH"), molecule("CH3OCH3")]
     for k, atoms in enumerate(isomers):
         atoms.calc = SinglePointCalculator(atoms, energy=-400.0 - k)

@@ -1,4 +1,4 @@
-"""The progress bar of a fit: one for all its steps, with loss and metric; none in continuous integration."""
+"""The progress of a fit: one bar for all its steps, none in continuous integration, and a log to follow."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +13,9 @@ from lib import models
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.store import ConformationStore
 from lib.runs import runner
+from lib.training import progress
 from lib.training.fit import Execution, fit
-from lib.training.progress import EVERY, FitBar
+from lib.training.progress import EVERY, LOG, FitBar, RunLog
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import DenoisingTask
 
@@ -136,3 +137,68 @@ def test_the_loss_is_fetched_rarely_and_on_the_first_process_alone(first, looks,
     bar.on_train_end(trainer, task)
     assert CountedLoss.looks == looks
     assert bool(capsys.readouterr().err) is first
+
+
+QUIETLY = Execution(progress=False, accelerator="cpu")
+STEP = re.compile(r"step (\d+) of 18, epoch (\d) of 3, loss (\S+), learning rate (\S+), (\d:\d\d:\d\d) left")
+
+
+def log_of(folder):
+    """The lines of a fit's log without their times, which are looked at."""
+    lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines)
+    return [line[20:] for line in lines]
+
+
+def test_the_log_has_steps_losses_rates_and_every_validation(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    history = train(data, tmp_path / "fit", QUIETLY)
+    lines = log_of(tmp_path / "fit")
+    assert lines[0] == "denoising: starts at step 0 of 18"
+    assert lines[-1].startswith("ends at step 18 after 0:00:")
+    steps = [STEP.fullmatch(line).groups() for line in lines if " of 3, " in line]
+    assert [(int(step), int(epoch)) for step, epoch, *_ in steps] == [(k, (k + 5) // 6) for k in range(1, 19)]
+    assert all(0 < float(loss) < 2 for _, _, loss, _, _ in steps)
+    assert steps[-1][-1] == "0:00:00"
+    rates = [float(rate) for *_, rate, _ in steps]
+    assert rates == pytest.approx([SETTINGS.learning_rate * SETTINGS.rate(k / 6) for k in range(1, 19)], rel=2e-3)
+    validations = [line for line in lines if "lowest" in line]
+    lowest = [min(history[: k + 1]) for k in range(3)]
+    assert validations == [
+        f"step {6 * k + 6}: validation_denoising_error {history[k]:.4g}; lowest {lowest[k]:.4g}" for k in range(3)
+    ]
+
+
+def test_a_fit_that_goes_on_continues_its_log(data, tmp_path, monkeypatch):
+    with pytest.raises(RuntimeError, match="interrupted"):
+        train(data, tmp_path / "fit", QUIETLY, Interrupted)
+    assert log_of(tmp_path / "fit")[-1] == "stopped at step 12: RuntimeError('interrupted')"
+    train(data, tmp_path / "fit", QUIETLY)
+    lines = log_of(tmp_path / "fit")
+    assert "denoising: resumes at step 12 of 18" in lines
+    assert lines[0].startswith("denoising: starts")
+    assert lines[-1].startswith("ends at step 18")
+
+
+@pytest.mark.parametrize(("first", "looks"), [(True, 3), (False, 0)])
+def test_the_log_has_a_line_every_few_seconds_by_the_first_process(first, looks, tmp_path, monkeypatch):
+    """A step a second: after the first one a line each five; 40 s of 100 steps at the last one leave 60 s."""
+    now = SimpleNamespace(monotonic=lambda: now.time, strftime=lambda _: "", time=0.0)
+    monkeypatch.setattr(progress, "time", now)
+    trainer = SimpleNamespace(
+        is_global_zero=first, estimated_stepping_batches=100, global_step=0, current_epoch=0, max_epochs=1,
+        optimizers=[SimpleNamespace(param_groups=[{"lr": 0.001}])],
+    )  # fmt: skip
+    task = SimpleNamespace(title="a fit", monitor="metric", history={})
+    log = RunLog(tmp_path)
+    log.on_train_start(trainer, task)
+    CountedLoss.looks = 0
+    for trainer.global_step in range(1, 13):
+        log.on_train_batch_start(trainer, task, None, 0)
+        now.time += 1.0
+        log.on_train_batch_end(trainer, task, {"loss": CountedLoss()}, None, 0)
+    assert CountedLoss.looks == looks
+    assert (tmp_path / LOG).exists() is first
+    if first:
+        last = (tmp_path / LOG).read_text(encoding="utf-8").splitlines()[-1]
+        assert last.endswith("step 11 of 100, epoch 1 of 1, loss 0.2, learning rate 0.001, 0:01:29 left")

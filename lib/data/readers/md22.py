@@ -6,8 +6,6 @@ the xyz: ``Energy=`` in kcal/mol in the comment, columns species, positions, for
 energies (`checks.recognised`). Energies are totals, as the paper fits them.
 """
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,12 +24,12 @@ from lib.data.readers.checks import (
     text,
 )
 from lib.data.readers.molecule import Molecule
+from lib.data.readers.npz import BROKEN, SILENT, refuse_cut
 from lib.data.readers.xyz import frames
 from lib.errors import DataError
 
 PUBLISHED_LEVEL = "PBE+MBD"
 KEYS = {"R": ("f", 3), "E": ("f", None), "F": ("f", 3), "z": ("iu", 1)}  # types and numbers of dimensions
-SILENT = ("", "unknown")  # what ``theory`` has where nobody filled it in
 
 
 def read(
@@ -88,7 +86,7 @@ def _name(file: Path) -> str:
 
 def _read_npz(file: Path) -> tuple[dict[str, np.ndarray], str | None]:
     try:
-        _refuse_cut(file)
+        refuse_cut(file)
         with np.load(file) as content:
             missing = sorted(set(KEYS) - set(content.files))
             if missing:
@@ -97,32 +95,13 @@ def _read_npz(file: Path) -> tuple[dict[str, np.ndarray], str | None]:
             theory = text(file, "theory", content["theory"]).strip() if "theory" in content.files else ""
     except DataError:
         raise
-    except (OSError, ValueError, LookupError, EOFError, MemoryError, OverflowError, RuntimeError, TypeError,
-            SyntaxError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+    except BROKEN as error:
         raise DataError(file, "", f"numpy cannot read it ({error})", COPY_AGAIN) from error
     for key, (kinds, dimensions) in KEYS.items():
         refuse_kind(file, key, arrays[key].dtype, arrays[key].shape, kinds, dimensions)
     if arrays["E"].size != len(arrays["R"]):
         raise DataError(file, "E", f"{arrays['E'].size} energies of {len(arrays['R'])} conformations", COPY_AGAIN)
     return arrays, None if theory.lower() in SILENT else theory
-
-
-def _refuse_cut(file: Path) -> None:
-    """Refuse an archive with a wrong checksum, or an array that is not as long as its header says."""
-    with zipfile.ZipFile(file) as archive:
-        broken = archive.testzip()
-        if broken is not None:
-            raise DataError(file, broken, "its checksum is wrong", COPY_AGAIN)
-        for member in archive.infolist():
-            with archive.open(member) as stream:
-                version = np.lib.format.read_magic(stream)
-                read_header = (
-                    np.lib.format.read_array_header_1_0 if version == (1, 0) else (np.lib.format.read_array_header_2_0)
-                )
-                shape, _, kind = read_header(stream)
-                declared, held = int(np.prod(shape, dtype=object)) * kind.itemsize, member.file_size - stream.tell()
-            if declared != held:
-                raise DataError(file, member.filename, f"it declares {declared} bytes, but has {held}", COPY_AGAIN)
 
 
 def _read_xyz(file: Path) -> tuple[dict[str, np.ndarray], None]:

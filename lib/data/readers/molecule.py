@@ -19,6 +19,7 @@ class Molecule:
         forces: (M, N, 3) kcal/mol/Å, float32, or None where the file has none.
         level: level of theory of energy and forces.
         rows: (M,) numbers of the conformations in the file, where something refers to them (ISO17's split), or None.
+        notes: what a user should know of how it was read.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Molecule:
     forces: NDArray[np.float32] | None
     level: str
     rows: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()

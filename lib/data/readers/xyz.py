@@ -1,15 +1,20 @@
-"""Extended xyz, frame by frame: all that is announced is read, or the frame is an error.
+"""Extended xyz, also compressed by gzip, frame by frame: all that is announced is read, or the frame is an error.
 
-ASE's own reader ends silently at an empty line, and reads the name ``run@300K.xyz`` as frames of ``run``.
+Elements may be given by atomic number, and deuterium as ``D``: it is hydrogen (H) with a mass of its own. ASE's own
+reader ends silently at an empty line, and reads the name ``run@300K.xyz`` as frames of ``run``.
 """
 
+import gzip
 import io
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.io import read
 
 from lib.data.readers.checks import COPY_AGAIN, refuse_empty
@@ -19,6 +24,8 @@ PLAIN = "species:S:1:pos:R:3"  # the columns of a file that does not name them
 QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'|\{[^}]*\}')
 NUMBERS = ("pos", "forces", "force")
 SHORTEST_LINE = 8  # bytes of an atom's line, ``H 0 0 0`` and its end
+DENSEST = 1100  # bytes that one compressed byte can stand for: gzip packs zeros 1032 to 1
+HEAVY_HYDROGEN = {"D": 2.014101778, "T": 3.016049268}  # masses in u (https://physics.nist.gov/Comp)
 
 
 def frames(path: Path) -> Iterator[Atoms]:
@@ -27,18 +34,44 @@ def frames(path: Path) -> Iterator[Atoms]:
     Raises:
         DataError: a frame is cut, announces what is not in the file, or cannot be read.
     """
+    for number, lines in _blocks(path):
+        yield _frame(path, f"frame {number}", lines)
+
+
+def free_atoms(path: Path) -> Iterator[tuple[int, Atoms]]:
+    """The frames of ``path`` with one atom, each with its number; the others are passed over quickly.
+
+    Raises:
+        DataError: as `frames`.
+    """
+    for number, lines in _blocks(path):
+        if int(lines[0]) == 1:
+            yield number, _frame(path, f"frame {number}", lines)
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number and lines of each frame."""
     refuse_empty(path)
-    with open(path, encoding="utf-8-sig") as file:
+    with _opened(path) as file:
         lines, number = enumerate(file, start=1), 0
         try:
             for place, line in lines:
                 if line.strip():
-                    yield _frame(path, f"frame {number}", [line, *_rest(path, number, place, line, lines)])
+                    yield number, [line, *_rest(path, number, place, line, lines)]
                     number += 1
         except UnicodeDecodeError as error:
             raise DataError(
                 path, f"frame {number}", f"ASE cannot read it: it is no UTF-8 text ({error})", COPY_AGAIN
             ) from error
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise DataError(path, f"frame {number}", f"gzip cannot unpack it ({error})", COPY_AGAIN) from error
+
+
+def _opened(path: Path) -> TextIO:
+    """``path`` as text, unpacked where its name ends in ``.gz``."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig")  # type: ignore[return-value]  # a TextIOWrapper
+    return open(path, encoding="utf-8-sig")
 
 
 def _rest(path: Path, number: int, place: int, line: str, lines: Iterator[tuple[int, str]]) -> list[str]:
@@ -51,7 +84,7 @@ def _rest(path: Path, number: int, place: int, line: str, lines: Iterator[tuple[
             f"line {place}, {line.strip()!r:.40}, is no number of atoms",
             "a frame is that number, a comment and a line an atom",
         )
-    count, size = int(line), path.stat().st_size
+    count, size = int(line), path.stat().st_size * (DENSEST if path.suffix == ".gz" else 1)
     if not count:
         raise DataError(path, entry, "it has no atoms", "remove that frame")
     if count * SHORTEST_LINE > size + SHORTEST_LINE:
@@ -67,7 +100,7 @@ def _rest(path: Path, number: int, place: int, line: str, lines: Iterator[tuple[
 def _frame(path: Path, entry: str, lines: list[str]) -> Atoms:
     """One frame of its ``lines``."""
     comment, atoms = lines[1], lines[2:]
-    columns = _columns(path, entry, comment)
+    columns, species = _columns(path, entry, comment)
     for k, line in enumerate(atoms):
         if len(line.split()) != columns:
             raise DataError(
@@ -78,15 +111,40 @@ def _frame(path: Path, entry: str, lines: list[str]) -> Atoms:
             )
     if not lines[-1].endswith("\n"):
         _refuse_cut(path, entry, atoms)
+    names = [] if species is None else [line.split()[species] for line in atoms]
+    if species is not None:
+        lines[2:] = _with_symbols(atoms, names, species)
     try:
         atoms_read = read(io.StringIO("".join(lines)), index=0, format="extxyz")
     except Exception as error:  # ASE raises many kinds on a broken frame
         raise DataError(path, entry, f"ASE cannot read it ({error!r:.200})", COPY_AGAIN) from error
-    return atoms_read[0] if isinstance(atoms_read, list) else atoms_read
+    out = atoms_read[0] if isinstance(atoms_read, list) else atoms_read
+    if heavy := {k: HEAVY_HYDROGEN[name] for k, name in enumerate(names) if name in HEAVY_HYDROGEN}:
+        masses = out.get_masses()
+        masses[list(heavy)] = list(heavy.values())
+        out.set_masses(masses)
+    return out
 
 
-def _columns(path: Path, entry: str, comment: str) -> int:
-    """How many columns a frame's ``comment`` announces.
+def _with_symbols(atoms: list[str], names: list[str], column: int) -> list[str]:
+    """The lines ``atoms`` with the elements' symbols, where ``names`` are atomic numbers or heavy hydrogen."""
+    known = {name: _symbol(name) for name in set(names)}
+    if all(name == symbol for name, symbol in known.items()):
+        return atoms
+    rows = [line.split() for line in atoms]
+    return [" ".join([*row[:column], known[row[column]], *row[column + 1 :]]) + "\n" for row in rows]
+
+
+def _symbol(name: str) -> str:
+    """The symbol of an element that is given as ``6`` or ``D``; other names as they are."""
+    if name in HEAVY_HYDROGEN:
+        return "H"
+    number = int(name) if re.fullmatch(r"\d{1,3}", name, re.ASCII) else 0
+    return chemical_symbols[number] if 0 < number < len(chemical_symbols) else name
+
+
+def _columns(path: Path, entry: str, comment: str) -> tuple[int, int | None]:
+    """How many columns a frame's ``comment`` announces, and which of them has the elements, if one has.
 
     Raises:
         DataError: it names a key twice, does not close a quotation, or does not say how many.
@@ -109,7 +167,9 @@ def _columns(path: Path, entry: str, comment: str) -> int:
             "write name:type:count for each",
         )
     _refuse_words(path, entry, properties.split(":"))
-    return sum(map(int, counts))
+    names = [name.lower() for name in properties.split(":")[::3]]
+    species = sum(map(int, counts[: names.index("species")])) if "species" in names else None
+    return sum(map(int, counts)), species
 
 
 def _refuse_words(path: Path, entry: str, columns: list[str]) -> None:
