@@ -29,6 +29,7 @@ from lib.report.verdicts import (
     UNTESTED,
     Outcome,
     adjusted,
+    other_signs,
     sign_of,
 )
 from lib.study.scale import SIGMA, Scale
@@ -58,6 +59,7 @@ def ledger(scale: Scale, measured: pd.DataFrame, cases: Sequence[Case] | None = 
             "high": outcome.high, "unit": claim.unit,
             "printed": claim.number if claim.rule.of_size else np.nan, "p": outcome.p, "q": q[claim.finding],
             "n_seeds": outcome.n_seeds or np.nan,
+            "at the edge of": ", ".join(other_signs(outcome, REPLICATES)),
             "why": outcome.why, "the paper's own numbers": consistent(claim, own), "note": claim.note,
         })  # fmt: skip
     return pd.DataFrame(rows)

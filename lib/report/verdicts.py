@@ -12,7 +12,7 @@ false ones there may be among those at least as small.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,20 @@ def sign_of(outcome: Outcome) -> str:
     if 2 * outcome.p_for <= LIKELY_LEVEL:
         return LIKELY
     return UNLIKELY if 2 * outcome.p_against <= LIKELY_LEVEL else UNKNOWN
+
+
+def other_signs(outcome: Outcome, draws: int) -> tuple[str, ...]:
+    """Signs that another ``draws`` replicates might give, where p lies within two standard errors of a level.
+
+    A share p of R replicates has the standard error √(p (1 - p) / R).
+    """
+    if np.isnan(outcome.p):
+        return ()
+    p = np.array([outcome.p_for, outcome.p_against])
+    error = np.sqrt(p * (1 - p) / draws)
+    moved = ((p + 2 * k * error).clip(0, 1) for k in (-1, 1))
+    signs = [sign_of(replace(outcome, p_for=float(a), p_against=float(b))) for a, b in moved]
+    return tuple(dict.fromkeys(sign for sign in signs if sign != sign_of(outcome)))
 
 
 def size_of(low: float, high: float, printed: float, margin: float = MARGIN) -> str:

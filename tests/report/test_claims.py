@@ -13,6 +13,7 @@ from lib.report.claims import cases_of, decide
 from lib.report.evidence import PARTS
 from lib.report.pseudoforce import ITEM
 from lib.report.rules import RULES
+from lib.report.statistics import REPLICATES, Comparison
 from lib.report.verdicts import CERTAIN, LIKELY, NO_EVIDENCE, SIGNS, UNTESTED, sign_of
 from lib.study.matrix import SHARES, SIGMAS
 from lib.study.scales import get_scale
@@ -200,6 +201,21 @@ def test_false_discoveries_are_counted_over_findings():
     tested = table.groupby("finding")["p"].max().dropna()
     assert rows["q"].iloc[0] >= rows["p"].max()
     assert rows["q"].iloc[0] <= rows["p"].max() * len(tested)
+
+
+def test_the_ledger_says_where_other_draws_might_say_another_word():
+    """A one-sided p of 0.027 of 2000 draws: likely, and at the edge of certain."""
+    one = case(30, NARROW)
+    gains = np.full(REPLICATES, 0.7)
+    gains[: round(0.027 * REPLICATES)] = 1.1
+    tuned = replace(one.tuned, by_seed=np.full(3, 7.0), draws=np.tile(10 * gains, (3, 1)), molecules=1, moves=0 * gains)
+    edge = replace(one, comparison=Comparison(one.scratch, tuned))
+    table = ledger.ledger(get_scale("laptop"), pd.DataFrame(), [edge]).set_index("claim")
+    row = table.loc["table2-egnn-ani-1x-mae"]
+    assert row[["sign", "at the edge of"]].tolist() == [LIKELY, CERTAIN]
+    assert row["p"] == pytest.approx(0.055, abs=0.001)
+    sure = ledger.ledger(get_scale("laptop"), pd.DataFrame(), [one]).set_index("claim")
+    assert sure.loc["table2-egnn-ani-1x-mae", ["sign", "at the edge of"]].tolist() == [CERTAIN, ""]
 
 
 def test_the_papers_own_numbers():

@@ -309,6 +309,9 @@ def test_the_best_sigma_is_better_than_every_other_one():
     assert "decided by σ = 0.1 Å" in refuted.why
     assert sign("best_sigma", sigmas({0.2: 30}), 0.2) == sign("best_sigma", sigmas({0.1: 30}), 0.2) == "not tested"
     assert sign("best_sigma", sigmas(good, seeds=1), 0.2) == "seen once"
+    one_seed_at = [*sigmas({0.2: 30, 0.5: 10}), *sigmas({0.1: 20}, seeds=1)]  # of what decides, the fewest count
+    assert decide("best_sigma", one_seed_at, 0.2).n_seeds == 1
+    assert decide("best_sigma", [*sigmas({0.2: 30}, seeds=1), *sigmas({0.1: 20})], 0.2).n_seeds == 1
 
 
 def test_sigmas_help_and_harm():

@@ -1,5 +1,7 @@
 """Words of a verdict: what p-values, intervals and seeds earn them, and false discoveries."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,27 @@ def test_nothing_is_certain_from_one_seed_nor_while_cases_are_missing():
     assert sign_of(Outcome(**sure, n_seeds=3, word=verdicts.NO_EVIDENCE)) == verdicts.NO_EVIDENCE
     assert np.isnan(Outcome(**sure, n_seeds=3, word=verdicts.NO_EVIDENCE).p)
     assert Outcome(p_for=0.6, p_against=0.7, n_seeds=3).p == 1
+
+
+@pytest.mark.parametrize(
+    ("p_for", "others"),
+    [(0.018, ()), (0.022, ("likely",)), (0.027, ("certain",)), (0.05, ()), (0.095, ("unknown",)), (0.11, ("likely",))],
+)
+def test_a_p_value_at_the_edge_of_a_word_is_told(p_for, others):
+    """Of 2000 draws a share of 0.025 has a standard error of 0.0035, one of 0.1 of 0.0067."""
+    outcome = Outcome(p_for=p_for, p_against=1 - p_for, n_seeds=3)
+    assert verdicts.other_signs(outcome, 2000) == others
+    mirrored = {"certain": "against", "likely": "unlikely", "unknown": "unknown"}
+    against = Outcome(p_for=1 - p_for, p_against=p_for, n_seeds=3)
+    assert verdicts.other_signs(against, 2000) == tuple(mirrored[word] for word in others)
+    assert verdicts.other_signs(outcome, 10**8) == ()  # with many draws only the level itself would be an edge
+    assert verdicts.other_signs(replace(outcome, n_seeds=1), 2000) == ()
+    assert verdicts.other_signs(replace(outcome, word=verdicts.NO_EVIDENCE), 2000) == ()
+
+
+def test_nothing_is_at_the_edge_of_certain_while_cases_are_missing():
+    outcome = Outcome(p_for=0.027, p_against=0.97, n_seeds=3, complete=False)
+    assert verdicts.other_signs(outcome, 2000) == ()
 
 
 def test_sizes_agree_within_the_margin_alone():
