@@ -130,7 +130,8 @@ def _text(value: Any) -> str | None:
 
 
 def _file(value: Any) -> str | None:
-    return None if isinstance(value, (str, Path)) and Path(value).exists() else "it is not there; check the path"
+    exists = isinstance(value, (str, Path)) and str(value).strip() and Path(value).exists()
+    return None if exists else "it is not there; check the path"
 
 
 def _execution(device: Any) -> Execution:

@@ -61,7 +61,7 @@ NONSENSE_OF = {  # where one name means different things
     ("06_data_efficiency", "data"): [([], "name at least 1"), (["ani1", "ani1"], "'ani1' is given twice")],
     ("07_choice_of_sigma", "data"): [("foo", "no data set 'mini/foo'"), (["ani1x"], "no data set")],
     ("10_forces", "data"): [("foo", "no data set 'mini/foo'"), (None, "no data set")],
-    ("11_your_own_molecules", "data"): [("nothing.xyz", "it is not there; check the path"), (3, "it is not there")],
+    ("11_your_own_molecules", "data"): [("nothing.xyz", "it is not there; check the path"), (3, "it is no"), ("", "")],
     ("02_ani1_and_ani1x", "labels"): [(0, "give a whole number from 1 to 1700"), (10**6, "give a whole number")],
     ("11_your_own_molecules", "labels"): [([], "name at least 1"), ([0], "0: give a whole"), ([5, 5], "5 is given")],
 }  # fmt: skip
