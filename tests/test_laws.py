@@ -1,6 +1,6 @@
 """Laws of batches, units and the keys of runs, held against drawn data."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -143,6 +143,18 @@ def test_two_runs_have_one_key_exactly_where_they_are_one(config, one, other):
     first, second = replace(config, **one), replace(config, **other)
     assert (first.key() == second.key()) == (first == second)
     assert first.key() == replace(config, **one).key() == key_of(first.describe(whole=False))
+
+
+ONE_AT_A_TIME = {
+    "epochs": 3, "batch_size": 8, "learning_rate": 1e-3, "min_learning_rate": 1e-6, "warmup": 0.5, "plateau": 0.1,
+    "clip": 1.0, "normalise": True, "force_weight": 0.0, "validate_every": 2, "patience": 5, "average": 0.9,
+}  # fmt: skip
+
+
+def test_every_setting_of_training_is_in_the_key(config):
+    assert set(ONE_AT_A_TIME) == {field.name for field in fields(TrainingSettings)}
+    changed = [replace(config, training=replace(config.training, **{k: v})) for k, v in ONE_AT_A_TIME.items()]
+    assert len({run.key() for run in [config, *changed]}) == len(changed) + 1
 
 
 @FEW
