@@ -46,6 +46,17 @@ def test_plain_papermill(tmp_path):
     assert f"choose from {sorted(SCALES)}" in wrong.stderr
 
 
+@pytest.mark.parametrize(("name", "value"), [("temperature", "-1"), ("seeds", "[0, 0]"), ("models", "[]")])
+def test_papermill_hands_nonsense_to_the_check_and_nothing_is_trained(tmp_path, name, value):
+    notebook = ROOT / "notebooks" / "10_forces.ipynb"
+    done = python(
+        tmp_path, "papermill", notebook, tmp_path / "out.ipynb", "-y", f"{name}: {value}", "--no-progress-bar"
+    )
+    assert done.returncode != 0
+    assert done.stderr.rstrip().splitlines()[-1].startswith(f"ValueError: {name} = {value}: ")
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.parametrize("tampered", [False, True])
 def test_nbval_compares_outputs(tmp_path, tampered):
     notebook = nbformat.read(LEDGER, 4)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lib.errors import DataError
 
-LONGEST = 10  # seconds for one look, which takes less than a millisecond where all is well
+LONGEST = 10  # seconds of the processor for one look, which takes less than a millisecond where all is well
 
 
 def refuse_endless(path: Path, entry: str, looks: Iterable[Callable[[], object]]) -> None:
@@ -36,9 +36,9 @@ def refuse_endless(path: Path, entry: str, looks: Iterable[Callable[[], object]]
 def _look(looks: Iterable[Callable[[], object]]) -> None:
     """In the child: look, and end."""
     try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
         for look in looks:
-            signal.alarm(LONGEST)
+            signal.setitimer(signal.ITIMER_PROF, LONGEST)
             try:
                 look()
             except Exception:  # the parent will meet it too, and say what it is

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
+from rdkit.rdBase import BlockLogs
 
 from lib.chemistry.atom_types import atom_types
 from lib.chemistry.reference_energies import FORMATION, level_named, reference_energies
@@ -136,7 +137,8 @@ def charges_in_map_order(path: Path, entry: str, smiles: str, z: NDArray[np.int6
     """
     options = Chem.SmilesParserParams()
     options.removeHs = False  # type: ignore[assignment]  # RDKit's stubs give every option the type of the options
-    molecule = Chem.MolFromSmiles(smiles, options)
+    with BlockLogs():  # the error says what RDKit would print over several lines
+        molecule = Chem.MolFromSmiles(smiles, options)
     if molecule is None:
         raise DataError(path, entry, f"RDKit cannot read the SMILES {smiles!r}", "correct the SMILES")
     atoms = sorted(molecule.GetAtoms(), key=lambda atom: atom.GetAtomMapNum())
