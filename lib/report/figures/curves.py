@@ -1,16 +1,18 @@
 """Learning curves: the validation metric by epoch of any runs, as a figure."""
 
-import matplotlib.pyplot as plt
 from collections.abc import Sequence
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from pathlib import Path
 from textwrap import fill
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from lib.data.datasets import FAMILIES, NAMES_IN_TABLES
 from lib.models import MODELS
 from lib.report.figures.style import BLUE, GREEN, ORANGE, set_style
-from lib.runs.results import Result, find_record
 from lib.runs.integrity import find_readable
+from lib.runs.results import Result, find_record
 from lib.training.metrics import metric_of
 from lib.training.tasks import DenoisingTask, EnergyTask
 

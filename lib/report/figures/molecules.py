@@ -1,13 +1,15 @@
 """Drawings of molecules."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
-from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
+
 from lib.chemistry.bonds import bonds_of
 from lib.report.figures.style import COLUMN
 

@@ -8,7 +8,6 @@ readers can tell apart.
 from itertools import cycle
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
 
