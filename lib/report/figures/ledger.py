@@ -34,7 +34,7 @@ def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
     Open marks are the printed numbers.
     """
     height = 1.0 + ROW * len(ledger)
-    ratios = [1.8, 1.5, 1.5]
+    ratios = [1.75, 1.25, 1.85]
     figure, (words, forest, numbers) = plt.subplots(1, 3, figsize=(WIDTH, height), sharey=True, width_ratios=ratios)
     for k, (_, row) in enumerate(ledger.iterrows()):
         words.barh(k, 1.0, height=0.9, color=SIGN_COLOURS[row["sign"]], edgecolor="black", linewidth=0.5)
@@ -42,7 +42,7 @@ def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
         words.text(1.06, k, textwrap.fill(row["size"], 16, break_on_hyphens=False), va="center", fontsize=SMALLEST)
         _mark(forest, k, row)
         numbers.text(0.0, k, _in_words(row), va="center", fontsize=SMALLEST)
-    statements = [textwrap.fill(statement, 54) for statement in ledger["statement"]]
+    statements = [textwrap.fill(statement, 50) for statement in ledger["statement"]]
     words.set_yticks(range(len(ledger)), statements, fontsize=SMALLEST)
     words.set(xlim=(0, 2.5), ylim=(len(ledger) - 0.4, -0.6), xticks=[0.5, 1.5])
     words.set_xticklabels(["sign", "size"])
