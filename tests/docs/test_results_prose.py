@@ -1,4 +1,4 @@
-"""Numbers in the prose of docs/results.md, each recomputed from records and tables; a new one that nothing holds is refused.
+"""Numbers in the prose of docs/results.md, each recomputed from records and tables; one that nothing holds is refused.
 
 Tables and values between markers are `test_pages`' affair. A number stays if a fragment below says it, if its sentence
 carries the sign † of runs that are not recorded, or if it is a name, a unit or a setting of `NAMES`.
@@ -90,11 +90,11 @@ def gains(*arguments, **where) -> list[float]:
 
 
 def printed(number: str, words: str) -> list[float]:
-    """Numbers of the line that begins with ``words`` in an output of an executed notebook."""
+    """Numbers of the last line that begins with ``words`` in the outputs of an executed notebook."""
     (path,) = (ROOT / "figures" / "laptop").glob(f"{number}_*.ipynb")
     outputs = [o for c in nbformat.read(path, 4).cells if c.cell_type == "code" for o in c.outputs]
     text = "\n".join(o["text"] if "text" in o else o.get("data", {}).get("text/plain", "") for o in outputs)
-    (line,) = re.findall(rf"^(?:\d+ +)?{re.escape(words)}(.*)$", text, re.MULTILINE)
+    *_, line = re.findall(rf"^(?:\d+ +)?{re.escape(words)}(.*)$", text, re.MULTILINE)
     return [float(word) for word in re.findall(r"-?\d+(?:\.\d+)?", line)]
 
 
@@ -344,7 +344,10 @@ def own_setting() -> str:
 
 def own_rate() -> str:
     (epochs,) = {c.training.epochs for c in [get_scale("laptop").for_dynamics().pretrain("torchmd_net", 0)]}
-    return f"some 1,000 steps, learning rate 3e-3 in both arms (best of two by validation), one pre-training of {epochs} epochs"
+    return (
+        "some 1,000 steps, learning rate 3e-3 in both arms (best of two by validation), one pre-training of "
+        f"{epochs} epochs"
+    )
 
 
 def own_forces() -> str:
