@@ -75,7 +75,8 @@ book: .venv/installed-docs
 
 report: .venv
 	mkdir -p build
-	$(SNAKEMAKE) --quiet all --config scale=$(SCALE) --report build/report.html
+	$(SNAKEMAKE) --quiet host progress reason rules --forcerun shown --config 'scale=$(SCALE)' -- shown
+	$(SNAKEMAKE) --quiet all --config 'scale=$(SCALE)' --report build/report.html -- all shown
 	@echo "the provenance report is in build/report.html"
 
 lint: .venv

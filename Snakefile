@@ -62,6 +62,24 @@ rule all:
         expand(f"{WORK}/{{notebook}}.done", notebook=NOTEBOOKS),
 
 
+def there(kind):
+    """The files of figures/<scale> with that ending; where there are none, the one that snakemake then calls missing."""
+    return sorted(map(str, (paths.FIGURES / SCALE).glob(f"*.{kind}"))) or [f"{OUTPUT}/claims.{kind}"]
+
+
+# what `make report` embeds: pictures and tables as they stand in figures/<scale>, beside what was run
+rule shown:
+    input:
+        pictures=there("png"),
+        tables=there("csv"),
+    output:
+        report(directory(f"{WORK}/pictures"), patterns=["{picture}.png"], category="Figures",
+               labels={"figure": "{picture}"}),
+        report(directory(f"{WORK}/tables"), patterns=["{table}.csv"], category="Tables", labels={"table": "{table}"}),
+    shell:
+        "mkdir -p {output:q} && cp {input.pictures:q} {output[0]:q} && cp {input.tables:q} {output[1]:q}"
+
+
 rule train:
     input:
         CODE,

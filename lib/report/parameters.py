@@ -156,12 +156,12 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         **PAIRS, "data": several(DATASET), "control": several(DATASET, 0), "labels": whole(1, 1700), "steps": COUNT,
         "detailed": MODEL,
     },
-    "03_iso17": PAIRS,
+    "03_iso17": {**PAIRS, "steps": COUNT},
     "04_spice": {**PAIRS, "detailed": MODEL},
     "05_md22": {**PAIRS, "systems": SYSTEMS, "missing": one_of(MISSING)},
     "06_data_efficiency": {
         **RUN, "model": MODEL, "data": several(DATASET), "shares": several(SHARE, 2), "seeds": SEEDS,
-        "missing": one_of(MISSING),
+        "missing": one_of(MISSING), "steps": COUNT,
     },
     "07_choice_of_sigma": {**RUN, "model": MODEL, "data": DATASET, "sigmas": _sigmas, "seeds": SEEDS},
     "08_settings_and_cost": {
@@ -172,7 +172,7 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
     "10_forces": {
         **PAIRS, "data": DATASET, "force_weights": several(number(0, 1e6)),
         "picoseconds": or_none(number(1e-3, 1e6, "ps")),
-        "temperature": number(1, 1e5, "K"), "step": number(1e-3, 10, "fs"),
+        "temperature": number(1, 1e5, "K"), "step": number(1e-3, 10, "fs"), "steps": COUNT,
     },
     "11_your_own_molecules": {
         **PLACE, "data": or_none(_file), "energy_unit": one_of(ENERGY_UNITS), "energy_key": _text, "forces_key": _text,

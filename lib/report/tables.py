@@ -43,6 +43,8 @@ PAPER_KEY = ["item", "dataset", "system", "model", "pretrained", "metric", "shar
 ARMS = ("no", "yes", "improvement")
 AVERAGE = "average"
 LEARNT, ONE_ARM = 0.3, "one arm"  # R²
+WITHOUT_NUMBERS = ("Figure 5",)  # items of the paper of which it prints no number
+PAPERS_SUBSETS = ("", "all", "unknown molecules")  # of test molecules; the others are ours
 EVIDENCE = ("no", ONE_ARM, "yes")  # by the number of arms that learnt
 
 
@@ -58,6 +60,16 @@ def paper_numbers() -> pd.DataFrame:
     text = text.assign(share=pd.to_numeric(text["share"]))
     numbers = pd.concat([table2, gain, text], ignore_index=True).fillna({"system": "", "share": 1.0})
     return numbers[[*PAPER_KEY, "unit", "value"]]
+
+
+def in_paper(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether the paper treats the case of each row, whether it prints a number or draws a bar only.
+
+    ``rows`` are of a comparison; controls, forces, and subsets that are ours are not in the paper.
+    """
+    items = {*paper_numbers()["item"], *WITHOUT_NUMBERS}
+    subset = rows["subset"].fillna("") if "subset" in rows else pd.Series("", rows.index)
+    return rows["item"].isin(items) & subset.isin(PAPERS_SUBSETS)
 
 
 def printed_gains(errors: pd.DataFrame, rounding: float = 0.0) -> pd.DataFrame:

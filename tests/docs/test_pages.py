@@ -72,8 +72,9 @@ def test_a_wrong_comment_is_named(text, message):
 
 
 def test_readme_is_one_screen():
+    """Its words as a reader sees them, without the comments that name where numbers come from."""
     assert len(README.splitlines()) <= 150
-    assert len(README.split()) <= 1500
+    assert len(re.sub(r"<!--.*?-->", "", README).split()) <= 1500
 
 
 def test_numbers_in_readme_are_generated_or_measured():

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from lib.paths import ROOT
 from lib.report import prose, tables
 from lib.report.examples import NoisedExample
-from lib.report.figures import comparisons, denoising, details, interactive, molecule_3d, series, style
+from lib.report.figures import comparisons, denoising, details, interactive, molecule_3d, potentials, series, style
 
 mpl.use("Agg")
 
@@ -62,6 +62,13 @@ def example():
     return NoisedExample(np.array([8, 1, 1]), *np.random.default_rng(0).normal(size=(3, 3, 3)))
 
 
+POTENTIAL = "TorchMD-Net, mini ISO17 (GFN2-xTB)"
+
+
+def trajectory():
+    return pd.DataFrame({"time": np.linspace(0, 10, 50), "total": np.random.default_rng(0).normal(size=50)})
+
+
 def shares(recorded):
     table = recorded("figure4")
     parts = [rows for _, rows in table.groupby(["dataset", "system"], sort=False)]
@@ -83,7 +90,22 @@ FIGURES = {
     "systems": lambda read: comparisons.arm_bars(list(read("figure3").groupby("model", sort=False)), "system"),
     "gains": lambda read: comparisons.gains(read("figure2cd"), "subset", "mini SPICE (GFN2-xTB)"),
     "details": lambda _: details.error_details(errors_of_conformations(), "mini ANI-1x (GFN2-xTB)"),
-    "figure1": lambda _: denoising.figure1(example(), curves(), 0.2, "mini suite (GFN2-xTB)"),
+    "figure1": lambda _: denoising.figure1(example(), "EGNN", curves(), 0.2, "mini suite (GFN2-xTB)"),
+    "forces": lambda read: comparisons.arm_bars(
+        list(read("forces").query("model != 'average'").groupby("metric", sort=False)), "subset", title=POTENTIAL
+    ),
+    "dynamics": lambda _: potentials.energies_in_time(
+        {"sharp cutoff": trajectory(), "smooth cutoff": trajectory()}, 19, POTENTIAL
+    ),
+    "torsion": lambda _: potentials.torsion(
+        pd.DataFrame({"angle": range(-180, 181, 15), "potential": 1.0, "GFN2-xTB": 2.0}), POTENTIAL
+    ),
+    "vibrations": lambda _: potentials.vibrations(
+        np.linspace(50, 3400, 9), {"potential": np.linspace(40, 3300, 9)}, "GFN2-xTB", POTENTIAL
+    ),
+    "calibration": lambda read: potentials.calibration(read("calibration"), POTENTIAL),
+    "learning curve": lambda read: potentials.by_labels(read("own_molecules"), POTENTIAL),
+    "equation8": lambda read: denoising.scatter(read("equation8_points"), "EGNN", POTENTIAL),
     "figure4": shares,
     "figure5": by_sigma,
 }
@@ -95,6 +117,15 @@ def test_every_letter_can_be_read_at_one_columns_width(name, recorded):
     assert figure.get_figwidth() <= style.COLUMN
     texts = [text for text in figure.findobj(Text) if text.get_text().strip()]
     assert min(text.get_fontsize() for text in texts) >= style.SMALLEST
+
+
+@pytest.mark.parametrize(
+    "name", ["forces", "dynamics", "torsion", "vibrations", "calibration", "learning curve", "equation8"]
+)
+def test_pictures_of_potentials_name_model_and_data(name, recorded):
+    figure = FIGURES[name](recorded)
+    titles = [figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)]
+    assert POTENTIAL in titles
 
 
 def test_bars_stand_beside_improvements_and_the_papers_numbers(table2):
@@ -135,6 +166,27 @@ def test_what_the_paper_does_not_print_is_called_so(table2):
     assert words.count(comparisons.NOT_PRINTED) == rows["model"].nunique() - 1
 
 
+def test_what_is_ours_alone_is_not_in_the_paper(recorded):
+    """Forces, controls and subsets: the paper has no bar of them, let alone a number."""
+    panels = list(recorded("forces").query("model != 'average'").groupby("metric", sort=False))
+    for ax in comparisons.arm_bars(panels, "subset").axes[1::2]:
+        assert [text.get_text() for text in ax.texts] == [comparisons.NOT_IN_PAPER]
+    words = [text.get_text() for text in comparisons.gains(recorded("figure2cd"), "subset", "").axes[0].texts]
+    assert words == ["not in\nthe paper"] * (recorded("figure2cd")["subset"].nunique() - 1)
+    one_model = list(recorded("figure3").query("model == 'EGNN'").groupby("model"))
+    bars = comparisons.arm_bars(one_model, "system").axes[1]
+    assert [text.get_text() for text in bars.texts] == [comparisons.NOT_PRINTED]
+
+
+def test_no_interval_or_mark_of_figure4_is_cut(recorded):
+    for ax in shares(recorded).axes:
+        low, high = ax.get_ylim()
+        drawn = np.concatenate([line.get_ydata() for line in ax.lines if len(line.get_ydata())])
+        whole = drawn[np.isfinite(drawn)]
+        assert low <= whole.min()
+        assert whole.max() <= high
+
+
 def test_comparisons_without_evidence_are_pale_and_said_so(table2):
     for table, told in ((table2.assign(evidence="yes"), False), (table2.assign(evidence="no"), True)):
         bars, marks = comparisons.arm_bars([("ANI", table)]), comparisons.gains(table, "dataset", "Table 2")
@@ -167,7 +219,7 @@ def test_figure5_marks_our_best_noise_and_the_papers(recorded):
 
 
 def test_figure1_begins_before_training_and_scales_its_arrows():
-    figure = denoising.figure1(example(), curves(), 0.2, "mini suite (GFN2-xTB)")
+    figure = denoising.figure1(example(), "EGNN", curves(), 0.2, "mini suite (GFN2-xTB)")
     noised, errors = figure.axes[1], figure.axes[2]
     assert errors.lines[0].get_xydata().tolist() == [[0, 1.0], [1, 0.9], [2, 0.5]]
     assert [ax.get_title()[:3] for ax in figure.axes] == ["(a)", "(b)", "(c)"]

@@ -36,11 +36,11 @@ def test_every_row_has_words_within_the_figure():
     words, forest, numbers = figure.axes
     signs = [t.get_text() for t in words.texts[::2]]
     assert signs == table["sign"].tolist()
-    assert [t.get_text() for t in words.texts[1::2]] == table["size"].tolist()
+    assert [t.get_text().replace("\n", " ") for t in words.texts[1::2]] == table["size"].tolist()
     told = [t.get_text() for t in numbers.texts]
     assert all(told)
     assert told[0] == "12.3 [-1.2, 25.6] %"
-    assert told[8] == "12.3 [-1.2, 25.6] %, printed 68"
+    assert told[8] == "12.3 [-1.2, 25.6] %\nprinted 68"
     assert told[-4:] == ["55.7 [34.6, 89.9] kcal/mol/atom", "0.56 [-1.2, 25.6]", "12.3 ratio", told[-1]]
     assert told[-1].startswith("no such runs at this scale")
     width = figure.bbox.width

@@ -1,5 +1,6 @@
 """The batch: its plan, a notebook that fails, and what is done when it is started again; with tiny notebooks."""
 
+import base64
 import os
 import shlex
 import subprocess
@@ -110,3 +111,32 @@ def test_a_failing_notebook_is_named_and_alone_is_done_again(project):
     assert executed(project) == ["00_broken smoke ''"]
     assert "runs of" not in said
     assert not list(work.glob("*.done")) + list(work.glob("*.trained"))  # the next start looks at everything again
+
+
+def report_steps(folder):
+    """What ``make report`` gives snakemake, its page written into ``folder``."""
+    make = ["make", "--dry-run", "report", "SCALE=smoke", "CORES=1"]
+    said = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    steps = [shlex.split(line.partition("/snakemake ")[2]) for line in said.splitlines() if "/snakemake " in line]
+    return [[str(folder / word) if word == "build/report.html" else word for word in step] for step in steps]
+
+
+def test_the_report_has_pictures_and_tables_in_it(project):
+    """One page that needs nothing beside it; where nothing was drawn yet, it says which picture is missing."""
+    draw, write = report_steps(project)
+    (project / "build").mkdir()
+    code, said = start(project, *draw)
+    assert code != 0
+    assert "claims.png" in said
+    figures = project / "figures" / "smoke"
+    figures.mkdir(parents=True)
+    dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    (figures / "energies.png").write_bytes(base64.b64decode(dot))
+    (figures / "energies.csv").write_text("model,value\nEGNN,1.5\n")
+    for step in (draw, write):
+        code, said = start(project, *step)
+        assert code == 0, said
+    page = (project / "build" / "report.html").read_text()
+    assert dot in page
+    assert page.count("data:image/png") == 1
+    assert '"table": "energies"' in page

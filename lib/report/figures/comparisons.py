@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 
 from lib.data.datasets import MD22_SYSTEMS
 from lib.report.figures.style import ARMS, COLUMN, GREY, IMPROVEMENT, MODEL_STYLES
-from lib.report.tables import AVERAGE
+from lib.report.tables import AVERAGE, in_paper
 from lib.training.metrics import metric_label
 
 CUT = -100  # per cent, of the axis of improvements
 SINGLE_SEED = "* one seed: the interval is over test data only"
 PALE, WITHOUT_EVIDENCE = 0.3, "pale: no evidence, neither arm\nexplains 30 % of the variance"
-THE_PAPER, NOT_PRINTED = "open mark: the paper", "not printed"
+THE_PAPER, NOT_PRINTED, NOT_IN_PAPER = "open mark: the paper", "not printed", "not in the paper"
 STYLES = MODEL_STYLES | {AVERAGE: ("black", "P")}
 LINE = 0.19  # inches, of a line of bars with a name of 7 points beside it
 
@@ -135,12 +135,17 @@ def _improvement_marks(ax: Axes, rows: pd.DataFrame, by: str, names: Sequence[st
     ax.spines["left"].set_visible(False)
     edge = ax.get_yaxis_transform()
     if rows["paper_value"].isna().all():
-        ax.text(1.04, (len(names) - 1) / 2, NOT_PRINTED, transform=edge, rotation=90, va="center", color=GREY)
+        ax.text(1.04, (len(names) - 1) / 2, _no_number(rows), transform=edge, rotation=90, va="center", color=GREY)
         return
     ax.annotate("paper", (1.04, 1), (0, 4), "axes fraction", textcoords="offset points")
     for place, value in zip(places, rows["paper_value"], strict=True):
         text, colour = (NOT_PRINTED, GREY) if pd.isna(value) else (f"{value:.3g} %", "black")
         ax.text(1.04, place, text, transform=edge, va="center", color=colour)
+
+
+def _no_number(rows: pd.DataFrame) -> str:
+    """What stands in place of the paper's number: it treats the case and prints none, or it does not treat it."""
+    return NOT_PRINTED if in_paper(rows).any() else NOT_IN_PAPER
 
 
 def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
@@ -179,7 +184,9 @@ def gains(table: pd.DataFrame, by: str, title: str) -> Figure:
     printed = rows.groupby(by)["paper_value"].apply(lambda values: values.notna().any())
     for k, group in enumerate(groups):
         if not printed[group]:
-            ax.text(1.0, k, f"paper:\n{NOT_PRINTED}", transform=ax.get_yaxis_transform(), va="center", color=GREY)
+            text = {NOT_PRINTED: f"paper:\n{NOT_PRINTED}", NOT_IN_PAPER: "not in\nthe paper"}
+            words = text[_no_number(rows[rows[by] == group])]
+            ax.text(1.0, k, words, transform=ax.get_yaxis_transform(), va="center", color=GREY)
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_yticks(range(len(groups)), groups)
     ax.set_ylim(len(groups) - 0.5, -0.5)

@@ -58,34 +58,39 @@ def denoising_curve(curve: pd.Series, title: str) -> Figure:
     return figure
 
 
-def figure1(example: NoisedExample, curves: pd.DataFrame, sigma: float, label: str) -> Figure:
+def figure1(example: NoisedExample, model: str, curves: pd.DataFrame, sigma: float, label: str) -> Figure:
     """A conformation, its noised copy with true and predicted noise, and the denoising error by epoch, model and seed.
 
     Args:
         example: of panels (a) and (b).
+        model: which network predicted the noise of panel (b).
         curves: of panel (c): columns model, seed, epoch (0 is before training), validation_denoising_error (over σ²)
             and rigid_part.
         sigma: Å.
         label: of the data.
     """
     numbers, clean, noise, predicted = example.numbers, example.clean, example.noise, example.predicted
-    figure, axes = plt.subplot_mosaic([["a", "b"], ["c", "c"]], figsize=(COLUMN, 4.2), height_ratios=[1, 1.2])
+    figure, axes = plt.subplot_mosaic([["a", "b"], ["c", "c"]], figsize=(COLUMN, 4.4), height_ratios=[1.15, 1.2])
     view, bonds = flat_view(clean), bonds_of(numbers, clean)
     draw_molecule(axes["a"], numbers, clean @ view, bonds, size=SIZE)
     axes["a"].set_title("(a) conformation")
     element_legend(axes["a"], numbers)
     noised = (clean + noise) @ view
     draw_molecule(axes["b"], numbers, noised, bonds, fade=0.35, size=SIZE)
-    for vectors, colour, name in ((noise, ORANGE, "minus noise"), (predicted, BLUE, "minus predicted noise")):
+    for vectors, colour, name in ((noise, ORANGE, "minus noise"), (predicted, BLUE, f"minus noise, by {model}")):
         flat = vectors @ view
         axes["b"].quiver(
-            *noised.T, *-flat.T, angles="xy", scale_units="xy", scale=1, color=colour, width=0.012, zorder=4, label=name
+            *noised.T, *-flat.T, angles="xy", scale_units="xy", scale=1, color=colour, width=0.016, zorder=4, label=name
         )
-    corner = noised.min(0) - [0.3, 1.0]
+    corner = noised.min(0) - [0.3, 0.9]
     axes["b"].plot([corner[0], corner[0] + ARROW], [corner[1]] * 2, color="black", linewidth=1.5)
     axes["b"].annotate(f"{ARROW:g} Å", (corner[0] + ARROW, corner[1]), (3, 0), textcoords="offset points", va="center")
     axes["b"].set_title(f"(b) noised, σ = {sigma:g} Å")
     axes["b"].legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), handlelength=1.0, labelspacing=0.2)
+    both = np.concatenate([clean @ view, noised])
+    low, high = both.min(0) - [0.7, 1.3], both.max(0) + 0.7
+    for panel in "ab":  # one scale in both
+        axes[panel].set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     _denoising_curves(axes["c"], curves)
     axes["c"].set_title(f"(c) denoising error, {label}")
     return figure
@@ -109,16 +114,18 @@ def _denoising_curves(ax: Axes, curves: pd.DataFrame) -> None:
 LINEAR = 100  # kcal/mol/Å, up to where the axis of forces is linear; logarithmic beyond
 
 
-def scatter(rows: pd.DataFrame, model: str) -> Figure:
+def scatter(rows: pd.DataFrame, model: str, title: str) -> Figure:
     """Forces against minus the true and minus the predicted noise, a point a coordinate, from `pseudo_forces`."""
-    figure, axes = plt.subplots(1, 2, figsize=(COLUMN, 2.0), sharex=True, sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(COLUMN, 2.2), sharex=True, sharey=True)
+    figure.suptitle(title)
     for ax, column, text in ((axes[0], "true", "true noise"), (axes[1], "predicted", f"noise by {model}")):
         ax.plot(rows[column], rows["force"], ".", color=BLUE, markersize=2, alpha=0.6, rasterized=True)
         mean = correlations(rows, column).mean()
-        ax.set_title(f"mean correlation {mean:.2f}")
+        ax.set_title(f"correlation {mean:.2f}")
         ax.set(xlabel=f"minus the\n{text} (Å)")
     axes[0].set_yscale("symlog", linthresh=LINEAR)
-    axes[0].set_yticks([-1000, -LINEAR, 0, LINEAR, 1000], ["-1000", f"-{LINEAR}", "0", f"{LINEAR}", "1000"])
+    ticks = [-10_000, -1000, -LINEAR, 0, LINEAR, 1000, 10_000]
+    axes[0].set_yticks(ticks, [f"{tick:,}".replace("-", "−") for tick in ticks])
     axes[0].set_ylabel(f"GFN2-xTB force (kcal/mol/Å),\nlogarithmic beyond ±{LINEAR}")
     return figure
 

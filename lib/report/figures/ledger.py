@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.report.figures.style import BLUE, GREEN, ORANGE
+from lib.report.figures.style import BLUE, GREEN, ORANGE, SMALLEST
 from lib.report.verdicts import (
     AGAINST,
     CERTAIN,
@@ -25,7 +25,7 @@ SIGN_COLOURS = {CERTAIN: GREEN, LIKELY: "#8FD3BF", UNKNOWN: "#F0E442", UNLIKELY:
                 SEEN_ONCE: "#B9D9EE", NO_EVIDENCE: "#CCCCCC", UNTESTED: "#FFFFFF"}  # fmt: skip
 ON_AXIS = ("%", "points")  # units of the axis; others are told in words alone
 REACH = 100.0  # of the axis, both ways; what goes beyond ends in an arrow
-ROW, WIDTH, SMALL = 0.31, 13.5, 7.5  # inches a row, inches, points
+ROW, WIDTH = 0.31, 7.0  # inches: a row of two lines, and the width of a page
 
 
 def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
@@ -34,18 +34,17 @@ def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
     Open marks are the printed numbers.
     """
     height = 1.0 + ROW * len(ledger)
-    figure, (words, forest, numbers) = plt.subplots(
-        1, 3, figsize=(WIDTH, height), sharey=True, width_ratios=[3, 4, 4.2]
-    )
+    ratios = [1.75, 1.25, 1.85]
+    figure, (words, forest, numbers) = plt.subplots(1, 3, figsize=(WIDTH, height), sharey=True, width_ratios=ratios)
     for k, (_, row) in enumerate(ledger.iterrows()):
         words.barh(k, 1.0, height=0.9, color=SIGN_COLOURS[row["sign"]], edgecolor="black", linewidth=0.5)
-        words.text(0.5, k, row["sign"], ha="center", va="center", fontsize=SMALL)
-        words.text(1.06, k, row["size"], va="center", fontsize=SMALL)
+        words.text(0.5, k, row["sign"], ha="center", va="center", fontsize=SMALLEST)
+        words.text(1.06, k, textwrap.fill(row["size"], 16, break_on_hyphens=False), va="center", fontsize=SMALLEST)
         _mark(forest, k, row)
-        numbers.text(0.0, k, _in_words(row), va="center", fontsize=SMALL)
-    statements = [textwrap.fill(statement, 78) for statement in ledger["statement"]]
-    words.set_yticks(range(len(ledger)), statements, fontsize=SMALL)
-    words.set(xlim=(0, 2.75), ylim=(len(ledger) - 0.4, -0.6), xticks=[0.5, 1.5])
+        numbers.text(0.0, k, _in_words(row), va="center", fontsize=SMALLEST)
+    statements = [textwrap.fill(statement, 50) for statement in ledger["statement"]]
+    words.set_yticks(range(len(ledger)), statements, fontsize=SMALLEST)
+    words.set(xlim=(0, 2.5), ylim=(len(ledger) - 0.4, -0.6), xticks=[0.5, 1.5])
     words.set_xticklabels(["sign", "size"])
     words.xaxis.tick_top()
     _axis(forest)
@@ -63,7 +62,7 @@ def _axis(ax: Axes) -> None:
     ax.set(xlim=(-REACH, REACH), xticks=[-100, -50, 0, 50, 100])
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
-    ax.set_xlabel("% or points; open: printed", fontsize=SMALL)
+    ax.set_xlabel("% or points; open: printed", fontsize=SMALLEST)
     ax.grid(axis="x", linewidth=0.3)
 
 
@@ -85,9 +84,9 @@ def _mark(ax: Axes, k: int, row: pd.Series) -> None:
 def _in_words(row: pd.Series) -> str:
     """The number of ``row`` with its interval, the printed one, and the seeds or networks behind it."""
     if pd.isna(row["value"]):
-        return textwrap.shorten(row["why"], 62, placeholder=" …")
+        return textwrap.fill(textwrap.shorten(row["why"], 52, placeholder=" …"), 28)
     number = f"{row['value']:.3g}"
     interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3g}, {row['high']:.3g}]"
     unit = "" if row["unit"] == "1" else f" {row['unit']}"
-    printed = "" if pd.isna(row["printed"]) else f", printed {row['printed']:g}"
+    printed = "" if pd.isna(row["printed"]) else f"\nprinted {row['printed']:g}"
     return number + interval + unit + printed

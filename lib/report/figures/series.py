@@ -9,11 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from lib.report.figures.comparisons import NOT_PRINTED, PALE, SINGLE_SEED, WITHOUT_EVIDENCE, marks, strength
+from lib.report.figures.comparisons import (
+    CUT,
+    NOT_PRINTED,
+    PALE,
+    SINGLE_SEED,
+    WITHOUT_EVIDENCE,
+    marks,
+    strength,
+)
 from lib.report.figures.style import ARMS, BLUE, COLUMN, GREY, ORANGE
 from lib.report.tables import paper_numbers
 
-LEAST = -30  # per cent, of the axis of improvements
+LEAST = -30  # per cent, where the axis of improvements ends unless an interval reaches lower
 
 
 def two_arms(curves: pd.DataFrame, title: str) -> Figure:
@@ -40,12 +48,14 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
     """
     figure, axes = plt.subplots(len(panels), 2, figsize=(COLUMN, 0.9 + 1.35 * len(panels)), squeeze=False, sharex="row")
     figure.suptitle(model)
+    lowest = pd.concat([rows[rows["pretrained"] == "improvement"]["low"] for _, rows in panels]).min()
+    least = max(CUT, min(LEAST, lowest - 5))
     for (left, right), (title, table), count in zip(axes, panels, counts, strict=True):
         rows = table[table["metric"] == "mae"].sort_values("share")
         shares = sorted(rows["share"].unique())
         rows = rows.assign(place=rows["share"].map(shares.index))
         _errors(left, rows)
-        _improvements(right, rows[rows["pretrained"] == "improvement"])
+        _improvements(right, rows[rows["pretrained"] == "improvement"], least)
         for ax in (left, right):
             ax.set_xticks(range(len(shares)), [f"{100 * s:g} %\n{count[s]:,}" for s in shares])
             ax.set_xlim(-0.4, len(shares) - 0.6)
@@ -74,11 +84,11 @@ def _errors(ax: Axes, rows: pd.DataFrame) -> None:
     ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
 
 
-def _improvements(ax: Axes, rows: pd.DataFrame) -> None:
+def _improvements(ax: Axes, rows: pd.DataFrame, least: float) -> None:
     marks(ax, rows, rows["place"], "y", None, color="black", marker="o")
     ax.plot(rows["place"], rows["paper_value"], "o", markersize=6.5, markerfacecolor="none", color="black")
     ax.axhline(0, color=GREY, linewidth=0.8)
-    ax.set_ylim(LEAST, 100)
+    ax.set_ylim(least, 100)
     if rows["paper_value"].isna().all():
         ax.text(0.98, 0.03, f"paper: {NOT_PRINTED}", transform=ax.transAxes, ha="right", color=GREY)
     for place, value in zip(rows["place"], rows["paper_value"], strict=True):
@@ -92,6 +102,7 @@ def _printed_errors(ax: Axes) -> str:
     errors = rows.set_index("pretrained")["value"]
     for arm, (_, colour) in ARMS.items():
         ax.plot(0, errors[arm], "o", markersize=6.5, markerfacecolor="none", color=colour)
+    ax.margins(y=0.12)  # room for the whole of a mark
     share = f"{100 * rows['share'].iloc[0]:g} %"
     return f"the paper at {share}: {errors['no']:g} and {errors['yes']:g}, data set and unit {NOT_PRINTED}"
 
@@ -113,13 +124,14 @@ def error_by_sigma(table: pd.DataFrame, by_seed: pd.DataFrame, title: str, paper
         rows, one = table[table["metric"] == metric], by_seed.drop_duplicates(["pretrained", "sigma", "seed"])
         tuned = rows[rows["pretrained"] == "yes"].sort_values("sigma")
         places = {sigma: k for k, sigma in enumerate(tuned["sigma"])}
-        ax.axhline(rows[rows["pretrained"] == "no"]["value"].iloc[0], color=GREY, label="from scratch (σ = 0), mean")
-        for value in one[~one["pretrained"]][metric]:
-            ax.axhline(value, color=GREY, linewidth=0.7, linestyle=":")
+        ax.axhline(rows[rows["pretrained"] == "no"]["value"].iloc[0], color=GREY, label="from scratch, mean")
+        for k, value in enumerate(one[~one["pretrained"]][metric]):
+            ax.axhline(value, color=GREY, linewidth=0.7, linestyle=":", label=None if k else "each seed from scratch")
         ax.plot(range(len(tuned)), tuned["value"], color=BLUE, linewidth=1.2, marker="o", markersize=3.5,
                 label="pre-trained, mean")  # fmt: skip
         points = one[one["pretrained"]]
-        ax.plot(points["sigma"].map(places), points[metric], "_", color=BLUE, markersize=8, label="each seed")
+        ax.plot(points["sigma"].map(places), points[metric], "_", color=BLUE, markersize=8,
+                label="each seed, pre-trained")  # fmt: skip
         best = int(np.argmin(tuned["value"]))
         ax.plot(best, tuned["value"].iloc[best], marker="s", markersize=8, markerfacecolor="none", color=ORANGE,
                 linestyle="", label="our lowest mean")  # fmt: skip
