@@ -16,6 +16,7 @@ from IPython.display import Markdown
 from lib.data.datasets import MD22_SYSTEMS
 from lib.errors import DataError
 from lib.paths import FIGURES
+from lib.report.trials import short_name
 
 NUMBERS = ("value", "low", "high", "paper_value", "share", "sigma")  # columns that may be empty
 SMOKE = "smoke"
@@ -94,13 +95,13 @@ def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
     """By how much the error of ``arm`` is lower than that of the arm ``than``, by trial, and in how many certainly so.
 
     Args:
-        table: of trials (`trials.trial_table`); a trial's name is told without its first word, the kind.
+        table: of trials (`trials.trial_table`), which are told by their `trials.short_name`.
         arm: the one expected to be better.
         than: the other one.
         metric: of the errors.
     """
     rows = select(table, arm=arm, compared_with=than, metric=metric)
-    rows = rows.assign(case=[trial.partition(", ")[2] for trial in rows["trial"]])
+    rows = rows.assign(case=[short_name(trial) for trial in rows["trial"]])
     return f"{listing(rows, 'case')} (certain in {count_certain(rows)})"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from lib.data.datasets import NAMES_IN_TABLES
 from lib.report.statistics import Comparison, compare, errors_of, estimate, gain, sample, seed_of
 from lib.report.tables import EVIDENCE, LEARNT, source_of
 from lib.report.verdicts import NO_EVIDENCE, Outcome, sign_of
@@ -131,6 +132,22 @@ def pretraining_sets(scale: Scale, model: str) -> pd.DataFrame:
         rows[arm] = [number, molecules, epochs, epochs * -(-number // config.training.batch_size)]
     columns = ["conformations", "molecules", "epochs", "steps"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("pre-trained on")
+
+
+def short_name(trial: str) -> str:
+    """The name of a trial without its kind and without the mini suite's level of theory, for a title or a sentence."""
+    return trial.partition(", ")[2].replace(NAMES_IN_TABLES["mini"].partition("{}")[2], "")
+
+
+def named_differences(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """For reading: how much lower the MAE of the second arm of each of ``pairs`` is than that of the first, in per
+    cent, by trial.
+    """
+    text = {}
+    for before, after in pairs:
+        rows = table[(table["metric"] == "mae") & (table["compared_with"] == before) & (table["arm"] == after)]
+        text[f"{after} against {before}"] = {short_name(row["trial"]): _cell(row) for _, row in rows.iterrows()}
+    return pd.DataFrame.from_dict(text, orient="index").fillna("")
 
 
 def beside_reference(table: pd.DataFrame) -> pd.DataFrame:

@@ -90,14 +90,23 @@ def test_arms_without_results_are_left_out(trial):
 
 def test_differences_are_told_by_trial_without_its_kind(trial):
     """A trial that a table does not have is told as missing, not as nothing."""
-    table = trial_table(replace(trial, name="kind, SchNet, a set"), arms())
+    table = trial_table(replace(trial, name="kind, SchNet, mini set (GFN2-xTB)"), arms())
     told = prose.lower(table, "better", "reference")
-    assert told == "SchNet, a set 50 % [50, 50] (certain in 1 of 1)"
+    assert told == "SchNet, mini set 50 % [50, 50] (certain in 1 of 1)"
     assert prose.lower(table, "better", "worse") == "nothing, for no such run is here (certain in 0 of 0)"
 
 
+def test_named_differences_have_a_row_a_pair_and_a_column_a_trial(trial):
+    known = pd.concat([trial_table(replace(trial, name=name), arms()) for name in ("k, one", "k, two")])
+    wide = report_trials.named_differences(
+        known, [("reference", "better"), ("reference", "worse"), ("better", "worse")]
+    )
+    assert list(wide.columns) == ["one", "two"]
+    assert list(wide["one"]) == ["50.0 [50.0, 50.0], certain", "-25.0 [-25.0, -25.0], no evidence", ""]
+
+
 def test_the_picture_has_a_panel_a_trial_and_a_line_at_the_reference(trial):
-    tables = [trial_table(replace(trial, name=name), arms(seeds)) for name, seeds in (("one", 3), ("two", 1))]
+    tables = [trial_table(replace(trial, name=name), arms(seeds)) for name, seeds in (("k, one", 3), ("k, two", 1))]
     figure = trial_errors(pd.concat(tables), "reference", "a title")
     assert [ax.get_title() for ax in figure.axes] == ["one", "two"]
     for ax in figure.axes:

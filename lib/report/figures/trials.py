@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from lib.report.figures.comparisons import LINE, SINGLE_SEED, marks
 from lib.report.figures.style import COLUMN, GREY, MARKS
+from lib.report.trials import short_name
 from lib.training.metrics import metric_label, metric_of
 
 METRIC = "mae"
@@ -31,7 +32,7 @@ def trial_errors(table: pd.DataFrame, reference: str, title: str) -> Figure:
             ax.axvline(value, color=GREY, linewidth=0.8, zorder=0)
         ax.set_yticks(own.index, own["arm"])
         ax.set_ylim(len(own) - 0.5, -0.5)
-        ax.set_title(trial)
+        ax.set_title(short_name(trial))
     axes.flat[-1].set_xlabel(f"{metric_label(METRIC)} ({metric_of(METRIC).unit})")
     note = f"\n{SINGLE_SEED}" if (rows["n_seeds"] == 1).any() else ""
     figure.suptitle(title + note)
