@@ -167,7 +167,7 @@ def test_pretrainings_of_the_title_take_the_same_steps_on_as_many_conformations(
         steps = config.training.epochs * -(-counts[arm] // config.training.batch_size)
         whole = scale.pretrain(model, 1)
         known = sum(len(selection.index) for selection in select(whole, splits(whole))["train"])
-        assert steps == pytest.approx(whole.training.epochs * -(-known // whole.training.batch_size), rel=0.05)
+        assert steps == pytest.approx(whole.training.epochs * -(-known // whole.training.batch_size), rel=0.06)
         assert config.training.epochs // config.training.validate_every == whole.training.epochs
         names = {dataset.name for dataset in config.data}
         assert config.strict_split == (names == {"mini/ani1", "mini/ani1x"})
