@@ -16,6 +16,7 @@ from IPython.display import Markdown
 from lib.data.datasets import MD22_SYSTEMS
 from lib.errors import DataError
 from lib.paths import FIGURES
+from lib.report.trials import short_name
 
 NUMBERS = ("value", "low", "high", "paper_value", "share", "sigma")  # columns that may be empty
 SMOKE = "smoke"
@@ -69,7 +70,7 @@ def listing(rows: pd.DataFrame, by: str = "model", digits: int | None = None) ->
     """Each of ``rows`` by its name in the column ``by``, with its `interval` and the paper's number if there is one."""
     texts = []
     for _, row in rows.iterrows():
-        printed = "" if pd.isna(row["paper_value"]) else f" (paper: {row['paper_value']:.3g})"
+        printed = "" if pd.isna(row.get("paper_value")) else f" (paper: {row['paper_value']:.3g})"
         texts.append(f"{_name(row[by])} {interval(row, digits)}{printed}")
     return "; ".join(texts) or "nothing, for no such run is here"
 
@@ -88,6 +89,20 @@ def certain(rows: pd.DataFrame, by: str = "model") -> str:
 def count_certain(rows: pd.DataFrame) -> str:
     """``5 of 8``: how many of ``rows`` have their whole interval above zero."""
     return f"{int((rows['low'] > 0).sum())} of {len(rows)}"
+
+
+def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
+    """By how much the error of ``arm`` is lower than that of the arm ``than``, by trial, and in how many certainly so.
+
+    Args:
+        table: of trials (`trials.trial_table`), which are told by their `trials.short_name`.
+        arm: the one expected to be better.
+        than: the other one.
+        metric: of the errors.
+    """
+    rows = select(table, arm=arm, compared_with=than, metric=metric)
+    rows = rows.assign(case=[short_name(trial) for trial in rows["trial"]])
+    return f"{listing(rows, 'case')} (certain in {count_certain(rows)})"
 
 
 def tell(text: str, scale: str = "") -> Markdown:

@@ -7,9 +7,11 @@ import pytest
 
 from lib.models.weights import ALL, LAYERS
 from lib.runs.results import Result
-from lib.study import trials
+from lib.runs.selection import select, splits
+from lib.study import amount, trials
 from lib.study.arms import LEAVE_OUT
 from lib.study.cells import Cell
+from lib.study.equilibrium import EQUILIBRIUM_MODELS, MANY, PAIRS, REPEATED, equilibrium_trial, sources
 from lib.study.head import head_trial
 from lib.study.questions import TRIALS, trials_of
 from lib.study.scales import get_scale
@@ -31,14 +33,23 @@ class Config:
 
 
 @pytest.fixture
-def store(monkeypatch):
-    """Runs that were trained, by key; training one that decides makes rates near ``best`` validate best."""
+def fails():
+    """Keys of runs that end with a large error."""
+    return set()
+
+
+@pytest.fixture
+def store(monkeypatch, fails):
+    """Runs that were trained, by key; an arm's best rate is as its name says, but where the fixture `fails` a run."""
     done = {}
 
     def run_all(configs, *_):
         for config in configs:
             assert config.key() not in done, "trained twice"
-            error = abs(RATES.index(config.rate) - RATES.index({"low": 1e-4, "middle": 1e-3, "high": 1e-2}[config.arm]))
+            failed = 100.0 * (config.key() in fails)
+            error = failed + abs(
+                RATES.index(config.rate) - RATES.index({"low": 1e-4, "middle": 1e-3, "high": 1e-2}[config.arm])
+            )
             done[config.key()] = Result(config.key(), Path(), {"validation_rmse": 1.0 + error}, {})
 
     monkeypatch.setattr(trials, "stored", lambda config: done.get(config.key()))
@@ -61,7 +72,24 @@ def test_rates_start_in_the_middle_and_grow_while_the_best_is_at_the_edge(store)
     assert next_runs(trial()) == []
 
 
-def test_arms_have_the_rate_of_the_first_seed_and_say_where_it_is_at_the_edge(store):
+def test_a_rate_that_fails_another_seed_gives_way_to_the_next_best(store, fails):
+    fails.add("high 0.01 5")
+    run_trial(trial())
+    assert chosen_rate(trial(), "high") == 3e-3
+    assert [*arms_of(trial(), LEAVE_OUT)["high"].results] == [4, 5]
+    assert {"high 0.01 5", "high 0.003 5"} <= set(store)
+    assert len(store) == (4 + 3 + 3) + 3 + 1
+    assert next_runs(trial()) == []
+
+
+def test_a_neighbour_is_tried_where_the_next_best_is_at_the_edge(store, fails):
+    fails |= {"middle 0.001 5", "middle 0.003 4"}
+    run_trial(trial())
+    assert chosen_rate(trial(), "middle") == 3e-4
+    assert [*tried_rates(trial(), "middle")] == [1e-4, 3e-4, 1e-3, 3e-3]
+
+
+def test_arms_have_the_rate_that_validates_best_and_say_where_it_is_at_the_edge(store):
     run_trial(trial())
     arms = arms_of(trial(), LEAVE_OUT)
     assert {name: arm.at_edge for name, arm in arms.items()} == {"low": True, "middle": False, "high": True}
@@ -123,6 +151,57 @@ def test_every_trial_of_a_scale_makes_runs_with_names_of_their_own(scale):
 def test_scales_without_trials_are_named():
     with pytest.raises(ValueError, match="scale with trials"):
         trials_of("paper")
+
+
+@pytest.mark.parametrize("name", TRIALS)
+@pytest.mark.parametrize("model", EQUILIBRIUM_MODELS)
+def test_pretrainings_of_the_title_take_the_same_steps_on_as_many_conformations(name, model):
+    """And the pairs that are compared as many conformations; none has seen a test conformation."""
+    scale, counts = get_scale(name), {}
+    for arm, source in sources(scale, model).items():
+        config = source(1)
+        if config is None:
+            continue
+        train = select(config, splits(config))["train"]
+        counts[arm] = sum(len(selection.index) for selection in train)
+        steps = config.training.epochs * -(-counts[arm] // config.training.batch_size)
+        whole = scale.pretrain(model, 1)
+        known = sum(len(selection.index) for selection in select(whole, splits(whole))["train"])
+        assert steps == pytest.approx(whole.training.epochs * -(-known // whole.training.batch_size), rel=0.06)
+        assert config.training.epochs // config.training.validate_every == whole.training.epochs
+        names = {dataset.name for dataset in config.data}
+        assert config.strict_split == (names == {"mini/ani1", "mini/ani1x"})
+    for relaxed_arm, other in PAIRS:
+        assert counts[relaxed_arm] == pytest.approx(counts[other], rel=0.02)
+    assert counts[MANY] == pytest.approx(counts[REPEATED], rel=0.02)
+
+
+def test_amounts_of_pretraining_differ_in_what_they_say():
+    scale = get_scale("laptop")
+    made = {arm: source(1) for arm, source in amount.sources(scale, "egnn").items()}
+    whole = made[amount.ALL]
+    assert whole == scale.pretrain("egnn", 1)
+    for arm, part in amount.PARTS.items():  # fewer conformations for as many steps
+        number = sum(len(selection.index) for selection in select(made[arm], splits(made[arm]))["train"])
+        assert number == pytest.approx(amount.POOL / part, rel=0.01)
+        assert made[arm].training.epochs == whole.training.epochs * part
+    for arm, times in amount.LONGER.items():
+        assert made[arm] == replace(whole, training=whole.training.stretched(times))
+    assert [dataset.name for dataset in made[amount.WITH_SPICE].data] == ["mini/ani1", "mini/ani1x", "mini/spice"]
+    assert made[amount.WITH_SPICE].strict_split
+    with pytest.raises(ValueError, match=r"arms \['none'\] are unknown: choose from"):
+        amount.amount_trial(scale, "egnn", "ani1x", ["none"])
+
+
+def test_the_relaxed_end_is_the_lower_half_of_mini_ani1_and_mini_ani1x_is_whole():
+    scale = get_scale("laptop")
+    for data, share in (("ani1", 0.5), ("ani1x", 1.0)):
+        arms = equilibrium_trial(scale, "egnn", data).arms
+        assert {arm(1e-3, 2).lowest for arm in arms.values()} == {share}
+        assert {arm(1e-3, 2).data[0].name for arm in arms.values()} == {f"mini/{data}"}
+        assert len({arm(1e-3, 2).pretrained for arm in arms.values()}) == len(arms)
+    assert arms["scratch"](1e-3, 2) == scale.finetune(Cell("egnn", "ani1x", False), 1e-3, 2)
+    assert arms["nonequilibrium, all"](1e-3, 2) == scale.finetune(Cell("egnn", "ani1x", True), 1e-3, 2)
 
 
 def test_arms_of_the_head_differ_in_what_is_transferred_and_share_runs_with_the_matrix():
