@@ -6,11 +6,11 @@ small molecules of four elements does not suit SPICE. Test data decide nothing.
 
 from collections.abc import Iterable, Mapping
 from math import isfinite
+from typing import Protocol
 
 from lib.data.datasets import family_of
 from lib.errors import TrainingError
 from lib.runs.config import RunConfig
-from lib.runs.results import Result
 from lib.runs.runner import stored
 from lib.study.cells import Cell
 from lib.study.scale import Scale
@@ -20,7 +20,15 @@ SCANNED_DEFAULT = "ani1x"  # where those of all other data are
 REFUSE, FIRST = MISSING = ("refuse", "first")
 
 
-def choose_rate(results: Mapping[float, Result | None], missing: str = REFUSE) -> float:
+class Validated(Protocol):
+    """What learning rates are compared by: a `Result`, or a mean over several."""
+
+    @property
+    def validation(self) -> float:
+        """Infinite where training diverged."""
+
+
+def choose_rate(results: Mapping[float, Validated | None], missing: str = REFUSE) -> float:
     """The learning rate with the lowest validation metric (`Result.validation`), the first of equal ones.
 
     Diverged runs are left out.

@@ -1,9 +1,10 @@
 """Trials: one question with several arms, each with its own learning rate, over the same seeds and test conformations.
 
 Table 2 asks every question with two arms, scratch and pre-trained (`arms`); a `Trial` has as many as it needs, each a
-function from learning rate and seed to a run. The first seed decides the rate of each arm, on validation data: the two
-rates in the middle of the candidates are tried, then a neighbour for as long as the best one is at the edge of those
-tried. The other seeds follow at the rate chosen.
+function from learning rate and seed to a run. The rate of each arm is chosen on validation data: at the first seed the
+two rates in the middle of the candidates are tried, then a neighbour for as long as the best one is at the edge of
+those tried; the best one's other seeds follow. Where they show that it is not the best after all, in the mean over the
+seeds that ran (a rate may serve one seed and fail the next), the next best one's follow, and so on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,46 +57,65 @@ class TrialArm:
     results: Mapping[int, Result]
 
 
-def tried_rates(trial: Trial, arm: str) -> dict[float, Result | None]:
-    """The learning rates that decide so far, ascending, with the result of each; None where it is still to be run."""
+@dataclass(frozen=True)
+class Score:
+    """What a learning rate is judged by so far: the mean ``validation`` metric of ``results``, by seed."""
+
+    results: Mapping[int, Result]
+
+    @property
+    def validation(self) -> float:
+        """Infinite where training diverged with one of the seeds."""
+        return sum(result.validation for result in self.results.values()) / len(self.results)
+
+
+def tried_rates(trial: Trial, arm: str) -> dict[float, Score | None]:
+    """The learning rates that decide so far, ascending, with their scores; None where the first seed is to be run."""
     middle = (len(trial.rates) - 1) // 2
     low, high = middle, min(middle + 1, len(trial.rates) - 1)
     while True:
-        results = {rate: stored(trial.arms[arm](rate, trial.seeds[0])) for rate in trial.rates[low : high + 1]}
-        if None in results.values():
-            return results
-        best = trial.rates.index(choose_rate(results))
+        scores = {rate: _score(trial, arm, rate) for rate in trial.rates[low : high + 1]}
+        if None in scores.values():
+            return scores
+        best = trial.rates.index(choose_rate(scores))
         if best == low > 0:
             low -= 1
         elif best == high < len(trial.rates) - 1:
             high += 1
         else:
-            return results
+            return scores
+
+
+def _score(trial: Trial, arm: str, rate: float) -> Score | None:
+    results = {seed: stored(trial.arms[arm](rate, seed)) for seed in trial.seeds}
+    return None if results[trial.seeds[0]] is None else Score({s: r for s, r in results.items() if r is not None})
 
 
 def chosen_rate(trial: Trial, arm: str) -> float | None:
-    """The learning rate of ``arm`` that validates best at the first seed; None while a run that decides is missing.
+    """The learning rate of ``arm`` that validates best so far; None while a first seed that decides is missing.
 
     Raises:
         TrainingError: training diverged with every rate that was tried.
     """
-    results = tried_rates(trial, arm)
-    return None if None in results.values() else choose_rate(results)
+    scores = tried_rates(trial, arm)
+    return None if None in scores.values() else choose_rate(scores)
 
 
 def next_runs(trial: Trial) -> list[RunConfig]:
-    """The missing runs that can be trained now, arm by arm: those that decide a rate, or the other seeds at that rate.
+    """The missing runs that can be trained now, arm by arm: the first seed of rates that decide, or other seeds of the
+    best.
 
     Each run once; when they are done, more may follow. Empty when the trial is complete.
     """
     out: dict[str, RunConfig] = {}
     for name, arm in trial.arms.items():
-        results = tried_rates(trial, name)
-        if None in results.values():
-            missing = [arm(rate, trial.seeds[0]) for rate, result in results.items() if result is None]
+        scores = tried_rates(trial, name)
+        if None in scores.values():
+            missing = [arm(rate, trial.seeds[0]) for rate, score in scores.items() if score is None]
         else:
-            runs = [arm(choose_rate(results), seed) for seed in trial.seeds]
-            missing = [config for config in runs if stored(config) is None]
+            best = choose_rate(scores)
+            score = scores[best]
+            missing = [arm(best, seed) for seed in trial.seeds if score is None or seed not in score.results]
         out |= {config.key(): config for config in missing}
     return list(out.values())
 

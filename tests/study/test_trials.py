@@ -31,14 +31,23 @@ class Config:
 
 
 @pytest.fixture
-def store(monkeypatch):
-    """Runs that were trained, by key; training one that decides makes rates near ``best`` validate best."""
+def fails():
+    """Keys of runs that end with a large error."""
+    return set()
+
+
+@pytest.fixture
+def store(monkeypatch, fails):
+    """Runs that were trained, by key; an arm's best rate is as its name says, but where the fixture `fails` a run."""
     done = {}
 
     def run_all(configs, *_):
         for config in configs:
             assert config.key() not in done, "trained twice"
-            error = abs(RATES.index(config.rate) - RATES.index({"low": 1e-4, "middle": 1e-3, "high": 1e-2}[config.arm]))
+            failed = 100.0 * (config.key() in fails)
+            error = failed + abs(
+                RATES.index(config.rate) - RATES.index({"low": 1e-4, "middle": 1e-3, "high": 1e-2}[config.arm])
+            )
             done[config.key()] = Result(config.key(), Path(), {"validation_rmse": 1.0 + error}, {})
 
     monkeypatch.setattr(trials, "stored", lambda config: done.get(config.key()))
@@ -61,7 +70,24 @@ def test_rates_start_in_the_middle_and_grow_while_the_best_is_at_the_edge(store)
     assert next_runs(trial()) == []
 
 
-def test_arms_have_the_rate_of_the_first_seed_and_say_where_it_is_at_the_edge(store):
+def test_a_rate_that_fails_another_seed_gives_way_to_the_next_best(store, fails):
+    fails.add("high 0.01 5")
+    run_trial(trial())
+    assert chosen_rate(trial(), "high") == 3e-3
+    assert [*arms_of(trial(), LEAVE_OUT)["high"].results] == [4, 5]
+    assert {"high 0.01 5", "high 0.003 5"} <= set(store)
+    assert len(store) == (4 + 3 + 3) + 3 + 1
+    assert next_runs(trial()) == []
+
+
+def test_a_neighbour_is_tried_where_the_next_best_is_at_the_edge(store, fails):
+    fails |= {"middle 0.001 5", "middle 0.003 4"}
+    run_trial(trial())
+    assert chosen_rate(trial(), "middle") == 3e-4
+    assert [*tried_rates(trial(), "middle")] == [1e-4, 3e-4, 1e-3, 3e-3]
+
+
+def test_arms_have_the_rate_that_validates_best_and_say_where_it_is_at_the_edge(store):
     run_trial(trial())
     arms = arms_of(trial(), LEAVE_OUT)
     assert {name: arm.at_edge for name, arm in arms.items()} == {"low": True, "middle": False, "high": True}
