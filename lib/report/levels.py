@@ -45,15 +45,14 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_words(rows: pd.DataFrame) -> str:
-    """One sentence a data set from `agreement`."""
-    sentences = []
+    """One sentence from `agreement`."""
+    parts = []
     for name, group in rows.groupby("dataset", sort=False):
         whole, inner = (group[group["within"] == word].iloc[0] for word in ("no", "yes"))
-        sentences.append(
-            f"On {whole['conformations']:,} conformations of {name} GFN2-xTB energies correlate with the DFT energies "
-            f"with r = {whole['correlation']:.3f} and differ from them by {whole['rmse']:.1f} kcal/mol (root mean "
-            f"square, after a least-squares energy per element; the DFT energies spread by {whole['spread']:.0f}); "
-            f"among the conformations of one molecule or formula with r = {inner['correlation']:.3f} and by "
-            f"{inner['rmse']:.1f} kcal/mol (spread {inner['spread']:.0f})."
+        parts.append(
+            f"{name}, {whole['conformations']:,} conformations: r = {whole['correlation']:.3f}, RMSE "
+            f"{whole['rmse']:.1f} kcal/mol where the DFT energies spread by {whole['spread']:.0f}; within a molecule "
+            f"or formula r = {inner['correlation']:.3f}, RMSE {inner['rmse']:.1f} (spread {inner['spread']:.0f})"
         )
-    return " ".join(sentences)
+    start = "GFN2-xTB energies against DFT energies of published geometries, after a least-squares energy per element"
+    return f"{start}: {'; '.join(parts)}."
