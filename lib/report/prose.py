@@ -69,7 +69,7 @@ def listing(rows: pd.DataFrame, by: str = "model", digits: int | None = None) ->
     """Each of ``rows`` by its name in the column ``by``, with its `interval` and the paper's number if there is one."""
     texts = []
     for _, row in rows.iterrows():
-        printed = "" if pd.isna(row["paper_value"]) else f" (paper: {row['paper_value']:.3g})"
+        printed = "" if pd.isna(row.get("paper_value")) else f" (paper: {row['paper_value']:.3g})"
         texts.append(f"{_name(row[by])} {interval(row, digits)}{printed}")
     return "; ".join(texts) or "nothing, for no such run is here"
 

@@ -60,6 +60,8 @@ class RunConfig:
             then trains.
         start: the weights that a run with labels continues, energy head included.
         transfer: what is taken from ``pretrained``, one of `weights.TRANSFERS`.
+        lowest: the share of each molecule's conformations, those of the lowest energies, that train, validation and
+            test of a run with labels are drawn from.
     """
 
     task: str
@@ -78,6 +80,7 @@ class RunConfig:
     held_out: tuple[tuple[str, DataSet], ...] = ()
     start: Start | None = None
     transfer: str = LAYERS
+    lowest: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be run, before anything runs."""
@@ -93,6 +96,7 @@ class RunConfig:
         if self.split_order not in (*ORDERS, PUBLISHED):
             raise ValueError(f"split_order = {self.split_order!r}: choose from {(*ORDERS, PUBLISHED)}")
         check_share(self.share)
+        check_share(self.lowest, "lowest", "each molecule's conformations")
         if len({d.name for d in self.data}) < len(self.data):
             raise ValueError(f"data sets {[d.name for d in self.data]} must have different names")
         self._check_task()
@@ -115,8 +119,11 @@ class RunConfig:
             raise ValueError(
                 f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
             )
-        if not self.labelled and self.share != 1:
-            raise ValueError(f"share = {self.share!r} with task {self.task!r}: only energy runs take less than all")
+        if not self.labelled and (self.share, self.lowest) != (1, 1):
+            raise ValueError(
+                f"share = {self.share!r}, lowest = {self.lowest!r} with task {self.task!r}: only energy runs take less "
+                "than all"
+            )
         parts = [part for part, _ in self.held_out]
         if parts and not (self.labelled and set(parts) <= set(HELD_OUT) and len(set(parts)) == len(parts)):
             raise ValueError(f"held_out = {parts} with task {self.task!r}: an energy run takes {HELD_OUT}, each once")
@@ -158,14 +165,14 @@ class RunConfig:
         return key_of(self.describe(whole=False))
 
 
-def check_share(share: float) -> None:
-    """Check a share of the training conformations.
+def check_share(share: float, name: str = "share", whole: str = "the training conformations") -> None:
+    """Check a share, called ``name``, of the ``whole``.
 
     Raises:
         ValueError: it is not above 0 and at most 1.
     """
     if not 0 < share <= 1:
-        raise ValueError(f"share = {share!r} of the training conformations must be above 0 and at most 1")
+        raise ValueError(f"{name} = {share!r} of {whole} must be above 0 and at most 1")
 
 
 def key_of(identity: dict[str, Any]) -> str:

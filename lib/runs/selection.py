@@ -1,6 +1,7 @@
 """The conformations that a run takes: its split of each data set, limited as its settings say."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.data.datasets import open_store
 from lib.data.loading import Selection
@@ -36,6 +37,16 @@ def splits(config: RunConfig) -> Splits:
     return out
 
 
+def _lowest(store: ConformationStore, share: float) -> NDArray[np.bool_]:
+    """Whether each conformation is among the ``share`` of its molecule's with the lowest energies, one at least."""
+    low = np.zeros(len(store), dtype=bool)
+    for molecule in range(len(store.names)):
+        members = store.conformations_of(molecule)
+        order = np.argsort(store.energy(members), kind="stable")
+        low[members[order[: max(1, round(share * len(members)))]]] = True
+    return low
+
+
 def select(config: RunConfig, whole_splits: Splits) -> dict[str, list[Selection]]:
     """The conformations of each part in every data set of ``whole_splits`` (from `splits`), limited by ``config``.
 
@@ -47,7 +58,9 @@ def select(config: RunConfig, whole_splits: Splits) -> dict[str, list[Selection]
     for part, dataset in config.held_out:
         store = open_store(dataset)
         parts.append((store, part, np.arange(len(store))))
+    low = {id(store): _lowest(store, config.lowest) for store, _ in whole_splits} if config.lowest < 1 else {}
     for store, part, index in parts:
+        index = index[low[id(store)][index]] if id(store) in low else index
         limit = getattr(config.limits, part.split("_")[0])
         index = index if limit is None or not len(index) else subsample(index, min(limit, len(index)), config.seed)
         if part == "train" and config.share < 1 and len(index):

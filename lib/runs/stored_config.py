@@ -43,6 +43,7 @@ class StoredConfig:
     split_order: str = "random"
     share: float = 1.0
     transfer: str = LAYERS
+    lowest: float = 1.0
     format: int = FORMAT
 
     @property

@@ -98,6 +98,24 @@ def test_what_is_transferred_is_part_of_the_run(finetuning, pretraining):
         replace(layers, transfer="all", pretrained=None)
 
 
+def test_the_lowest_energies_of_each_molecule_are_what_parts_are_drawn_from(finetuning):
+    """Of every part of the same split: nothing moves from one part to another."""
+    config = replace(finetuning, pretrained=None)
+    whole, low = select(config, splits(config)), select(replace(config, lowest=0.4), splits(config))
+    drawn = np.concatenate([selections[0].index for selections in low.values()])
+    store = low["train"][0].store
+    for molecule in range(len(store.names)):
+        members = store.conformations_of(molecule)
+        own, energy = np.isin(members, drawn), store.energy(members)
+        assert own.sum() == round(0.4 * len(members))
+        assert energy[own].max() < energy[~own].min()
+    for part, (selection,) in low.items():
+        assert set(selection.index) <= set(whole[part][0].index)
+    assert replace(config, lowest=0.4).key() != config.key()
+    with pytest.raises(ValueError, match="lowest = 0 of each molecule's conformations must be above 0"):
+        replace(config, lowest=0)
+
+
 def test_a_new_setting_at_its_default_keeps_the_key(finetuning, monkeypatch):
     @dataclass(frozen=True)
     class Longer(TrainingSettings):

@@ -20,6 +20,7 @@ from lib.report.figures.potentials import (
 )
 from lib.report.figures.series import error_by_share, error_by_sigma, two_arms
 from lib.report.figures.style import save_figure, set_style
+from lib.report.figures.trials import trial_errors
 
 __all__ = [
     "arm_bars",
@@ -44,6 +45,7 @@ __all__ = [
     "shaken",
     "slider",
     "torsion",
+    "trial_errors",
     "two_arms",
     "two_levels",
     "verdicts",

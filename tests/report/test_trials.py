@@ -1,0 +1,82 @@
+"""Tables of trials: paired differences of the arms that are compared, in the ledger's words."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic import SEEDS
+
+from lib.report import trials as report_trials
+from lib.report.statistics import Errors
+from lib.report.trials import TRIAL_COLUMNS, beside_reference, trial_table
+from lib.report.verdicts import AGAINST, CERTAIN, NO_EVIDENCE, SEEN_ONCE
+from lib.runs.results import Result
+from lib.study.trials import Trial, TrialArm
+
+SIZES = {"worse": 10.0, "reference": 8.0, "better": 4.0}  # kcal/mol
+R2 = {"worse": 0.1, "reference": 0.2, "better": 0.9}
+
+
+@pytest.fixture
+def trial(monkeypatch):
+    """A trial whose runs have errors of `SIZES`, of the same molecules, a few per cent apart between seeds."""
+
+    def errors_of(result):
+        arm, seed = result.key.rsplit(" ", 1)
+        error = np.random.default_rng(0).choice([-1.0, 1.0], 400) * SIZES[arm] * (1 + 0.02 * SEEDS[int(seed)])
+        return Errors.of(np.repeat(np.arange(40), 10), error)
+
+    monkeypatch.setattr(report_trials, "errors_of", errors_of)
+    monkeypatch.setattr(report_trials, "draws_of", lambda _: 0)
+    return Trial("a trial", "which?", dict.fromkeys(SIZES, None), (1e-3,), (0, 1, 2), "reference")
+
+
+def arms(seeds=3):
+    return {
+        name: TrialArm(
+            name, 1e-3, False, {s: Result(f"{name} {s}", Path(), {"test_r2": R2[name]}, {}) for s in range(seeds)}
+        )
+        for name in SIZES
+    }
+
+
+def rows(table, **where):
+    for column, value in where.items():
+        table = table[table[column] == value]
+    return table
+
+
+def test_errors_and_differences_from_the_reference_with_their_words(trial):
+    table = trial_table(trial, arms())
+    assert list(table.columns) == TRIAL_COLUMNS
+    errors = rows(table, metric="mae", compared_with="").set_index("arm")["value"]
+    assert errors.to_dict() == pytest.approx(SIZES)
+    lower = rows(table, metric="mae", compared_with="reference").set_index("arm")
+    assert lower["value"].to_dict() == pytest.approx({"worse": -25.0, "better": 50.0})
+    assert lower["sign"].to_dict() == {"worse": NO_EVIDENCE, "better": CERTAIN}  # of those neither arm learnt anything
+    assert lower["evidence"].to_dict() == {"worse": "no", "better": "one arm"}
+    assert set(lower["n_seeds"]) == {3}
+
+
+def test_pairs_can_be_named_and_a_loss_is_called_so(trial):
+    table = trial_table(trial, arms(), [("better", "worse")])
+    (row,) = rows(table, metric="mae", compared_with="better").to_dict("records")
+    assert (row["arm"], row["sign"]) == ("worse", AGAINST)
+    assert row["value"] == pytest.approx(-150.0)
+
+
+def test_one_seed_is_seen_once_and_only_common_seeds_count(trial):
+    known = arms() | {"better": arms(1)["better"]}
+    (row,) = rows(trial_table(trial, known), metric="mae", arm="better", compared_with="reference").to_dict("records")
+    assert (row["n_seeds"], row["sign"]) == (1, SEEN_ONCE)
+    assert "50.0 [50.0, 50.0]*" in set(beside_reference(trial_table(trial, known)).to_numpy().ravel())
+
+
+def test_arms_without_results_are_left_out(trial):
+    known = arms()
+    del known["worse"]
+    known["better"] = TrialArm("better", 1e-3, False, {})
+    table = trial_table(trial, known)
+    assert set(table["arm"]) == {"reference"}
+    assert not len(rows(table, compared_with="reference"))
+    assert not len(trial_table(trial, {}))
