@@ -23,7 +23,7 @@ from lib.study.scale import SIGMA
 from lib.study.scales import SCALES
 
 LEDGER = ROOT / "notebooks" / "09_what_was_reproduced.ipynb"
-TEACHING = sorted((ROOT / "notebooks").glob("0[1-7]_*.ipynb"))
+TEACHING = sorted(p for each in ("0[1-7]", "1[23]") for p in (ROOT / "notebooks").glob(f"{each}_*.ipynb"))
 
 
 def python(folder, *arguments):

@@ -18,7 +18,7 @@ def mini_suite(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="Of ani1, ani1x, iso17, spice, md22, example.",
+            help="Of ani1, ani1x, iso17, spice, md22, relaxed, example.",
             show_default="all of them, and the reference energies",
         ),
     ] = None,

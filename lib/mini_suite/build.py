@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lib.chemistry import xtb
 from lib.errors import look_up
 from lib.machine import available_cores, hardware
-from lib.mini_suite import ani1, ani1x, example, iso17, md22, spice
+from lib.mini_suite import ani1, ani1x, example, iso17, md22, relaxed, spice
 from lib.mini_suite.frames import Frames
 from lib.mini_suite.free_atoms import write_reference_energies
 from lib.mini_suite.sampling import read_lines, read_molecules
@@ -52,6 +52,7 @@ RECIPES = {
     "iso17": Recipe(each_of(iso17.MOLECULES, iso17.sample), iso17.write),
     "spice": Recipe(each_of(spice.MOLECULES, spice.sample, read_lines), spice.write),
     "md22": Recipe(md22.draw, md22.write),
+    "relaxed": Recipe(relaxed.draw, relaxed.write),
     "example": Recipe(each_of(example.MOLECULES, example.sample), example.write),
 }
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lib.data.datasets import SUITES, find, open_store, paper_names
 from lib.errors import required
 from lib.models import MODELS
+from lib.models.weights import ALL, LAYERS, TURNED
 from lib.report.statistics import (
     Comparison,
     Estimate,
@@ -27,12 +28,17 @@ from lib.report.statistics import (
 )
 from lib.report.subsets import kinds_of_atoms, polarity
 from lib.report.tables import LEARNT, explained
+from lib.report.trials import comparison_of, learnt_of
 from lib.runs.results import Result
 from lib.runs.runner import stored
-from lib.study.arms import Arm, available_arms, pretrainings
+from lib.study.arms import LEAVE_OUT, Arm, available_arms, pretrainings
 from lib.study.cells import Pair, members
+from lib.study.equilibrium import FEW, FEW_RELAXED, MANY, MANY_RELAXED, SUITE, equilibrium_trials
+from lib.study.head import head_trials
 from lib.study.matrix import MATRIX
+from lib.study.published import LABELS, MINI_START, PUBLISHED_START, SCRATCH, WHOLE, trials_beside
 from lib.study.scale import SIGMA, Scale
+from lib.study.trials import Trial, arms_of
 from lib.training.metrics import ERRORS
 
 Subsets = dict[str, NDArray[np.int64] | None]
@@ -70,6 +76,18 @@ PARTS: dict[str, Part] = {
     "Figure 3": Part("Figure 3", ("mae",)),
     "Figure 4": Part("Figure 4", ("mae",)),
     "Figure 5": Part("Figure 5"),
+}
+
+STARTS = {start: (SCRATCH, start) for start in (PUBLISHED_START, MINI_START)}
+# what the paper's matrix does not ask: by item the trials, and by subset the arms that are compared
+OF_TRIALS: dict[str, tuple[Callable[[Scale], list[Trial]], dict[str, tuple[str, str]]]] = {
+    "Equilibrium": (
+        equilibrium_trials,
+        {"few molecules": (FEW_RELAXED, FEW), "many molecules": (MANY_RELAXED, MANY)},
+    ),
+    "Head": (head_trials, {"as it is": (LAYERS, ALL), "sign turned": (LAYERS, TURNED)}),
+    "Published data": (lambda scale: trials_beside(scale, [name for name in LABELS if name != WHOLE]), STARTS),
+    "Published data, all labels": (lambda scale: trials_beside(scale, [WHOLE]), STARTS),
 }
 
 
@@ -131,9 +149,11 @@ def samples_of(cases: Sequence[Case]) -> list[Sample]:
 
 
 def gather(scale: Scale) -> list[Case]:
-    """Every case of `PARTS` whose runs are recorded or stored, and those of the denoising error by σ."""
+    """Every case of `PARTS` and of `OF_TRIALS` whose runs are recorded or stored, and those of the denoising error by
+    σ.
+    """
     cases = [case for item in PARTS for case in _of_item(scale, item)]
-    return cases + _denoising(scale)
+    return cases + _denoising(scale) + _of_trials(scale)
 
 
 def _of_item(scale: Scale, item: str) -> list[Case]:
@@ -164,6 +184,34 @@ def _of_pair(scale: Scale, item: str, arms: Pair[Arm], subset: str, molecules: N
         comparison = compare(errors.scratch, errors.pretrained, metric, seed_of(cell.data))
         cases.append(Case(item, dataset, system, subset, MODELS[cell.model].label, metric, cell.share, cell.sigma,
                           (plain, pretrained), comparison))  # fmt: skip
+    return cases
+
+
+def _of_trials(scale: Scale) -> list[Case]:
+    """The cases of `OF_TRIALS`, which stand beside those of the mini suite alone."""
+    items = OF_TRIALS.items() if scale.suite == SUITE else ()
+    return [
+        case
+        for item, (trials, pairs) in items
+        for trial in trials(scale)
+        for subset, pair in pairs.items()
+        for case in _of_trial(scale, item, trial, subset, pair)
+    ]
+
+
+def _of_trial(scale: Scale, item: str, trial: Trial, subset: str, pair: tuple[str, str]) -> list[Case]:
+    """Two arms of ``trial`` in every metric, over the seeds that both have; none where they have none in common."""
+    config = trial.arms[trial.reference](trial.rates[0], trial.seeds[0])
+    kind, _, system = config.data[0].name.partition("/")[2].partition("/")
+    dataset = paper_names(scale.suite)[scale.data_label(kind)]
+    subset = subset if config.lowest == 1 else f"relaxed end, {subset}"
+    arms, cases = arms_of(trial, LEAVE_OUT), []
+    for metric in ERRORS if all(name in arms for name in pair) else ():
+        before, after = (arms[name] for name in pair)
+        comparison = comparison_of(before, after, metric)
+        if comparison is not None:
+            cases.append(Case(item, dataset, system, subset, MODELS[config.model].label, metric, 1.0, SIGMA,
+                              learnt_of(before, after), comparison))  # fmt: skip
     return cases
 
 

@@ -90,6 +90,20 @@ def count_certain(rows: pd.DataFrame) -> str:
     return f"{int((rows['low'] > 0).sum())} of {len(rows)}"
 
 
+def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
+    """By how much the error of ``arm`` is lower than that of the arm ``than``, by trial, and in how many certainly so.
+
+    Args:
+        table: of trials (`trials.trial_table`); a trial's name is told without its first word, the kind.
+        arm: the one expected to be better.
+        than: the other one.
+        metric: of the errors.
+    """
+    rows = select(table, arm=arm, compared_with=than, metric=metric)
+    rows = rows.assign(case=[trial.partition(", ")[2] for trial in rows["trial"]])
+    return f"{listing(rows, 'case')} (certain in {count_certain(rows)})"
+
+
 def tell(text: str, scale: str = "") -> Markdown:
     """``text`` as Markdown; at smoke scale with a word of caution before it."""
     text = dedent(text).strip()

@@ -3,22 +3,38 @@
 from collections.abc import Callable, Mapping
 
 from lib.errors import look_up
-from lib.study.head import head_trials
+from lib.study.amount import ALL, WITH_SPICE, amount_trial, amount_trials
+from lib.study.equilibrium import equilibrium_trial, equilibrium_trials
+from lib.study.head import head_trial, head_trials
 from lib.study.published import published_trials
 from lib.study.scales import get_scale
 from lib.study.trials import Trial
 
-TRIALS: Mapping[str, Callable[[], list[Trial]]] = {
-    "smoke": lambda: head_trials(get_scale("smoke")),
-    "laptop": lambda: head_trials(get_scale("laptop")),
-    "published": published_trials,
-}
+
+def _smoke() -> list[Trial]:
+    """A trial of each kind, of one seed."""
+    scale = get_scale("smoke")
+    return [
+        head_trial(scale, "schnet", "ani1x", normalised=(False,), seeds=scale.seeds[:1]),
+        equilibrium_trial(scale, "egnn", "ani1x", scale.seeds[:1]),
+        amount_trial(scale, "egnn", "spice", [ALL, WITH_SPICE], scale.seeds[:1]),
+    ]
 
 
-def trials_of(scale: str) -> list[Trial]:
-    """The trials of the scale called ``scale``.
+def _laptop() -> list[Trial]:
+    """Those of the head, of equilibrium, of the amount; the SE(3)-Transformer's, which takes longest, is last."""
+    scale = get_scale("laptop")
+    *head, last = head_trials(scale)
+    return [*head, *equilibrium_trials(scale), *amount_trials(scale), last]
+
+
+TRIALS: Mapping[str, Callable[[], list[Trial]]] = {"smoke": _smoke, "laptop": _laptop, "published": published_trials}
+
+
+def trials_of(scale: str, kind: str = "") -> list[Trial]:
+    """The trials of the scale called ``scale`` whose names begin with ``kind``.
 
     Raises:
         ValueError: it has none; the message lists the scales that have.
     """
-    return look_up(TRIALS, scale, "scale with trials")()
+    return [trial for trial in look_up(TRIALS, scale, "scale with trials")() if trial.name.startswith(kind)]

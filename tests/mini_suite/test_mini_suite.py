@@ -17,7 +17,7 @@ from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, refere
 from lib.data.datasets import find, open_store
 from lib.data.readers import READERS
 from lib.data.readers import iso17 as data_readers_iso17
-from lib.mini_suite import ani1, ani1x, assemblies, example, iso17, md22, sampling, spice
+from lib.mini_suite import ani1, ani1x, assemblies, example, grow, iso17, md22, relaxed, sampling, spice
 from lib.mini_suite.build import RECIPES, SEED, molecule_seed
 from lib.mini_suite.filters import MAX_ENERGY, MAX_FORCE, GeometryFilter, plausible
 from lib.mini_suite.free_atoms import write_reference_energies
@@ -43,8 +43,11 @@ GROUPS = {
 }  # fmt: skip
 
 
+READ_AS = {"example": "own", "relaxed": "ani1x"}
+
+
 def read(name):
-    return READERS["own" if name in OPTIONS else name](MINI / name, **OPTIONS.get(name, {}))
+    return READERS[READ_AS.get(name, name)](MINI / name, **OPTIONS.get(name, {}))
 
 
 def test_ani1_molecules_are_many_small_and_diverse():
@@ -340,6 +343,40 @@ def subsets() -> dict[str, set[str]]:
     """The species of mini SPICE by subset."""
     kinds = [kind.subset for kind in spice.KINDS.values()]
     return {kind: {m.name for m in READERS["spice"](MINI / "spice", subsets=[kind])} for kind in kinds}
+
+
+def both(heavy=9):
+    """Relaxed and displaced conformations of the same molecules, up to ``heavy`` heavy atoms, formula by formula."""
+    files = (READERS["ani1x"](MINI / "relaxed" / f"{name}.h5") for name in ("more", "more_shaken"))
+    return [pair for pair in zip(*files, strict=True) if (pair[0].z > 1).sum() <= heavy]
+
+
+def test_more_molecules_are_new_and_no_larger_than_those_of_ani1():
+    smiles = sampling.read_molecules(relaxed.MOLECULES)
+    assert len(set(smiles)) == len(smiles) == grow.NUMBER
+    assert not set(smiles) & {Chem.CanonSmiles(s) for s in relaxed.suite()}
+    assert {Chem.CanonSmiles(s) for s in smiles[::100]} == set(smiles[::100])
+    assert max(Chem.MolFromSmiles(s).GetNumHeavyAtoms() for s in smiles) == grow.LARGEST
+    assert set(smiles[:20]) <= set(grow.candidates())
+
+
+def test_relaxed_geometries_are_minima_and_the_displaced_ones_lie_above_them():
+    assert sum(len(rest.energy) for rest, _ in both()) == grow.NUMBER
+    for rest, displaced in both():
+        np.testing.assert_array_equal(rest.z, displaced.z)
+        assert (displaced.energy > rest.energy).all()
+    for rest, _ in both(heavy=3):
+        label = xtb.single_point(rest.z, rest.positions[0].astype(float))
+        assert np.abs(label.forces).max() < 5e-3  # Hartree/Å; relaxed to 2e-3, then rounded
+    ours = list(READERS["ani1x"](MINI / "relaxed" / "suite.h5"))
+    assert sum(len(m.energy) for m in ours) == len(relaxed.suite())
+
+
+def test_a_seed_relaxes_a_molecule_again():
+    smiles = next(s for s in sampling.read_molecules(relaxed.MOLECULES) if Chem.MolFromSmiles(s).GetNumHeavyAtoms() < 4)
+    again = relaxed.sample(smiles, SEED)
+    known = [energy for pair in both(heavy=3) for energy in zip(*(m.energy / HARTREE for m in pair), strict=True)]
+    assert min(np.abs(np.array(known) - again.energy).max(1)) < 1e-5
 
 
 def test_spice_has_its_character():

@@ -1,16 +1,22 @@
 """Tables of trials: paired differences of the arms that are compared, in the ledger's words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic import SEEDS
 
+from lib.report import prose
 from lib.report import trials as report_trials
+from lib.report.figures import trial_errors
 from lib.report.statistics import Errors
 from lib.report.trials import TRIAL_COLUMNS, beside_reference, trial_table
 from lib.report.verdicts import AGAINST, CERTAIN, NO_EVIDENCE, SEEN_ONCE
 from lib.runs.results import Result
+from lib.study.equilibrium import sources
+from lib.study.scales import get_scale
 from lib.study.trials import Trial, TrialArm
 
 SIZES = {"worse": 10.0, "reference": 8.0, "better": 4.0}  # kcal/mol
@@ -80,3 +86,34 @@ def test_arms_without_results_are_left_out(trial):
     assert set(table["arm"]) == {"reference"}
     assert not len(rows(table, compared_with="reference"))
     assert not len(trial_table(trial, {}))
+
+
+def test_differences_are_told_by_trial_without_its_kind(trial):
+    """A trial that a table does not have is told as missing, not as nothing."""
+    table = trial_table(replace(trial, name="kind, SchNet, a set"), arms())
+    told = prose.lower(table, "better", "reference")
+    assert told == "SchNet, a set 50 % [50, 50] (certain in 1 of 1)"
+    assert prose.lower(table, "better", "worse") == "nothing, for no such run is here (certain in 0 of 0)"
+
+
+def test_the_picture_has_a_panel_a_trial_and_a_line_at_the_reference(trial):
+    tables = [trial_table(replace(trial, name=name), arms(seeds)) for name, seeds in (("one", 3), ("two", 1))]
+    figure = trial_errors(pd.concat(tables), "reference", "a title")
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two"]
+    for ax in figure.axes:
+        assert [label.get_text() for label in ax.get_yticklabels()] == list(SIZES)
+        assert any(line.get_xdata()[0] == pytest.approx(SIZES["reference"]) for line in ax.lines)
+    assert "one seed" in figure._suptitle.get_text()
+    assert not [text for text in figure.axes[0].texts if text.get_text() == "*"]
+    assert len([text for text in figure.axes[1].texts if text.get_text() == "*"]) == len(SIZES)
+    assert trial_errors(trial_table(trial, {}), "reference", "nothing").axes
+
+
+def test_the_sets_of_the_title_are_counted():
+    sets = report_trials.pretraining_sets(get_scale("smoke"), "egnn")
+    assert list(sets.index) == [arm for arm in sources(get_scale("smoke"), "egnn") if arm != "scratch"]
+    assert (
+        sets.loc["relaxed, many molecules", "conformations"]
+        == sets.loc["nonequilibrium, many molecules", "conformations"]
+    )
+    assert sets["steps"].max() < 1.1 * sets["steps"].min()

@@ -7,9 +7,11 @@ import pytest
 
 from lib.models.weights import ALL, LAYERS
 from lib.runs.results import Result
-from lib.study import trials
+from lib.runs.selection import select, splits
+from lib.study import amount, trials
 from lib.study.arms import LEAVE_OUT
 from lib.study.cells import Cell
+from lib.study.equilibrium import EQUILIBRIUM_MODELS, MANY, PAIRS, REPEATED, equilibrium_trial, sources
 from lib.study.head import head_trial
 from lib.study.questions import TRIALS, trials_of
 from lib.study.scales import get_scale
@@ -149,6 +151,57 @@ def test_every_trial_of_a_scale_makes_runs_with_names_of_their_own(scale):
 def test_scales_without_trials_are_named():
     with pytest.raises(ValueError, match="scale with trials"):
         trials_of("paper")
+
+
+@pytest.mark.parametrize("name", TRIALS)
+@pytest.mark.parametrize("model", EQUILIBRIUM_MODELS)
+def test_pretrainings_of_the_title_take_the_same_steps_on_as_many_conformations(name, model):
+    """And the pairs that are compared as many conformations; none has seen a test conformation."""
+    scale, counts = get_scale(name), {}
+    for arm, source in sources(scale, model).items():
+        config = source(1)
+        if config is None:
+            continue
+        train = select(config, splits(config))["train"]
+        counts[arm] = sum(len(selection.index) for selection in train)
+        steps = config.training.epochs * -(-counts[arm] // config.training.batch_size)
+        whole = scale.pretrain(model, 1)
+        known = sum(len(selection.index) for selection in select(whole, splits(whole))["train"])
+        assert steps == pytest.approx(whole.training.epochs * -(-known // whole.training.batch_size), rel=0.05)
+        assert config.training.epochs // config.training.validate_every == whole.training.epochs
+        names = {dataset.name for dataset in config.data}
+        assert config.strict_split == (names == {"mini/ani1", "mini/ani1x"})
+    for relaxed_arm, other in PAIRS:
+        assert counts[relaxed_arm] == pytest.approx(counts[other], rel=0.02)
+    assert counts[MANY] == pytest.approx(counts[REPEATED], rel=0.02)
+
+
+def test_amounts_of_pretraining_differ_in_what_they_say():
+    scale = get_scale("laptop")
+    made = {arm: source(1) for arm, source in amount.sources(scale, "egnn").items()}
+    whole = made[amount.ALL]
+    assert whole == scale.pretrain("egnn", 1)
+    for arm, part in amount.PARTS.items():  # fewer conformations for as many steps
+        number = sum(len(selection.index) for selection in select(made[arm], splits(made[arm]))["train"])
+        assert number == pytest.approx(amount.POOL / part, rel=0.01)
+        assert made[arm].training.epochs == whole.training.epochs * part
+    for arm, times in amount.LONGER.items():
+        assert made[arm] == replace(whole, training=whole.training.stretched(times))
+    assert [dataset.name for dataset in made[amount.WITH_SPICE].data] == ["mini/ani1", "mini/ani1x", "mini/spice"]
+    assert made[amount.WITH_SPICE].strict_split
+    with pytest.raises(ValueError, match=r"arms \['none'\] are unknown: choose from"):
+        amount.amount_trial(scale, "egnn", "ani1x", ["none"])
+
+
+def test_the_relaxed_end_is_the_lower_half_of_mini_ani1_and_mini_ani1x_is_whole():
+    scale = get_scale("laptop")
+    for data, share in (("ani1", 0.5), ("ani1x", 1.0)):
+        arms = equilibrium_trial(scale, "egnn", data).arms
+        assert {arm(1e-3, 2).lowest for arm in arms.values()} == {share}
+        assert {arm(1e-3, 2).data[0].name for arm in arms.values()} == {f"mini/{data}"}
+        assert len({arm(1e-3, 2).pretrained for arm in arms.values()}) == len(arms)
+    assert arms["scratch"](1e-3, 2) == scale.finetune(Cell("egnn", "ani1x", False), 1e-3, 2)
+    assert arms["nonequilibrium, all"](1e-3, 2) == scale.finetune(Cell("egnn", "ani1x", True), 1e-3, 2)
 
 
 def test_arms_of_the_head_differ_in_what_is_transferred_and_share_runs_with_the_matrix():
