@@ -8,8 +8,11 @@ import pytest
 
 from lib.chemistry import xtb
 from lib.mini_suite import published as computed
-from lib.report import figures, levels, published
+from lib.report import claims, figures, levels, published
+from lib.report.evidence import OF_TRIALS
 from lib.report.verdicts import SIGNS
+from lib.study.published import trials_beside
+from lib.study.scales import get_scale
 from lib.units import HARTREE
 
 mpl.use("Agg")
@@ -124,3 +127,18 @@ def test_a_conformation_that_does_not_converge_has_no_energy_and_takes_no_part(s
     table = computed.compare_levels(store, index)
     assert table.loc[0, ["dft", "xtb"]].isna().all()
     np.testing.assert_allclose(table["xtb"][1:].astype(float), 0, atol=1e-6 * HARTREE)  # linear in the elements
+
+
+def test_claims_on_published_data_name_it_and_ask_for_trials_that_exist():
+    own = [c for c in claims.load_claims() if any(item.startswith("Published") for item in c.select["item"])]
+    assert len(own) == 4
+    for claim in own:
+        assert not claim.of_paper  # another regime than the paper's
+        assert "ublished" in claim.statement
+        assert set(claim.select["subset"]) <= {s for item in claim.select["item"] for s in OF_TRIALS[item][1]}
+
+
+def test_published_trials_stand_beside_networks_of_their_sizes_alone():
+    names = [t.name for t in trials_beside(get_scale("laptop"), ["ani1x"])]
+    assert len(names) == 4 and all("part of ANI-1x (ωB97X), 800 labels" in name for name in names)
+    assert trials_beside(get_scale("smoke"), ["ani1x"]) == trials_beside(get_scale("wide"), ["ani1x"]) == []
