@@ -23,6 +23,7 @@ from lib.units import HARTREE
 
 FOLDER = DATA / "published"
 SELECTIONS = FOLDER / "selections.yml"
+XTB_TABLE = FOLDER / "gfn2_xtb.csv"  # of `mini_suite.published`
 DIGITS = 16  # hexadecimal, of a conformation's hash
 Picks = dict[str, list[str]]  # hashes of conformations by formula, in the order of the list
 

@@ -6,8 +6,6 @@ the published data themselves is in that table, both energies are relative to a 
 the conformations of their data set, and rounded to 0.1 kcal/mol.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from ase.data import atomic_numbers
@@ -17,12 +15,11 @@ from tqdm import tqdm
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.xtb import single_point
 from lib.data.datasets import SELECTED, find, open_store
-from lib.data.selections import FOLDER
+from lib.data.selections import XTB_TABLE
 from lib.data.splits import subsample
 from lib.data.store import ConformationStore
 from lib.units import HARTREE
 
-TABLE = FOLDER / "gfn2_xtb.csv"
 DRAWN = {"ani1": 2000, "ani1x": 1000}  # conformations by data set: of ANI-1 drawn by lot, of ANI-1x all
 SEED = 2023
 NUMBERS = np.array([atomic_numbers[element] for element, _ in ATOM_TYPES])
@@ -63,16 +60,20 @@ def compare_levels(store: ConformationStore, index: NDArray[np.int64]) -> pd.Dat
     return table
 
 
-def main(path: Path = TABLE) -> None:
-    """Write the table of both data sets."""
+def levels_table() -> pd.DataFrame:
+    """`compare_levels` of the conformations that `DRAWN` says, with the data set in the first column.
+
+    Raises:
+        DataError: the published files are not here.
+    """
     parts = []
     for name, count in DRAWN.items():
         store = open_store(find(f"{SELECTED}/{name}"))
         table = compare_levels(store, subsample(np.arange(len(store)), count, SEED))
         table.insert(0, "dataset", name)
         parts.append(table)
-    pd.concat(parts).to_csv(path, index=False, float_format="%.1f", lineterminator="\n")
+    return pd.concat(parts, ignore_index=True)
 
 
 if __name__ == "__main__":
-    main()
+    levels_table().to_csv(XTB_TABLE, index=False, float_format="%.1f", lineterminator="\n")

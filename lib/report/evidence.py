@@ -36,6 +36,7 @@ from lib.study.cells import Pair, members
 from lib.study.equilibrium import FEW, FEW_RELAXED, MANY, MANY_RELAXED, SUITE, equilibrium_trials
 from lib.study.head import head_trials
 from lib.study.matrix import MATRIX
+from lib.study.published import LABELS, MINI_START, PUBLISHED_START, SCRATCH, WHOLE, trials_beside
 from lib.study.scale import SIGMA, Scale
 from lib.study.trials import Trial, arms_of
 from lib.training.metrics import ERRORS
@@ -77,6 +78,7 @@ PARTS: dict[str, Part] = {
     "Figure 5": Part("Figure 5"),
 }
 
+STARTS = {start: (SCRATCH, start) for start in (PUBLISHED_START, MINI_START)}
 # what the paper's matrix does not ask: by item the trials, and by subset the arms that are compared
 OF_TRIALS: dict[str, tuple[Callable[[Scale], list[Trial]], dict[str, tuple[str, str]]]] = {
     "Equilibrium": (
@@ -84,6 +86,8 @@ OF_TRIALS: dict[str, tuple[Callable[[Scale], list[Trial]], dict[str, tuple[str, 
         {"few molecules": (FEW_RELAXED, FEW), "many molecules": (MANY_RELAXED, MANY)},
     ),
     "Head": (head_trials, {"as it is": (LAYERS, ALL), "sign turned": (LAYERS, TURNED)}),
+    "Published data": (lambda scale: trials_beside(scale, [name for name in LABELS if name != WHOLE]), STARTS),
+    "Published data, all labels": (lambda scale: trials_beside(scale, [WHOLE]), STARTS),
 }
 
 
@@ -184,7 +188,7 @@ def _of_pair(scale: Scale, item: str, arms: Pair[Arm], subset: str, molecules: N
 
 
 def _of_trials(scale: Scale) -> list[Case]:
-    """The cases of `OF_TRIALS`, which are of the mini suite alone."""
+    """The cases of `OF_TRIALS`, which stand beside those of the mini suite alone."""
     items = OF_TRIALS.items() if scale.suite == SUITE else ()
     return [
         case

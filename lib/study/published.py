@@ -54,6 +54,7 @@ LABELS: dict[str, Labels] = {
     "ani1": Labels("ani1", "1,000 labels", PUBLISHED, (0, 1, 2)),
     "ani1_all": Labels("ani1", "all labels", ALL_PUBLISHED_LABELS, (0, 1, 2), COSTLY_RATES),
 }
+WHOLE = "ani1_all"  # as many labels as in the paper, which takes longest
 
 
 def published_run(labels: Labels, model: str, start: str, learning_rate: float, seed: int) -> RunConfig:
@@ -85,10 +86,15 @@ def published_trial(model: str, labels: Labels) -> Trial:
     )
 
 
-def published_trials(models: Sequence[str] = PAPER_MODELS) -> list[Trial]:
-    """The trials of ``models``: the cheap models first, and of all labels last."""
+def published_trials(models: Sequence[str] = PAPER_MODELS, sets: Sequence[str] = tuple(LABELS)) -> list[Trial]:
+    """The trials of ``models`` on ``sets`` of `LABELS`: the cheap models first, and each with all labels last."""
     cheap = [model for model in models if model not in COSTLY]
     costly = [model for model in models if model in COSTLY]
-    few, whole = [LABELS["ani1x"], LABELS["ani1"]], [LABELS["ani1_all"]]
+    few, whole = [name for name in sets if name != WHOLE], [name for name in sets if name == WHOLE]
     order = [(few, cheap), (whole, cheap), (few, costly), (whole, costly)]
-    return [published_trial(model, labels) for sets, group in order for labels in sets for model in group]
+    return [published_trial(model, LABELS[name]) for names, group in order for name in names for model in group]
+
+
+def trials_beside(scale: Scale, sets: Sequence[str]) -> list[Trial]:
+    """`published_trials` on ``sets`` where their networks are those of ``scale``; else none."""
+    return published_trials(sets=sets) if scale.widths == PUBLISHED.widths else []

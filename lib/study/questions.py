@@ -28,11 +28,7 @@ def _laptop() -> list[Trial]:
     return [*head, *equilibrium_trials(scale), *amount_trials(scale), last]
 
 
-TRIALS: Mapping[str, Callable[[], list[Trial]]] = {
-    "smoke": _smoke,
-    "laptop": _laptop,
-    "published": published_trials,
-}
+TRIALS: Mapping[str, Callable[[], list[Trial]]] = {"smoke": _smoke, "laptop": _laptop, "published": published_trials}
 
 
 def trials_of(scale: str, kind: str = "") -> list[Trial]:

@@ -175,8 +175,9 @@ PUBLISHED = replace(
         LAPTOP.finetuning,
         training=LAPTOP.finetuning.training.but(
             ("ani1x",), TrainingSettings(epochs=40, batch_size=32, normalise=True, validate_every=4)
-        ),  # 800 labels, so about as many steps as 1,000 take
+        ),  # 800 labels, all of the split: about as many steps as 1,000 take
         rates=LAPTOP.finetuning.rates.but(PRE_TRAINING_DATA, (1e-3, 3e-3)),
+        limits=LAPTOP.finetuning.limits.but(("ani1x",), Limits()),
     ),
     exceptions=replace(LAPTOP.exceptions, control_models=(), longer_systems={}),
 )

@@ -11,7 +11,7 @@ from lib.runs.selection import select, splits
 from lib.study import amount, trials
 from lib.study.arms import LEAVE_OUT
 from lib.study.cells import Cell
-from lib.study.equilibrium import EQUILIBRIUM_MODELS, MANY, PAIRS, REPEATED, equilibrium_trial, sources
+from lib.study.equilibrium import EQUILIBRIUM_MODELS, MANY, PAIRS, REPEATED, SUITE, equilibrium_trial, sources
 from lib.study.head import head_trial
 from lib.study.questions import TRIALS, trials_of
 from lib.study.scales import get_scale
@@ -153,7 +153,7 @@ def test_scales_without_trials_are_named():
         trials_of("paper")
 
 
-@pytest.mark.parametrize("name", TRIALS)
+@pytest.mark.parametrize("name", [name for name in TRIALS if get_scale(name).suite == SUITE])
 @pytest.mark.parametrize("model", EQUILIBRIUM_MODELS)
 def test_pretrainings_of_the_title_take_the_same_steps_on_as_many_conformations(name, model):
     """And the pairs that are compared as many conformations; none has seen a test conformation."""

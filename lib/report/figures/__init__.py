@@ -7,6 +7,7 @@ from lib.report.figures.denoising import bond_lengths, denoising_curve, figure1,
 from lib.report.figures.details import error_details
 from lib.report.figures.interactive import slider
 from lib.report.figures.ledger import verdicts
+from lib.report.figures.levels import two_levels
 from lib.report.figures.molecule_3d import shaken
 from lib.report.figures.molecules import gallery
 from lib.report.figures.potentials import (
@@ -46,6 +47,7 @@ __all__ = [
     "torsion",
     "trial_errors",
     "two_arms",
+    "two_levels",
     "verdicts",
     "vibrations",
 ]
