@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lib.own.findings import Finding
     from lib.own.finetuning import FineTuning
     from lib.runs.config import RunConfig
+SHOWN = 20  # warnings
 LONG = 1.0  # core-minutes of a plan, from which on a user at a terminal is asked
 PRETRAIN_EPILOG = examples(
     "pretrain --weights egnn-laptop --seed 1", "pretrain --data my-unlabelled.xyz --pretraining-rate 0.0005"
@@ -165,10 +166,13 @@ def say_contents(path: Path, dataset: "DataSet") -> None:
 
 
 def _say(findings: "list[Finding]") -> None:
-    """Print the warnings, stop at errors."""
+    """Print the warnings, up to `SHOWN` of them, and stop at errors."""
     from lib.own.findings import WARNING, refuse_errors
 
-    sys.stdout.writelines(f"{finding}\n" for finding in findings if finding.severity == WARNING)
+    warnings = [finding for finding in findings if finding.severity == WARNING]
+    sys.stdout.writelines(f"{finding}\n" for finding in warnings[:SHOWN])
+    if len(warnings) > SHOWN:
+        sys.stdout.write(f"… and {len(warnings) - SHOWN} warnings more, of other molecules\n")
     refuse_errors(findings)
 
 

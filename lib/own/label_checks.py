@@ -15,7 +15,8 @@ from lib.own.findings import ERROR, FRAMES, WARNING, Array, Checks, Numbers, by_
 GAP, WIDEST = 8.0, 200.0  # between two references: times the wider group's range, and kcal/mol, at least
 GROUP = 2  # frames of the smaller group at least: one alone is an outlier
 CONTRADICTION = 1.0  # kcal/mol: energies of equal geometries (to 2 mÅ) are nearer
-BONDED = 1.3  # times the sum of covalent radii
+STEEP = 0.05  # of the range of most energies: on a steep curve equal geometries may differ by more than that
+BONDED, APART = 1.3, 1.6  # times the sum of covalent radii: a bond, and a bond that is broken
 ROUNDS = 8  # of telling atoms apart by their neighbours
 
 
@@ -52,7 +53,8 @@ def contradictions(first: Numbers, energy: Array, numbers: Numbers) -> Checks:
         numbers: (M,) of the frames in the file.
     """
     off = np.abs(energy - energy[first])
-    odd = np.flatnonzero(off > CONTRADICTION)
+    lowest, highest = np.quantile(energy, (0.02, 0.98))
+    odd = np.flatnonzero(off > max(CONTRADICTION, STEEP * (highest - lowest)))
     if not len(odd):
         return []
     worst = odd[off[odd].argmax()]
@@ -77,7 +79,7 @@ def fragments(x: Array, z: Numbers, charges: Numbers, numbers: Numbers) -> Check
     if len(z) < 2 or (z.sum() - charges.sum()) % 2:
         return []
     looked = np.linspace(0, len(x) - 1, min(FRAMES, len(x))).round().astype(int)
-    reach = BONDED * (covalent_radii[z][:, None] + covalent_radii[z])
+    reach = APART * (covalent_radii[z][:, None] + covalent_radii[z])
     broken = [k for k in looked if _has_radicals(squareform(pdist(x[k])) < reach, z - charges)]
     if not broken:
         return []
