@@ -9,13 +9,12 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 from lib.data.store import ConformationStore
-from lib.own.duplicates import described, first_alike
+from lib.own.duplicates import described, first_equal
 from lib.own.findings import ERROR, FRAMES, WARNING, Array, Checks, Numbers, by_frame, frame_list
 
 GAP, WIDEST = 8.0, 200.0  # between two references: times the wider group's range, and kcal/mol, at least
 GROUP = 2  # frames of the smaller group at least: one alone is an outlier
 CONTRADICTION = 1.0  # kcal/mol: energies of equal geometries (to 2 mÅ) are nearer
-STEEP = 0.05  # of the range of most energies: on a steep curve equal geometries may differ by more than that
 BONDED, APART = 1.3, 1.6  # times the sum of covalent radii: a bond, and a bond that is broken
 ROUNDS = 8  # of telling atoms apart by their neighbours
 
@@ -48,13 +47,12 @@ def contradictions(first: Numbers, energy: Array, numbers: Numbers) -> Checks:
     """Equal geometries with unequal energies.
 
     Args:
-        first: (M,) of each frame the first one like it (`duplicates.first_alike`).
+        first: (M,) of each frame the first one equal to it (`duplicates.first_equal`).
         energy: (M,) kcal/mol.
         numbers: (M,) of the frames in the file.
     """
     off = np.abs(energy - energy[first])
-    lowest, highest = np.quantile(energy, (0.02, 0.98))
-    odd = np.flatnonzero(off > max(CONTRADICTION, STEEP * (highest - lowest)))
+    odd = np.flatnonzero(off > CONTRADICTION)
     if not len(odd):
         return []
     worst = odd[off[odd].argmax()]
@@ -139,7 +137,7 @@ def _matched(store: ConformationStore, members: Sequence[int]) -> tuple[int, Che
         owners.append(np.full(len(index), k))
         numbers.append(np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index)))
     energy, owner, number = (np.concatenate(each) for each in (energies, owners, numbers))
-    first = first_alike(np.concatenate(rows))
+    first = first_equal(np.concatenate(rows))
     crossing = np.flatnonzero(owner != owner[first])
     at_home = np.where(owner == owner[first], np.arange(len(first)), first)  # within one order they were looked at
     return len(crossing), contradictions(at_home, energy, number)
