@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from lib.own.checks import are_in_pool, shared_conformations, unseen_types
 from lib.own.configs import VALIDATIONS, Length, Options, default_force_weight, fine_tune, labels_that_fit, pretrain_on
 from lib.own.findings import ERROR, WARNING, Finding
 from lib.own.inspection import inspect_store
-from lib.own.plan import Plan, Speed, measure, part_sizes, steps_of
+from lib.own.plan import Plan, Speed, measure, part_sizes, seconds_of, steps_of
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import is_available, log_of, run_all
@@ -218,7 +219,7 @@ class FineTuning:
         return [self._config(rate, seed, self.pretraining(seed)) for seed in self.seeds]
 
     def plan(self) -> Plan:
-        """What is to be run, before anything is: without pre-training, and without runs that are there already.
+        """What is to be run, before anything is, without what is there already.
 
         Raises:
             DataError: a seed's split leaves nothing to learn from, to choose by, or to test.
@@ -227,12 +228,26 @@ class FineTuning:
         candidates, first = self.candidates(), self.seeds[0]
         pairs = [*((rate, first) for rate in candidates), *((candidates[0], seed) for seed in self.seeds[1:])]
         configs = [self._config(rate, seed, None) for rate, seed in pairs]
-        sizes, training = part_sizes(configs[0]), configs[0].training
-        steps = steps_of(configs[0], sizes["train"])
-        validations = training.epochs // training.validate_every
-        one = self._speed.seconds(steps, validations, sizes["validation"], sizes["test"])
+        sizes = part_sizes(configs[0])
         missing = sum(not is_available(config, weights=False) for config in configs)
-        return Plan(first, **sizes, runs=len(configs), steps=steps, minutes=round(missing * one / 60, 1))
+        pretraining = self._pretraining_seconds() / 60
+        minutes = missing * seconds_of(configs[0], self._speed) / 60 + pretraining
+        return Plan(
+            first,
+            **sizes,
+            runs=len(configs),
+            steps=steps_of(configs[0], sizes["train"]),
+            minutes=round(minutes, 1),
+            pretraining=round(pretraining, 1),
+        )
+
+    def _pretraining_seconds(self) -> float:
+        """Core-seconds of pre-training on one's own conformations, where that is still to be done."""
+        if not isinstance(self.source, DataSet):
+            return 0.0
+        configs = {config.key(): config for seed in self.seeds if (config := self.pretraining(seed)) is not None}
+        missing = [config for config in configs.values() if not is_available(config, weights=True)]
+        return sum(seconds_of(config, measure(config)) for config in missing[:1]) * len(missing)
 
     @cached_property
     def _speed(self) -> Speed:
@@ -244,8 +259,11 @@ class FineTuning:
         """Of a run: epochs or steps as they are given, or the steps for which the minutes suffice."""
         if self.minutes is None:
             return None if self.epochs is None and self.steps is None else Length(self.epochs, self.steps)
-        sizes = part_sizes(self._config(self.candidates()[0], self.seeds[0], None, timed=False))
-        return Length(steps=self._speed.steps(self.minutes, VALIDATIONS, sizes["validation"], sizes["test"]))
+        config = self._config(self.candidates()[0], self.seeds[0], None, timed=False)
+        sizes = part_sizes(config)
+        per_epoch = ceil(sizes["train"] / config.training.batch_size)
+        steps = self._speed.steps(self.minutes, per_epoch, VALIDATIONS, sizes["validation"], sizes["test"])
+        return Length(steps=steps)
 
     def logs(self) -> dict[float, Path]:
         """Where the runs of `scan` that are still to be trained keep a log while they train, by learning rate."""
