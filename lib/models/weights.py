@@ -163,12 +163,17 @@ def _check_header(path: Path, about: Mapping[str, Any]) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise DataError(path, f"settings, {key}", f"it is {value}", CHANGED)
     cutoff = about["settings"].get("cutoff", 1.0)
-    if isinstance(cutoff, bool) or not isinstance(cutoff, (int, float)) or not cutoff > 0:
+    if not _is_distance(cutoff):
         raise DataError(path, "settings, cutoff", f"{cutoff!r:.40} is no distance above 0 Å", CHANGED)
     if not isinstance(about.get("task", ""), str):
         raise DataError(path, "task", f"{about['task']!r:.40} is no name of a task", CHANGED)
     if about.get("task") == "energy":
         _check_target(path, about.get("target"))
+
+
+def _is_distance(value: Any) -> bool:
+    """Whether ``value`` is a finite number above 0."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _check_target(path: Path, target: Any) -> None:
@@ -188,6 +193,10 @@ def _check_target(path: Path, target: Any) -> None:
     types = target.get("types", [])
     if not isinstance(types, list) or not all(type(t) is int and 0 <= t < len(ATOM_TYPES) for t in types):
         raise DataError(path, "target, types", f"{types!r:.40} are no atom types 0 to {len(ATOM_TYPES) - 1}", CHANGED)
+    reach = target.get("reach", [[1.0] * len(types)] * len(types))
+    rows = reach if isinstance(reach, list) and len(reach) == len(types) else [None]
+    if not all(isinstance(row, list) and len(row) == len(types) and all(map(_is_distance, row)) for row in rows):
+        raise DataError(path, "target, reach", f"{reach!r:.40} is no table of distances above 0 Å", CHANGED)
     largest = max(map(abs, (target["mean"], *per_type)))
     if level in TOTALS and largest < LARGEST_RESIDUAL:
         raise DataError(

@@ -12,11 +12,12 @@ import torch
 from lib import models
 from lib.batches import Batch
 from lib.data.loading import ConformationBatches, make_loader
+from lib.errors import required
 from lib.machine import one_thread
 from lib.runs.config import RunConfig
-from lib.runs.scaling import fit_scaling
 from lib.runs.selection import select, splits
 from lib.study.cost import in_words
+from lib.training.scaling import Scaling
 from lib.training.tasks import EnergyTask
 
 STEPS = 6  # that are timed, after one that is not
@@ -79,7 +80,9 @@ def measure(config: RunConfig) -> Speed:
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = models.build(config.model, config.settings)
-        scaling = fit_scaling(config, data["train"])
+        scaling = Scaling.fit(
+            required(config.baseline, "baseline"), data["train"].energies(), data["train"].compositions()
+        )
         loaders = {part: make_loader(d, config.training.batch_size, 0, part == "train") for part, d in data.items()}
         task = EnergyTask(model, config.training, scaling, loaders["validation"])
         if task.input_norm is not None:

@@ -22,7 +22,7 @@ from lib.machine import one_thread
 from lib.models.base import Model
 from lib.models.baseline import baseline_of_target
 from lib.models.forces import energy_and_forces
-from lib.models.repulsion import repulsion
+from lib.models.repulsion import reach_of, repulsion
 from lib.models.weights import Weights, load_weights
 
 ATOMS_AT_ONCE = 4096  # of a batch, unless one molecule has more
@@ -170,9 +170,10 @@ class Potential:
                 model.settings.cutoff,
             )
             energy, force = (each.double().cpu().numpy() * target["std"] for each in energy_and_forces(model, batch))
-            if model.settings.repulsion:
-                of_pairs = (each.cpu().numpy() for each in repulsion(batch, model.settings))
-                energy, force = (learnt + known for learnt, known in zip((energy, force), of_pairs, strict=True))
+            reach = reach_of(target)
+            if reach is not None:
+                of_nuclei, push = (each.cpu().numpy() for each in repulsion(batch, reach))
+                energy, force = energy + of_nuclei, force + push
             energies.append(energy + baseline_of_target(target, z, molecule, len(types)) + free)
             forces.append(force)
         return np.array(energies), np.array(forces)

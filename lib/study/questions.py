@@ -4,13 +4,19 @@ from collections.abc import Callable, Mapping
 
 from lib.errors import look_up
 from lib.study.head import head_trials
+from lib.study.read_out import read_out_trials
+from lib.study.scale import Scale
 from lib.study.scales import get_scale
 from lib.study.trials import Trial
 
 TRIALS: Mapping[str, Callable[[], list[Trial]]] = {
-    "smoke": lambda: head_trials(get_scale("smoke")),
-    "laptop": lambda: head_trials(get_scale("laptop")),
+    "smoke": lambda: _trials(get_scale("smoke")),
+    "laptop": lambda: _trials(get_scale("laptop")),
 }
+
+
+def _trials(scale: Scale) -> list[Trial]:
+    return [*head_trials(scale), *read_out_trials(scale)]
 
 
 def trials_of(scale: str) -> list[Trial]:
