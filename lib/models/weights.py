@@ -24,8 +24,10 @@ from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
 from lib.models.base import HEAD, Model, Settings, linear_layer
+from lib.models.rigidity import Rigidity
 
 LICENCE = "MIT"
+RIGIDITY = "rigidity."  # begins the names of tensors that are no parameters
 CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
 REMEDY = "train that model first, or name another file"
 CHANGED = "the file was changed: copy it again, or train again"
@@ -39,11 +41,14 @@ UNITS = {"positions": "angstrom", "energy": "kcal/mol, relative to free atoms", 
 
 @dataclass(frozen=True)
 class Weights:
-    """A weights file: its parameters by name, and its header ``about`` (model, settings, task, level, target, …)."""
+    """A weights file: its parameters by name, its header ``about`` (model, settings, task, level, target, …), and what
+    says how uncertain its energies are, where the file has that.
+    """
 
     path: Path
     state: dict[str, Tensor]
     about: dict[str, Any]
+    rigidity: Rigidity | None = None
 
     def settings(self) -> Settings:
         """The settings of the model; what its header leaves out has the paper's value.
@@ -71,12 +76,18 @@ class Weights:
         return model
 
 
-def save_weights(path: Path, name: str, model: Model, **about: Any) -> None:
-    """Write ``model``, an entry of `models.MODELS` called ``name``, with ``about`` (JSON values) in the header."""
-    _write(path, {"model": name, "settings": asdict(model.settings), **about}, model.state_dict())
+def save_weights(path: Path, name: str, model: Model, rigidity: Rigidity | None = None, **about: Any) -> None:
+    """Write ``model``, an entry of `models.MODELS` called ``name``, with ``about`` (JSON values) in the header, and
+    with its ``rigidity`` where there is one.
+    """
+    _write(path, {"model": name, "settings": asdict(model.settings), **about}, model.state_dict(), rigidity)
 
 
-def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor]) -> None:
+def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor], rigidity: Rigidity | None) -> None:
+    """The file; tensors of the rigidity are beside the parameters, under `RIGIDITY`."""
+    if rigidity is not None:
+        state = state | {f"{RIGIDITY}covariance": rigidity.covariance}
+        state |= {f"{RIGIDITY}typical": torch.tensor(rigidity.typical, dtype=torch.float64)}
     state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     about = about | {CHECKSUM: checksum(state)}
     save_file(state, path, metadata={"about": json.dumps(about | {CHECKSUM_OF_HEADER: _checksum_of(about)})})
@@ -115,7 +126,7 @@ def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) 
         "provenance": run["provenance"],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, about, weights.state)
+    _write(path, about, weights.state, weights.rigidity)
 
 
 def load_weights(path: Path) -> Weights:
@@ -146,7 +157,11 @@ def load_weights(path: Path) -> Weights:
     if not_finite:
         raise DataError(path, not_finite[0], "parameters are NaN or infinite", "train again with a lower learning rate")
     _check_header(path, about)
-    return Weights(path, state, about)
+    beside = {key: state.pop(key) for key in sorted(state) if key.startswith(RIGIDITY)}
+    if not beside:
+        return Weights(path, state, about)
+    rigidity = Rigidity(beside[f"{RIGIDITY}covariance"], float(beside[f"{RIGIDITY}typical"]))
+    return Weights(path, state, about, rigidity)
 
 
 def _check_header(path: Path, about: Mapping[str, Any]) -> None:

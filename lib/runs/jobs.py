@@ -17,12 +17,14 @@ from lib.data.store import ConformationStore
 from lib.errors import TrainingError, required
 from lib.models.base import Model
 from lib.models.repulsion import closest, reach_of
+from lib.models.rigidity import Rigidity
 from lib.models.weights import LAYERS, Weights, load_weights, save_weights, transfer
 from lib.noising import rigid_part
 from lib.runs.config import RunConfig
 from lib.runs.continuation import continue_from
 from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
+from lib.runs.uncertainty import rigidity_of
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
 from lib.training.tasks import EnergyTask, Task, task_entry
@@ -31,6 +33,7 @@ DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all give
 COLLAPSED = 1.5  # last denoising error over the lowest one
 EVALUATED = 6000  # atoms of a batch of validation and test, about: without gradients more fit, but not any number
 MEASURED = 512  # conformations, for `InputNorm`
+RIGID = 10000  # conformations, for `Rigidity`
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and further facts for `Result.about`
 Parts = dict[str, ConformationBatches]  # train, validation, test …
 
@@ -145,7 +148,8 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
         return {}, {}
     _save_history(folder, task.history)
     target = _target(scaling, whole_splits[0][0], data["train"], reach)
-    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, target=target)
+    rigidity = _rigidity(config, task, data, execution.device())
+    save_weights(folder / "weights.safetensors", config.model, model, rigidity, task=config.task, target=target)
     metrics = _validation_metrics(task) | _test(config, task, data, folder, execution.device())
     return metrics, _facts(config, folder, whole_splits, data, fitted.steps) | {"target": target}
 
@@ -178,6 +182,18 @@ def _target(
     types = torch.tensor(target["types"])
     target |= {} if reach is None else {"reach": reach[types.unsqueeze(1), types].tolist()}
     return target | ({"composition": compositions[0].tolist()} if len(compositions) == 1 else {})
+
+
+def _rigidity(config: RunConfig, task: EnergyTask, data: Parts, device: str) -> Rigidity | None:
+    """What says how uncertain energies are, of a model that sums over atoms; from `RIGID` training conformations."""
+    if not config.settings.atomwise:
+        return None
+    few = []
+    for selection in data["train"].selections:
+        index = subsample(selection.index, min(RIGID, len(selection.index)), config.seed)
+        few.append(Selection(selection.store, index))
+    train = _evaluation_loader(config, ConformationBatches(few, config.settings.cutoff), alone=True)
+    return rigidity_of(task, train, _evaluation_loader(config, data["validation"], alone=True), device)
 
 
 def _validation_metrics(task: EnergyTask) -> dict[str, float]:
