@@ -6,9 +6,8 @@ energy is Σ_i MLP(h_i), of the same parameters, which is extensive and local.
 """
 
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, fields, replace
-from math import isfinite
-from typing import TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar, TypeVar
 
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from lib.models.prediction import Prediction
 from lib.models.scatter import pool
 
 READ_OUT = ("atomwise", "repulsion")  # settings of how energies are read out, on which no layer depends
+HEAD = "energy_head."  # begins the names of the head's parameters
 Own = TypeVar("Own", bound="Settings")
 
 
@@ -28,25 +28,17 @@ class Settings:
         cutoff: Å; atoms closer than this are neighbours.
         smooth_cutoff: messages vanish at the cutoff with their first and second derivatives (`radial.envelope`).
         atomwise: the energy is a sum over atoms, Σ MLP(h) instead of MLP(Σ h).
-        repulsion: of nuclei, which is added to learnt energies (`repulsion`), up to this many times the sum of two
-            atoms' covalent radii; 0 is none.
+        repulsion: whether nuclei repel that are nearer to each other than in training (`repulsion`).
     """
 
     cutoff: float = 5.0
     smooth_cutoff: bool = False
     atomwise: bool = False
-    repulsion: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse a reach that is none."""
-        if not (self.repulsion >= 0 and isfinite(self.repulsion)):
-            raise ValueError(
-                f"repulsion = {self.repulsion!r}: give how many times the covalent radii it reaches, 0 for none"
-            )
+    repulsion: bool = False
 
     def of_layers(self: Own) -> Own:
         """The same with the read-out of the paper: what message-passing layers, which are transferred, depend on."""
-        return replace(self, **{f.name: f.default for f in fields(self) if f.name in READ_OUT})
+        return self.read_out_of(Settings())
 
     def read_out_of(self: Own, other: "Settings") -> Own:
         """The same with the read-out of ``other``."""
@@ -54,15 +46,20 @@ class Settings:
 
 
 class Model(nn.Module):
-    """A module with ``settings`` and an ``energy_head``, the network that reads the energy out of features."""
+    """A module with ``settings`` and an ``energy_head``, the network that reads the energy out of features.
+
+    ``denoises_with_head`` says whether denoising trains the ``energy_head`` too: where the noise is the gradient of its
+    scalar.
+    """
 
     settings: Settings
     energy_head: nn.Sequential
+    denoises_with_head: ClassVar[bool] = False
 
     @property
     def not_pretrained(self) -> tuple[str, ...]:
         """Prefixes of the parameters that denoising does not train and fine-tuning draws anew."""
-        return ("energy_head.",)
+        return (HEAD,)
 
     def read_out(self, h: Tensor, batch: Batch, pooling: str = "sum") -> Tensor:
         """Energies (n_molecules,) of atom features ``h`` (n_atoms, F), pooled before the head or after it."""

@@ -1,10 +1,12 @@
 """GradientModel: a model whose noise is minus the gradient of its scalar (section 2.4, for invariant networks).
 
-The noise X̂ - X is matched to -∇E, so the scalar of a pre-trained model has its *maximum* at the clean geometry. Only
-message-passing layers are transferred, never this scalar's head, so the sign does no harm.
+The noise X̂ - X is matched to -∇E, so the scalar of a pre-trained model has its *maximum* at the clean geometry: it is
+minus an energy. Where message-passing layers alone are transferred, as in the paper, the sign does no harm; where the
+scalar's head goes with them (`weights.TRANSFERS`), it can be turned.
 """
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +18,8 @@ from lib.models.prediction import Prediction
 
 class GradientModel(Model):
     """A module with a `scalar`; the whole gradient is taken, angular part included."""
+
+    denoises_with_head: ClassVar[bool] = True
 
     @abstractmethod
     def scalar(self, batch: Batch, pos: Tensor) -> Tensor:

@@ -23,24 +23,32 @@ from lib import models
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
-from lib.models.base import Model, Settings
+from lib.models.base import HEAD, Model, Settings, linear_layer
+from lib.models.rigidity import Rigidity
 
 LICENCE = "MIT"
+RIGIDITY = "rigidity."  # begins the names of tensors that are no parameters
 CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
 REMEDY = "train that model first, or name another file"
 CHANGED = "the file was changed: copy it again, or train again"
 TOTALS = [level for level, file in LEVELS.items() if file is None and level != "own" and not level.endswith(FORMATION)]
 SUFFIX = ".safetensors"
+# what is transferred: all but the head, as in the paper; the head too, as in the released code; the head with the sign
+# of its last layer turned, so that the scalar, a maximum at the clean geometry, becomes a minimum, as an energy's is
+LAYERS, ALL, TURNED = TRANSFERS = ("layers", "all", "all, sign turned")
 UNITS = {"positions": "angstrom", "energy": "kcal/mol, relative to free atoms", "noise": "angstrom"}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A weights file: its parameters by name, and its header ``about`` (model, settings, task, level, target, …)."""
+    """A weights file: its parameters by name, its header ``about`` (model, settings, task, level, target, …), and what
+    says how uncertain its energies are, where the file has that.
+    """
 
     path: Path
     state: dict[str, Tensor]
     about: dict[str, Any]
+    rigidity: Rigidity | None = None
 
     def settings(self) -> Settings:
         """The settings of the model; what its header leaves out has the paper's value.
@@ -68,12 +76,18 @@ class Weights:
         return model
 
 
-def save_weights(path: Path, name: str, model: Model, **about: Any) -> None:
-    """Write ``model``, an entry of `models.MODELS` called ``name``, with ``about`` (JSON values) in the header."""
-    _write(path, {"model": name, "settings": asdict(model.settings), **about}, model.state_dict())
+def save_weights(path: Path, name: str, model: Model, rigidity: Rigidity | None = None, **about: Any) -> None:
+    """Write ``model``, an entry of `models.MODELS` called ``name``, with ``about`` (JSON values) in the header, and
+    with its ``rigidity`` where there is one.
+    """
+    _write(path, {"model": name, "settings": asdict(model.settings), **about}, model.state_dict(), rigidity)
 
 
-def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor]) -> None:
+def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor], rigidity: Rigidity | None) -> None:
+    """The file; tensors of the rigidity are beside the parameters, under `RIGIDITY`."""
+    if rigidity is not None:
+        state = state | {f"{RIGIDITY}covariance": rigidity.covariance}
+        state |= {f"{RIGIDITY}typical": torch.tensor(rigidity.typical, dtype=torch.float64)}
     state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     about = about | {CHECKSUM: checksum(state)}
     save_file(state, path, metadata={"about": json.dumps(about | {CHECKSUM_OF_HEADER: _checksum_of(about)})})
@@ -112,7 +126,7 @@ def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) 
         "provenance": run["provenance"],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, about, weights.state)
+    _write(path, about, weights.state, weights.rigidity)
 
 
 def load_weights(path: Path) -> Weights:
@@ -143,7 +157,11 @@ def load_weights(path: Path) -> Weights:
     if not_finite:
         raise DataError(path, not_finite[0], "parameters are NaN or infinite", "train again with a lower learning rate")
     _check_header(path, about)
-    return Weights(path, state, about)
+    beside = {key: state.pop(key) for key in sorted(state) if key.startswith(RIGIDITY)}
+    if not beside:
+        return Weights(path, state, about)
+    rigidity = Rigidity(beside[f"{RIGIDITY}covariance"], float(beside[f"{RIGIDITY}typical"]))
+    return Weights(path, state, about, rigidity)
 
 
 def _check_header(path: Path, about: Mapping[str, Any]) -> None:
@@ -160,12 +178,17 @@ def _check_header(path: Path, about: Mapping[str, Any]) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise DataError(path, f"settings, {key}", f"it is {value}", CHANGED)
     cutoff = about["settings"].get("cutoff", 1.0)
-    if isinstance(cutoff, bool) or not isinstance(cutoff, (int, float)) or not cutoff > 0:
+    if not _is_distance(cutoff):
         raise DataError(path, "settings, cutoff", f"{cutoff!r:.40} is no distance above 0 Å", CHANGED)
     if not isinstance(about.get("task", ""), str):
         raise DataError(path, "task", f"{about['task']!r:.40} is no name of a task", CHANGED)
     if about.get("task") == "energy":
         _check_target(path, about.get("target"))
+
+
+def _is_distance(value: Any) -> bool:
+    """Whether ``value`` is a finite number above 0."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _check_target(path: Path, target: Any) -> None:
@@ -185,6 +208,10 @@ def _check_target(path: Path, target: Any) -> None:
     types = target.get("types", [])
     if not isinstance(types, list) or not all(type(t) is int and 0 <= t < len(ATOM_TYPES) for t in types):
         raise DataError(path, "target, types", f"{types!r:.40} are no atom types 0 to {len(ATOM_TYPES) - 1}", CHANGED)
+    reach = target.get("reach", [[1.0] * len(types)] * len(types))
+    rows = reach if isinstance(reach, list) and len(reach) == len(types) else [None]
+    if not all(isinstance(row, list) and len(row) == len(types) and all(map(_is_distance, row)) for row in rows):
+        raise DataError(path, "target, reach", f"{reach!r:.40} is no table of distances above 0 Å", CHANGED)
     largest = max(map(abs, (target["mean"], *per_type)))
     if level in TOTALS and largest < LARGEST_RESIDUAL:
         raise DataError(
@@ -217,31 +244,59 @@ def _run_in_header(path: Path, changed: int) -> str | None:
     return about.get("run") if isinstance(about, dict) else None
 
 
-def transfer(model: Model, name: str, weights: Weights) -> list[str]:
+def check_transfer(what: str, name: str) -> None:
+    """Check that ``what`` of a pre-trained model called ``name`` can be transferred.
+
+    Raises:
+        ValueError: it is none of `TRANSFERS`, or asks for a head that denoising does not train.
+    """
+    if what not in TRANSFERS:
+        raise ValueError(f"transfer = {what!r}: choose from {TRANSFERS}")
+    if what != LAYERS and not models.entry(name).module.denoises_with_head:
+        raise ValueError(
+            f"transfer = {what!r} of {name}: denoising does not train its energy head, so transfer {LAYERS!r}"
+        )
+
+
+def transfer(model: Model, name: str, weights: Weights, what: str = LAYERS) -> list[str]:
     """Put pre-trained message-passing layers into ``model`` (called ``name``); its fresh head stays (section 3.2).
 
-    Every parameter moves but those of ``model.not_pretrained``.
+    Every parameter moves but those of ``model.not_pretrained``. The released code loads the head as well: where
+    denoising trains it (``model.denoises_with_head``), ``what`` can ask for that, as it is or with its sign turned.
+
+    Args:
+        model: with fresh weights.
+        name: of `models.MODELS`.
+        weights: of a pre-training.
+        what: one of `TRANSFERS`.
 
     Returns:
         The names of the parameters that moved.
 
     Raises:
-        DataError: the file holds another model, settings with which layers are others (`base.Settings.of_layers`),
-            another task than denoising, or parameters that do not fit.
+        ValueError: ``what`` is unknown, or the model's denoising does not train the head.
+        DataError: the file holds another model, settings with which layers (`base.Settings.of_layers`) or a transferred
+            head are others, another task than denoising, or parameters that do not fit.
     """
-    held = {"model": weights.about["model"], "task": weights.about.get("task")}
-    for key, value in {"model": name, "task": "denoising"}.items():
+    check_transfer(what, name)
+    about, settings = weights.about, (model.settings, weights.settings())
+    own, theirs = settings if what != LAYERS else (each.of_layers() for each in settings)
+    held = {"model": about["model"], "settings": theirs, "task": about.get("task")}
+    expected = {"model": name, "settings": own, "task": "denoising"}
+    for key, value in expected.items():
         if held[key] != value:
             raise DataError(weights.path, key, f"it holds {held[key]!r}, not {value!r}", "choose matching weights")
-    own, settings = model.settings.of_layers(), weights.settings().of_layers()
-    if settings != own:
-        raise DataError(weights.path, "settings", f"it holds {settings}, not {own}", "choose matching weights")
     state = dict(model.state_dict())
     _check(weights, state, "choose matching weights")
-    moved = [key for key in state if not key.startswith(model.not_pretrained)]
+    fresh = tuple(prefix for prefix in model.not_pretrained if what == LAYERS or prefix != HEAD)
+    moved = [key for key in state if not key.startswith(fresh)]
     with torch.no_grad():
         for key in moved:
             state[key].copy_(weights.state[key])
+        if what == TURNED:
+            last = linear_layer(model.energy_head, len(model.energy_head) - 1)
+            for parameter in last.parameters():
+                parameter.neg_()
     return moved
 
 

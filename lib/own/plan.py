@@ -16,9 +16,9 @@ from lib.data.loading import ConformationBatches, make_loader
 from lib.errors import required
 from lib.machine import one_thread
 from lib.runs.config import RunConfig
-from lib.runs.scaling import fit_scaling
 from lib.runs.selection import select, splits
 from lib.study.cost import in_words
+from lib.training.scaling import Scaling
 from lib.training.tasks import DenoisingTask, EnergyTask, Task
 
 STEPS = 6  # that are timed, after one that is not
@@ -120,7 +120,8 @@ def _task(config: RunConfig, train: ConformationBatches, measured: DataLoader) -
     model = models.build(config.model, config.settings)
     if not config.labelled:
         return DenoisingTask(model, config.training, required(config.sigma, "sigma"))
-    task = EnergyTask(model, config.training, fit_scaling(config, train), measured)
+    scaling = Scaling.fit(required(config.baseline, "baseline"), train.energies(), train.compositions())
+    task = EnergyTask(model, config.training, scaling, measured)
     if task.input_norm is not None:
         task.input_norm.measure(task.model, measured)
     return task

@@ -4,10 +4,11 @@ An ensemble's answer is the mean of its members, its uncertainty their standard 
 Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474, without the adversarial part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ from lib.machine import one_thread
 from lib.models.base import Model
 from lib.models.baseline import baseline_of_target
 from lib.models.forces import energy_and_forces
-from lib.models.repulsion import repulsion
+from lib.models.repulsion import reach_of, repulsion
+from lib.models.rigidity import last_features, of_molecules
 from lib.models.weights import Weights, load_weights
 
 ATOMS_AT_ONCE = 4096  # of a batch, unless one molecule has more
@@ -35,10 +37,15 @@ class Evaluation:
     Attributes:
         energies: (M, B) total energies, kcal/mol.
         forces: (M, A, 3) kcal/mol/Å, molecule after molecule.
+        uncertainties: (M, B) kcal/mol, what each member's energies are uncertain by (`rigidity`); NaN where its file
+            does not say.
+        unfamiliarity: (M, B) the same over what is typical of the member's validation conformations.
     """
 
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
+    uncertainties: NDArray[np.float64] = field(default_factory=lambda: np.full((1, 1), np.nan))
+    unfamiliarity: NDArray[np.float64] = field(default_factory=lambda: np.full((1, 1), np.nan))
 
     def mean(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Energies (B,) and forces (A, 3)."""
@@ -66,6 +73,7 @@ class Potential:
         self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
         self.dtype = dtype
         self.members: list[tuple[Model, dict]] = []
+        self.rigidities = [each.rigidity for each in weights]
         for each in weights:
             if each.about.get("task") != "energy":
                 raise DataError(
@@ -129,45 +137,63 @@ class Potential:
         self._refuse_other_compositions(types)
         with one_thread() if len(together) <= FEW_ATOMS else nullcontext():
             parts = [self._evaluate(types[a:b], positions[a:b]) for a, b in _runs([len(t) for t in types])]
-        energies, forces = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
-        return Evaluation(energies, forces)
+        return Evaluation(*(np.concatenate(column, axis=1) for column in zip(*parts, strict=True)))
 
     def _refuse_other_compositions(self, types: Sequence[NDArray[np.int64]]) -> None:
-        """Stop where a member was trained on one composition and a molecule has another."""
-        trained = [np.array(target["composition"]) for _, target in self.members if "composition" in target]
+        """Stop where a member was trained on one composition and a molecule has another, that is no multiple of it."""
+        trained = [
+            (np.array(target["composition"]), _is_extensive(model, target))
+            for model, target in self.members
+            if "composition" in target
+        ]
         for own in types if trained else []:
             counts = np.bincount(own, minlength=len(ATOM_TYPES))
-            if any((counts != each).any() for each in trained):
+            for each, extensive in trained:
+                times = counts.sum() / each.sum()
+                if (times == 1 or (extensive and times.is_integer())) and (counts == times * each).all():
+                    continue
                 raise ValueError(
-                    f"the molecule {_formula(counts)} is not {_formula(trained[0])}, the only composition "
+                    f"the molecule {_formula(counts)} is not {_formula(each)}, the only composition "
                     "in training, which determines no energy of each element: those of other "
                     "compositions would be arbitrary; train on several"
                 )
 
     def _evaluate(
         self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.float64], ...]:
         """`evaluate` of one batch."""
         z, molecule = np.concatenate(types), np.repeat(np.arange(len(types)), [len(t) for t in types])
         starts = np.cumsum([0, *(len(t) for t in types[:-1])])
         centred = [x - x.mean(0) for x in (np.asarray(x, dtype=np.float64) for x in positions)]  # before any rounding
         pos = torch.as_tensor(np.concatenate(centred), dtype=self.dtype, device=self.device)
         free = np.add.reduceat(reference_energies(self.level, z), starts)
-        energies, forces = [], []
-        for model, target in self.members:
+        rows = []
+        for (model, target), rigidity in zip(self.members, self.rigidities, strict=True):
             batch = Batch.from_arrays(
                 torch.as_tensor(z, device=self.device),
                 pos,
                 torch.as_tensor(molecule, device=self.device),
                 model.settings.cutoff,
             )
-            energy, force = (each.double().cpu().numpy() * target["std"] for each in energy_and_forces(model, batch))
-            if model.settings.repulsion:
-                of_pairs = (each.cpu().numpy() for each in repulsion(batch, model.settings))
-                energy, force = (learnt + known for learnt, known in zip((energy, force), of_pairs, strict=True))
-            energies.append(energy + baseline_of_target(target, z, molecule, len(types)) + free)
-            forces.append(force)
-        return np.array(energies), np.array(forces)
+            with last_features(model) as seen:
+                answer = energy_and_forces(model, batch)
+            energy, force = (each.double().cpu().numpy() * target["std"] for each in answer)
+            reach = reach_of(target)
+            if reach is not None:
+                of_nuclei, push = (each.cpu().numpy() for each in repulsion(batch, reach))
+                energy, force = energy + of_nuclei, force + push
+            energy = energy + baseline_of_target(target, z, molecule, len(types)) + free
+            uncertain = np.full(len(types), np.nan)
+            if rigidity is not None:
+                features = of_molecules(seen[-1], batch, model.settings.atomwise)
+                uncertain = rigidity.uncertainty(features).cpu().numpy()
+            rows.append((energy, force, uncertain, uncertain / (np.nan if rigidity is None else rigidity.typical)))
+        return tuple(np.array(column) for column in zip(*rows, strict=True))
+
+
+def _is_extensive(model: Model, target: Mapping[str, Any]) -> bool:
+    """Whether the energy of molecules far apart is the sum of theirs."""
+    return model.settings.atomwise and not target["mean"]
 
 
 def _formula(counts: NDArray[np.integer]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from lib import models
 from lib.data.datasets import DataSet, open_store
 from lib.data.splits import ORDERS, PUBLISHED
+from lib.models.weights import LAYERS, check_transfer
 from lib.training.scaling import BASELINES
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import task_entry
@@ -58,6 +59,7 @@ class RunConfig:
         held_out: ``validation`` or ``test``, or both, with a data set of its own each; that part's share of ``data``
             then trains.
         start: the weights that a run with labels continues, energy head included.
+        transfer: what is taken from ``pretrained``, one of `weights.TRANSFERS`.
     """
 
     task: str
@@ -75,6 +77,7 @@ class RunConfig:
     share: float = 1.0
     held_out: tuple[tuple[str, DataSet], ...] = ()
     start: Start | None = None
+    transfer: str = LAYERS
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be run, before anything runs."""
@@ -93,6 +96,9 @@ class RunConfig:
         if len({d.name for d in self.data}) < len(self.data):
             raise ValueError(f"data sets {[d.name for d in self.data]} must have different names")
         self._check_task()
+        check_transfer(self.transfer, self.model)
+        if self.transfer != LAYERS and self.pretrained is None:
+            raise ValueError(f"transfer = {self.transfer!r} from nothing: name the pre-training, or leave {LAYERS!r}")
         if self.pretrained is not None:
             self._check_pretrained(self.pretrained)
 
@@ -125,7 +131,10 @@ class RunConfig:
         """``source`` must be a pre-training of the same model that has not seen this run's test conformations."""
         if not self.labelled or source.labelled:
             raise ValueError(f"pretrained joins an energy run to a denoising run, not {self.task} to {source.task}")
-        if (source.model, source.settings.of_layers()) != (self.model, self.settings.of_layers()):
+        theirs, own = source.settings, self.settings
+        if self.transfer == LAYERS:
+            theirs, own = theirs.of_layers(), own.of_layers()
+        if (source.model, theirs) != (self.model, own):
             raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
         shared = {d.name for d in source.data} & {d.name for d in self.data}
         if shared and source.strict_split and (source.seed, source.split_order) != (self.seed, self.split_order):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lib import models
@@ -15,13 +16,15 @@ from lib.data.splits import subsample
 from lib.data.store import ConformationStore
 from lib.errors import TrainingError, required
 from lib.models.base import Model
-from lib.models.weights import Weights, save_weights, transfer
+from lib.models.repulsion import closest, reach_of
+from lib.models.rigidity import Rigidity
+from lib.models.weights import LAYERS, Weights, load_weights, save_weights, transfer
 from lib.noising import rigid_part
 from lib.runs.config import RunConfig
 from lib.runs.continuation import continue_from
 from lib.runs.evaluation import predict, scores
-from lib.runs.scaling import fit_scaling
 from lib.runs.selection import Splits, select, splits
+from lib.runs.uncertainty import rigidity_of
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
 from lib.training.tasks import EnergyTask, Task, task_entry
@@ -30,6 +33,7 @@ DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all give
 COLLAPSED = 1.5  # last denoising error over the lowest one
 EVALUATED = 6000  # atoms of a batch of validation and test, about: without gradients more fit, but not any number
 MEASURED = 512  # conformations, for `InputNorm`
+RIGID = 10000  # conformations, for `Rigidity`
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and further facts for `Result.about`
 Parts = dict[str, ConformationBatches]  # train, validation, test …
 
@@ -126,29 +130,46 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     """
     model = _initial_model(config, execution)
     if weights is not None:
-        transfer(model, config.model, weights)
+        transfer(model, config.model, weights, config.transfer)
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
-    scaling = fit_scaling(config, data["train"])
+    scaling = Scaling.fit(required(config.baseline, "baseline"), data["train"].energies(), data["train"].compositions())
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
-    task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))
+    reach = _reach(config, data["train"])
+    task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution), reach)
+    if config.transfer != LAYERS:
+        task.keep_head()
     training = _training_loader(config, data["train"], execution.accumulate)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     task.finish()
     if not is_first_process():
         return {}, {}
     _save_history(folder, task.history)
-    target = _target(scaling, whole_splits[0][0], data["train"])
-    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, target=target)
+    target = _target(scaling, whole_splits[0][0], data["train"], reach)
+    rigidity = _rigidity(config, task, data, execution.device())
+    save_weights(folder / "weights.safetensors", config.model, model, rigidity, task=config.task, target=target)
     metrics = _validation_metrics(task) | _test(config, task, data, folder, execution.device())
     return metrics, _facts(config, folder, whole_splits, data, fitted.steps) | {"target": target}
 
 
-def _target(scaling: Scaling, store: ConformationStore, train: ConformationBatches) -> dict[str, Any]:
+def _reach(config: RunConfig, train: ConformationBatches) -> Tensor | None:
+    """How near to each other atoms come in ``train`` (`repulsion.closest`), and in the training of what is continued;
+    None where the settings have no repulsion.
+    """
+    if not config.settings.repulsion:
+        return None
+    reach = closest(_evaluation_loader(config, train, alone=True))
+    before = None if config.start is None else reach_of(load_weights(Path(config.start.path)).about["target"])
+    return reach if before is None else torch.minimum(reach, before)
+
+
+def _target(
+    scaling: Scaling, store: ConformationStore, train: ConformationBatches, reach: Tensor | None
+) -> dict[str, Any]:
     """The scaling, the level of theory and the atom types seen in training, as JSON values; where all training
-    conformations have one composition, that too.
+    conformations have one composition, that too; and the ``reach`` between these types, where nuclei repel.
     """
     compositions = np.unique(train.compositions(), axis=0)
     target = {
@@ -158,7 +179,21 @@ def _target(scaling: Scaling, store: ConformationStore, train: ConformationBatch
         "level": store.level,
         "types": np.flatnonzero(compositions.any(0)).tolist(),
     }
+    types = torch.tensor(target["types"])
+    target |= {} if reach is None else {"reach": reach[types.unsqueeze(1), types].tolist()}
     return target | ({"composition": compositions[0].tolist()} if len(compositions) == 1 else {})
+
+
+def _rigidity(config: RunConfig, task: EnergyTask, data: Parts, device: str) -> Rigidity | None:
+    """What says how uncertain energies are, of a model that sums over atoms; from `RIGID` training conformations."""
+    if not config.settings.atomwise:
+        return None
+    few = []
+    for selection in data["train"].selections:
+        index = subsample(selection.index, min(RIGID, len(selection.index)), config.seed)
+        few.append(Selection(selection.store, index))
+    train = _evaluation_loader(config, ConformationBatches(few, config.settings.cutoff), alone=True)
+    return rigidity_of(task, train, _evaluation_loader(config, data["validation"], alone=True), device)
 
 
 def _validation_metrics(task: EnergyTask) -> dict[str, float]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from lib.models.weights import LAYERS
 from lib.runs.config import FORMAT, Limits
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import task_entry
@@ -41,6 +42,7 @@ class StoredConfig:
     strict_split: bool = True
     split_order: str = "random"
     share: float = 1.0
+    transfer: str = LAYERS
     format: int = FORMAT
 
     @property

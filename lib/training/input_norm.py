@@ -51,6 +51,15 @@ class InputNorm(nn.Module):
         self._seen = None
 
     @torch.no_grad()
+    def unfold(self) -> None:
+        """Put the inverse of the map into the head's first layer: a head that was trained on plain inputs then gives
+        the same on normalised ones.
+        """
+        first, _ = self._layers
+        first.bias.add_(first.weight @ self.mean)
+        first.weight.mul_(self.scale)
+
+    @torch.no_grad()
     def fold(self) -> None:
         """Put the map into the head's first layer and stop normalising."""
         first, hook = self._layers

@@ -83,6 +83,12 @@ class TestContract:
         idle = {key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()}
         assert idle - NEVER <= {key for key, _ in model.named_parameters() if key.startswith(model.not_pretrained)}
 
+    def test_denoising_trains_the_head_of_those_models_that_say_so(self, name, dtype):
+        model, (z, pos, molecule) = build(name, dtype), molecules()
+        model(Batch.from_arrays(z, pos, molecule).to("cpu", dtype), energy=False).noise.square().sum().backward()
+        trained = [p.grad is not None and bool(p.grad.any()) for p in model.energy_head.parameters()]
+        assert any(trained) == model.denoises_with_head
+
     def test_energy_trains_all_message_passing(self, name, dtype):
         model, (z, pos, molecule) = build(name, dtype), molecules()
         model(Batch.from_arrays(z, pos, molecule).to("cpu", dtype), noise=False).energy.square().sum().backward()

@@ -20,6 +20,7 @@ from lib.data.loading import ConformationBatches
 from lib.errors import DataError
 from lib.machine import denormals_flushed
 from lib.models import MODELS, make_settings
+from lib.models.weights import TRANSFERS
 from lib.paths import RUNS
 from lib.runs import jobs, provenance, runner
 from lib.runs.config import Limits, RunConfig
@@ -78,6 +79,23 @@ def test_key_follows_content(finetuning, pretraining, data, tmp_path):
     assert len(keys) == 7
     renamed = replace(finetuning, data=(replace(data[0], name="another name"),))
     assert renamed.key() == finetuning.key()
+
+
+def test_what_is_transferred_is_part_of_the_run(finetuning, pretraining):
+    """In the key and in what a result says of its settings; asked for in vain, it is refused before anything runs."""
+    settings = make_settings("schnet", {"hidden_channels": 8, "num_filters": 8, "num_interactions": 1})
+    source = replace(pretraining, model="schnet", settings=settings)
+    layers = replace(finetuning, model="schnet", settings=settings, pretrained=source)
+    runs = [replace(layers, transfer=what) for what in TRANSFERS]
+    assert runs[0] == layers
+    assert len({config.key() for config in runs}) == len(TRANSFERS)
+    results = [run(config, QUIET) for config in runs]
+    assert [result.config.transfer for result in results] == list(TRANSFERS)
+    assert len({result.metrics["test_mae"] for result in results}) == len(TRANSFERS)
+    with pytest.raises(ValueError, match="transfer = 'all' of egnn: denoising does not train its energy head"):
+        replace(finetuning, transfer="all")
+    with pytest.raises(ValueError, match="transfer = 'all' from nothing: name the pre-training"):
+        replace(layers, transfer="all", pretrained=None)
 
 
 def test_a_new_setting_at_its_default_keeps_the_key(finetuning, monkeypatch):

@@ -41,6 +41,20 @@ def test_every_cell_of_every_scale_has_its_settings(name):
                 assert not cell.pretrained or config.pretrained.sigma == cell.sigma
 
 
+@pytest.mark.parametrize("model", PAPER_MODELS)
+def test_potentials_for_dynamics_start_from_the_layers_of_the_papers_read_out(model):
+    """Energies are sums over atoms, with a repulsion; what is pre-trained for them is the same run as without."""
+    scale = get_scale("laptop")
+    fit = scale.for_dynamics()
+    config = fit.finetune(Cell(model, "ani1x", True), 1e-3, 0)
+    assert config.settings.atomwise
+    assert config.settings.smooth_cutoff
+    assert config.settings.repulsion
+    assert config.baseline == "atoms"
+    assert config.pretrained == scale.smooth().pretrain(model, 0) == fit.pretrain(model, 0)
+    assert config.pretrained.settings.of_layers() == config.pretrained.settings == config.settings.of_layers()
+
+
 def test_the_papers_matrix():
     cells = members(MATRIX["Figure 3"](get_scale("paper")))
     assert {(c.model, c.data) for c in cells} == {(m, f"md22/{s}") for m in PAPER_MODELS for s in MD22_SYSTEMS}

@@ -16,7 +16,9 @@ from lib.runs.runner import run
 from lib.runs.selection import select, splits
 from lib.training.fit import QUIET, Execution
 from lib.training.input_norm import InputNorm
+from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
+from lib.training.tasks import EnergyTask
 
 
 @pytest.fixture
@@ -37,6 +39,25 @@ def config(data, name="egnn", normalise=True, **more):
 def loader(config):
     (selection,) = select(config, splits(config))["test"]
     return make_loader(ConformationBatches([selection], config.settings.cutoff), 64, 0, shuffle=False)
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_a_head_that_knows_plain_inputs_answers_the_same_when_they_are_normalised(data, name):
+    """A transferred head starts as what it was; without `keep_head` it would be another function."""
+    batches = loader(config(data, name))
+    batch = next(iter(batches))
+    answers = []
+    for keep in (False, True):
+        torch.manual_seed(0)
+        model = models.build(name, config(data, name).settings)
+        with torch.no_grad():
+            before = model(batch, noise=False).energy
+            task = EnergyTask(model, config(data, name).training, Scaling(0.0, 1.0, np.zeros(28)), batches)
+            task.keep_head() if keep else task.input_norm.measure(model, batches)
+            task.eval()
+            answers.append(model(batch, noise=False).energy)
+    torch.testing.assert_close(answers[1], before, rtol=1e-3, atol=1e-3)
+    assert (answers[0] - before).abs().max() > 10 * (answers[1] - before).abs().max()
 
 
 @pytest.mark.parametrize("name", models.MODELS)

@@ -8,12 +8,15 @@ import pytest
 import torch
 from conftest import make_molecule
 from safetensors.torch import save_file
+from small_models import SMALL as SMALL_MODELS
 
 from lib import models
+from lib.batches import Batch
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.store import ConformationStore
 from lib.errors import DataError
-from lib.models.weights import checksum, load_weights, save_weights, transfer
+from lib.models.base import HEAD, READ_OUT
+from lib.models.weights import ALL, TURNED, checksum, load_weights, save_weights, transfer
 from lib.training.fit import Execution, fit
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
@@ -163,6 +166,8 @@ def test_scaling_baselines():
     fitted = Scaling.fit("composition", energy, composition)
     assert fitted.per_type[10] == pytest.approx(-100.0)
     assert fitted.std == pytest.approx(10.0)
+    energy[2] += 30.0
+    assert Scaling.fit("atoms", energy, composition).mean == 0.0 != Scaling.fit("composition", energy, composition).mean
     with pytest.raises(ValueError, match="do not vary"):
         Scaling.fit("mean", np.ones(3), composition[:3])
     with pytest.raises(ValueError, match="choose from"):
@@ -178,6 +183,52 @@ def test_transfer_moves_layers_and_keeps_the_fresh_head(tmp_path):
         head = key.startswith(("energy_head.", "gcl_1.node_mlp."))
         assert (key in moved) is not head
         assert torch.equal(value, (before if head else source.state_dict())[key]), key
+
+
+def test_layers_do_not_depend_on_how_energies_are_read_out(tmp_path):
+    """Those of the paper's read-out, in a file that knows no other, go into a model that sums over atoms."""
+    save_weights(tmp_path / "w.safetensors", "egnn", source := build(1), task="denoising")
+    weights = load_weights(tmp_path / "w.safetensors")
+    old = {key: value for key, value in weights.about["settings"].items() if key not in READ_OUT}
+    fresh = build(2, atomwise=True, repulsion=True)
+    moved = transfer(fresh, "egnn", replace(weights, about=weights.about | {"settings": old}))
+    assert {key for key in source.state_dict() if not key.startswith(source.not_pretrained)} == set(moved)
+    assert all(torch.equal(fresh.state_dict()[key], source.state_dict()[key]) for key in moved)
+    assert fresh.settings.of_layers() == source.settings
+    with pytest.raises(DataError, match=r"settings.*choose matching weights"):
+        transfer(build(smooth_cutoff=True), "egnn", weights)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in models.MODELS.items() if entry.module.denoises_with_head])
+def test_a_head_that_denoising_trains_moves_where_asked_for_and_turns(tmp_path, name):
+    """With the last layer's sign turned, the scalar of the whole model is minus what it was."""
+
+    def small(seed):
+        torch.manual_seed(seed)
+        return models.build(name, SMALL_MODELS[name])
+
+    source, path = small(1), tmp_path / "w.safetensors"
+    save_weights(path, name, source, task="denoising")
+    pos = torch.tensor([[0, 0, 0], [0, 0, 1.0], [0, 1.2, 0]])
+    batch = Batch.from_arrays(np.array([3, 10, 17]), pos, np.zeros(3, int))
+    before = source(batch, noise=False).energy
+    for what, factor in ((ALL, 1), (TURNED, -1)):
+        model = small(2)
+        assert transfer(model, name, load_weights(path), what) == list(model.state_dict())
+        torch.testing.assert_close(model(batch, noise=False).energy, factor * before)
+    assert not any(key.startswith(HEAD) for key in transfer(small(2), name, load_weights(path)))
+    summed = models.build(name, SMALL_MODELS[name] | {"atomwise": True})
+    with pytest.raises(DataError, match=r"atomwise=False.*not.*atomwise=True"):
+        transfer(summed, name, load_weights(path), ALL)
+
+
+@pytest.mark.parametrize("what", [ALL, TURNED])
+def test_a_head_that_denoising_does_not_train_is_refused(tmp_path, what):
+    save_weights(tmp_path / "w.safetensors", "egnn", build(1), task="denoising")
+    with pytest.raises(ValueError, match=f"transfer = '{what}' of egnn: denoising does not train its energy head"):
+        transfer(build(2), "egnn", load_weights(tmp_path / "w.safetensors"), what)
+    with pytest.raises(ValueError, match="transfer = 'head': choose from"):
+        transfer(build(2), "egnn", load_weights(tmp_path / "w.safetensors"), "head")
 
 
 def test_weights_alone_are_a_model(tmp_path):
