@@ -194,15 +194,22 @@ def _agreed() -> bool:
     return agreed
 
 
+def _say_logs(logs: "Sequence[tuple[RunConfig, Path]]") -> None:
+    """Print where runs can be followed."""
+    for config, path in logs:
+        run = f"seed {config.seed}, learning rate {config.training.learning_rate:g}"
+        sys.stdout.write(f"{run} can be followed: tail -F {path}\n")
+
+
 def _train(tuning: "FineTuning", workers: int | None, folder: Path) -> None:
     """Choose the learning rate, train every seed, write the weights to ``folder``."""
     from lib.runs.config import RunConfig
 
     if isinstance(tuning.source, RunConfig):
         tuning.layers(tuning.weights, trained=True)
-    for rate, path in tuning.logs().items():
-        sys.stdout.write(f"learning rate {rate:g} can be followed: tail -F {path}\n")
+    _say_logs(tuning.logs(tuning.scan()))
     rate = tuning.choose_rate(workers)
+    _say_logs(tuning.logs(tuning.configs(rate), weights=True))
     results = tuning.train(rate, workers)
     for seed, result, path in zip(tuning.seeds, results, tuning.export(results, folder), strict=True):
         units = {name: "" if unit == "1" else f" {unit}" for name, unit in result.about["units"].items()}

@@ -265,13 +265,10 @@ class FineTuning:
         steps = self._speed.steps(self.minutes, per_epoch, VALIDATIONS, sizes["validation"], sizes["test"])
         return Length(steps=steps)
 
-    def logs(self) -> dict[float, Path]:
-        """Where the runs of `scan` that are still to be trained keep a log while they train, by learning rate."""
-        return {
-            config.training.learning_rate: log_of(config)
-            for config in self.scan()
-            if not is_available(config, weights=False)
-        }
+    @staticmethod
+    def logs(configs: Sequence[RunConfig], weights: bool = False) -> list[tuple[RunConfig, Path]]:
+        """Those of ``configs`` that are still to be trained (for their ``weights``), each with the log to follow."""
+        return [(config, log_of(config)) for config in configs if not is_available(config, weights)]
 
     def choose_rate(self, workers: int | None = None) -> float:
         """The one of `candidates` that validates best, trained in so many ``workers`` (processes; None: all cores).
