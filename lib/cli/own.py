@@ -21,6 +21,8 @@ from lib.cli.own_options import (
     ForcesLengthUnit,
     ForceWeight,
     FromScratch,
+    IsolatedAtoms,
+    IsolatedEnergies,
     Labels,
     LearningRates,
     Level,
@@ -117,6 +119,8 @@ def finetune(
     labels: Labels = None,
     learning_rates: LearningRates = None,
     force_weight: ForceWeight = None,
+    e0: IsolatedEnergies = None,
+    isolated_atoms: IsolatedAtoms = None,
     steps: Steps = None,
     epochs: Epochs = None,
     minutes: Minutes = None,
@@ -134,6 +138,7 @@ def finetune(
     Errors stop the command before anything is trained. Then the size of the job is printed; at a terminal you are asked
     whether to start where it takes more than a minute.
     """
+    from lib.own import datasets
     from lib.own.datasets import own_dataset, unlabelled_dataset
     from lib.own.finetuning import FineTuning
 
@@ -147,8 +152,9 @@ def finetune(
         source = unlabelled_dataset(pretrain_on, pretrain_length_unit or length_unit)
     elif not from_scratch and continued is None:
         source = FineTuning.layers(weights)
+    dataset = read(data)
     tuning = FineTuning(
-        data=read(data),
+        data=dataset,
         weights=weights,
         source=source,
         labels=labels,
@@ -164,6 +170,7 @@ def finetune(
         patience=patience,
         average=average,
         start=None if continued is None else _potential_file(continued),
+        isolated_atoms=datasets.isolated_atoms(dataset, e0 or (), isolated_atoms),
     )
     _look_at(tuning, (data, validation, test))
     plan = tuning.plan()

@@ -183,12 +183,22 @@ class Potential:
                 of_nuclei, push = (each.cpu().numpy() for each in repulsion(batch, reach))
                 energy, force = energy + of_nuclei, force + push
             energy = energy + baseline_of_target(target, z, molecule, len(types)) + free
+            energy = _with_isolated(energy, target, types)
             uncertain = np.full(len(types), np.nan)
             if rigidity is not None:
                 features = of_molecules(seen[-1], batch, model.settings.atomwise)
                 uncertain = rigidity.uncertainty(features).cpu().numpy()
             rows.append((energy, force, uncertain, uncertain / (np.nan if rigidity is None else rigidity.typical)))
         return tuple(np.array(column) for column in zip(*rows, strict=True))
+
+
+def _with_isolated(
+    energy: NDArray[np.float64], target: Mapping[str, Any], types: Sequence[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """``energy`` (B,) with the given one of each molecule that is an isolated atom of a known element."""
+    known = {ATOM_TYPES.index((element, 0)): value for element, value in target.get("isolated_atoms", {}).items()
+             if (element, 0) in ATOM_TYPES}  # fmt: skip
+    return np.array([known.get(int(t[0]), e) if len(t) == 1 else e for e, t in zip(energy, types, strict=True)])
 
 
 def _is_extensive(model: Model, target: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 Frames with the same elements in the same order, the same charges and, where given, the same ``info["name"]``, are one
 molecule, called by that name or its formula, with a number that tells apart those of one name: 0 where there is one.
+Isolated atoms (`isolated`) are no molecules: `free_atoms` reads their energies.
 Formal charges are those of `formal_charges`. Where there are several molecules, ``rows`` are numbers of frames.
 """
 
@@ -23,6 +24,7 @@ from lib.chemistry.reference_energies import level_named
 from lib.data.readers import xyz
 from lib.data.readers.ase_database import rows
 from lib.data.readers.checks import COPY_AGAIN, checked, find_files, near_origin, refuse_empty
+from lib.data.readers.isolated import REMEDY, is_isolated, isolated_atoms
 from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
 from lib.units import BOHR, EV, HARTREE, KILOJOULE
@@ -90,6 +92,8 @@ def read(
         k = -1
         for k, atoms in enumerate(_frames(file)):
             entry = f"frame {k}"
+            if is_isolated(atoms):
+                continue
             _refuse_crystal(atoms, file, entry)
             if labelled:
                 said = _level(atoms, said, file, entry)
@@ -104,6 +108,8 @@ def read(
             groups.setdefault(key, []).append(Frame(file, k, atoms.positions * length, value, forces))
         if k < 0:
             raise DataError(file, "", "it has no frames", COPY_AGAIN)
+    if not groups:
+        raise DataError(str(path), "", "it has isolated atoms and no molecules", "give frames of molecules too")
     names: dict[tuple, str] = {}
     alike: Counter[str] = Counter()
     for key in sorted(groups):  # not in the order of the file, on which names do not depend
@@ -111,6 +117,28 @@ def read(
         alike[key[0]] += 1
     for key, frames in groups.items():
         yield _molecule(names[key], key, frames, level, numbered=len(groups) > 1)
+
+
+def free_atoms(path: Path | str, energy_unit: str, energy_key: str = "energy", whole: bool = False) -> dict[str, float]:
+    """Energies in kcal/mol by element of the isolated atoms in ``path``; none where it has none.
+
+    Args:
+        path: of extended xyz, a database or a trajectory.
+        energy_unit: one of `ENERGY_UNITS`.
+        energy_key: where a frame keeps its energy.
+        whole: whether the file has isolated atoms alone, so that every frame of one atom is one.
+
+    Raises:
+        DataError: an isolated atom without an energy, an element with two, or molecules where there are to be none.
+    """
+    factor, (file,) = _factor(path, "energy", energy_unit, ENERGY_UNITS), _files(path)
+    frames = []
+    for k, atoms in enumerate(_frames(file)):
+        if whole and len(atoms) != 1:
+            raise DataError(file, f"frame {k}", f"it has {len(atoms)} atoms, and is no isolated one", REMEDY)
+        if whole or is_isolated(atoms):
+            frames.append((atoms, _energy(atoms, energy_key, file, f"frame {k}") * factor))
+    return isolated_atoms(file, iter(frames))
 
 
 def arrays_like_forces(path: Path | str) -> list[str]:
