@@ -113,12 +113,18 @@ class Potential:
         everything = range(len(ATOM_TYPES))
         return sorted(set.intersection(*(set(t.get("types", everything)) for _, t in self.members)))
 
-    def evaluate(self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]) -> Evaluation:
+    def evaluate(
+        self,
+        types: Sequence[NDArray[np.int64]],
+        positions: Sequence[NDArray[np.floating]],
+        only_differences: bool = False,
+    ) -> Evaluation:
         """Energies and forces of molecules, in batches of `ATOMS_AT_ONCE` atoms.
 
         Args:
             types: (N,) atom types of each molecule (`atom_types.atom_types`).
             positions: (N, 3) Å of each.
+            only_differences: whether nothing but differences at one composition is asked for, so that any is taken.
 
         Raises:
             ValueError: no molecules, an atom type that was not in training, or another composition than the only one
@@ -134,7 +140,8 @@ class Potential:
                 f"atom types {strange} were not in training, their energies would be random: "
                 f"this potential knows {known}"
             )
-        self._refuse_other_compositions(types)
+        if not only_differences:
+            self._refuse_other_compositions(types)
         with one_thread() if len(together) <= FEW_ATOMS else nullcontext():
             parts = [self._evaluate(types[a:b], positions[a:b]) for a, b in _runs([len(t) for t in types])]
         return Evaluation(*(np.concatenate(column, axis=1) for column in zip(*parts, strict=True)))
