@@ -110,10 +110,12 @@ def _refuse_several_starts(start: Beginning) -> None:
 
 def _task(data: Path, reading: Reading, held_out: HeldOut, start: Beginning, training: Training) -> "FineTuning":
     """What is to be trained."""
+    from lib.own.datasets import isolated_atoms
     from lib.own.finetuning import FineTuning
 
+    dataset = reading.dataset(data)
     return FineTuning(
-        data=reading.dataset(data),
+        data=dataset,
         weights=start.weights,
         source=_source(start, reading),
         labels=training.labels,
@@ -130,6 +132,7 @@ def _task(data: Path, reading: Reading, held_out: HeldOut, start: Beginning, tra
         patience=training.patience,
         average=training.average,
         start=None if start.continued is None else _potential_file(start.continued),
+        isolated_atoms=isolated_atoms(dataset, training.e0 or (), training.isolated_atoms),
     )
 
 
@@ -155,11 +158,13 @@ def _look_at(tuning: "FineTuning", paths: Sequence[Path | None]) -> None:
 def say_contents(path: Path, dataset: "DataSet") -> None:
     """Print what the file ``path`` holds."""
     from lib.data.datasets import open_store
-    from lib.own.datasets import free_atoms_of
+    from lib.own.datasets import free_atoms_of, lacking
 
     store, free = open_store(dataset), free_atoms_of(dataset)
     molecules, forces = len(store.names), "with" if store.has_forces else "without"
-    apart = f"; free atoms {', '.join(free)} are references, and nothing to learn" if free else ""
+    missing = ", ".join(lacking(free, dataset))
+    use = f"kept apart; without {missing} they are no references" if missing else "references, and nothing to learn"
+    apart = f"; free atoms {', '.join(free)} are {use}" if free else ""
     sys.stdout.write(
         f"{path}: {molecules} molecule{'s' * (molecules != 1)}, {len(store)} conformations {forces} forces{apart}\n"
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
+from lib.chemistry.reference_energies import isolated_energies
 from lib.data.datasets import DataSet, open_store
 from lib.data.splits import FINE_TUNING, make_split
 from lib.errors import required
@@ -55,6 +56,7 @@ class Options:
         start: weights file of a potential that training continues; its read-out and baseline stay.
         extensive: whether energies are sums over atoms with a repulsion of nuclei (`Scale.extensive`), or are read out
             as in the paper.
+        isolated_atoms: elements with the energies (kcal/mol) of isolated atoms.
     """
 
     held_out: tuple[tuple[str, DataSet], ...] = ()
@@ -64,6 +66,7 @@ class Options:
     batch_size: int | None = None
     start: Path | None = None
     extensive: bool = True
+    isolated_atoms: tuple[tuple[str, float], ...] = ()
 
 
 def _of_length(config: RunConfig, length: Length, train: int) -> RunConfig:
@@ -139,16 +142,18 @@ def fine_tune(
         options: other files for validation and test, another length, and how training ends.
 
     Raises:
-        ValueError: unknown name, more labels than there are, a weight of forces that are not there, or atom types that
-            no training conformation has, so that nothing could be said of the others.
+        ValueError: unknown name, more labels than there are, a weight of forces that are not there, isolated atoms of
+            some elements only, or atom types that no training conformation has, so that nothing could be said of the
+            others.
         DataError: the split leaves a part without conformations.
     """
     options = options or Options()
     scale, model = named(weights)
     cell = Cell(model, dataset.name, False, force_weight=force_weight)
     config = _started(_read_out(scale, options).finetune(cell, learning_rate, seed, dataset), options.start)
-    config = replace(config, held_out=options.held_out)
+    config = replace(config, held_out=options.held_out, isolated_atoms=options.isolated_atoms)
     _refuse_unlike(config, force_weight)
+    isolated_energies(config.isolated_atoms, open_store(dataset).compositions, dataset.level or "own")
     available = len(splits(config)[0][1].parts["train"])
     if labels is not None and not 0 < labels <= available:
         raise ValueError(f"labels = {labels}: {dataset.path} has {available} training conformations; choose fewer")

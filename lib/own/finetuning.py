@@ -54,6 +54,8 @@ class FineTuning:
         start: weights file of a potential that training continues, instead of ``source``.
         extensive: whether energies are sums over atoms with a repulsion of nuclei at short range (`Scale.extensive`),
             as dynamics needs them; without, they are read out as in the paper.
+        isolated_atoms: elements with the energies (kcal/mol) of isolated atoms (`datasets.isolated_atoms`), so that
+            data of one composition say what other ones have.
     """
 
     data: DataSet
@@ -74,6 +76,7 @@ class FineTuning:
     average: float = 0.0
     start: Path | None = None
     extensive: bool = True
+    isolated_atoms: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, before anything is read.
@@ -194,8 +197,9 @@ class FineTuning:
         weight = default_force_weight(self.data) if self.force_weight is None else self.force_weight
         length = self._length if timed else None
         options = Options(
-            self.held_out, length, self.patience, self.average, self.batch_size, self.start, self.extensive
-        )
+            self.held_out, length, self.patience, self.average, self.batch_size, self.start, self.extensive,
+            self.isolated_atoms,
+        )  # fmt: skip
         return fine_tune(self.weights, self.data, source, rate, seed, self.labels, weight, options)
 
     @property

@@ -113,12 +113,18 @@ class Potential:
         everything = range(len(ATOM_TYPES))
         return sorted(set.intersection(*(set(t.get("types", everything)) for _, t in self.members)))
 
-    def evaluate(self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]) -> Evaluation:
+    def evaluate(
+        self,
+        types: Sequence[NDArray[np.int64]],
+        positions: Sequence[NDArray[np.floating]],
+        only_differences: bool = False,
+    ) -> Evaluation:
         """Energies and forces of molecules, in batches of `ATOMS_AT_ONCE` atoms.
 
         Args:
             types: (N,) atom types of each molecule (`atom_types.atom_types`).
             positions: (N, 3) Å of each.
+            only_differences: whether nothing but differences at one composition is asked for, so that any is taken.
 
         Raises:
             ValueError: no molecules, an atom type that was not in training, or another composition than the only one
@@ -134,7 +140,8 @@ class Potential:
                 f"atom types {strange} were not in training, their energies would be random: "
                 f"this potential knows {known}"
             )
-        self._refuse_other_compositions(types)
+        if not only_differences:
+            self._refuse_other_compositions(types)
         with one_thread() if len(together) <= FEW_ATOMS else nullcontext():
             parts = [self._evaluate(types[a:b], positions[a:b]) for a, b in _runs([len(t) for t in types])]
         return Evaluation(*(np.concatenate(column, axis=1) for column in zip(*parts, strict=True)))
@@ -183,12 +190,22 @@ class Potential:
                 of_nuclei, push = (each.cpu().numpy() for each in repulsion(batch, reach))
                 energy, force = energy + of_nuclei, force + push
             energy = energy + baseline_of_target(target, z, molecule, len(types)) + free
+            energy = _with_isolated(energy, target, types)
             uncertain = np.full(len(types), np.nan)
             if rigidity is not None:
                 features = of_molecules(seen[-1], batch, model.settings.atomwise)
                 uncertain = rigidity.uncertainty(features).cpu().numpy()
             rows.append((energy, force, uncertain, uncertain / (np.nan if rigidity is None else rigidity.typical)))
         return tuple(np.array(column) for column in zip(*rows, strict=True))
+
+
+def _with_isolated(
+    energy: NDArray[np.float64], target: Mapping[str, Any], types: Sequence[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """``energy`` (B,) with the given one of each molecule that is an isolated atom of a known element."""
+    known = {ATOM_TYPES.index((element, 0)): value for element, value in target.get("isolated_atoms", {}).items()
+             if (element, 0) in ATOM_TYPES}  # fmt: skip
+    return np.array([known.get(int(t[0]), e) if len(t) == 1 else e for e, t in zip(energy, types, strict=True)])
 
 
 def _is_extensive(model: Model, target: Mapping[str, Any]) -> bool:

@@ -60,6 +60,8 @@ class RunConfig:
             then trains.
         start: the weights that a run with labels continues, energy head included.
         transfer: what is taken from ``pretrained``, one of `weights.TRANSFERS`.
+        isolated_atoms: elements with the energies (kcal/mol) of isolated atoms, from which the baseline of a run with
+            labels is fitted.
     """
 
     task: str
@@ -78,6 +80,7 @@ class RunConfig:
     held_out: tuple[tuple[str, DataSet], ...] = ()
     start: Start | None = None
     transfer: str = LAYERS
+    isolated_atoms: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be run, before anything runs."""
@@ -114,6 +117,11 @@ class RunConfig:
         if self.labelled != (self.baseline in BASELINES):
             raise ValueError(
                 f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
+            )
+        if self.isolated_atoms and (not self.labelled or self.start is not None):
+            raise ValueError(
+                f"isolated_atoms = {dict(self.isolated_atoms)}: they are for the baseline of an energy run that "
+                "continues no potential, which has one"
             )
         if not self.labelled and self.share != 1:
             raise ValueError(f"share = {self.share!r} with task {self.task!r}: only energy runs take less than all")

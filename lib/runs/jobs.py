@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lib import models
+from lib.chemistry.reference_energies import isolated_energies
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.splits import subsample
 from lib.data.store import ConformationStore
@@ -134,7 +135,9 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
-    scaling = Scaling.fit(required(config.baseline, "baseline"), data["train"].energies(), data["train"].compositions())
+    isolated = isolated_energies(config.isolated_atoms, data["train"].compositions(), whole_splits[0][0].level)
+    labels = data["train"].energies(), data["train"].compositions()
+    scaling = Scaling.fit(required(config.baseline, "baseline"), *labels, isolated)
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     reach = _reach(config, data["train"])
@@ -148,6 +151,9 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
         return {}, {}
     _save_history(folder, task.history)
     target = _target(scaling, whole_splits[0][0], data["train"], reach)
+    if config.isolated_atoms:  # which say what data of one composition do not
+        target = {key: value for key, value in target.items() if key != "composition"}
+        target["isolated_atoms"] = dict(config.isolated_atoms)
     rigidity = _rigidity(config, task, data, execution.device())
     save_weights(folder / "weights.safetensors", config.model, model, rigidity, task=config.task, target=target)
     metrics = _validation_metrics(task) | _test(config, task, data, folder, execution.device())

@@ -168,21 +168,28 @@ def _names(by_molecule: Mapping[tuple, list[Frame]]) -> dict[tuple, str]:
 
 
 def free_atoms(
-    path: Path | str | Sequence[Path | str], energy_unit: str | None = None, energy_key: str = "energy"
+    path: Path | str | Sequence[Path | str],
+    energy_unit: str | None = None,
+    energy_key: str = "energy",
+    alone: bool = False,
 ) -> dict[str, float]:
     """Energies in kcal/mol of the free atoms in ``path``, by what `type_name` calls them; empty where it has none.
 
-    Free atoms are frames of one atom, with or without ``config_type=isolated_atom``.
+    Args:
+        path: as for `read`, whose free atoms are frames of one atom, with or without ``config_type=isolated_atom``.
+        energy_unit: as for `read`.
+        energy_key: as for `read`.
+        alone: whether there are to be free atoms and nothing else.
 
     Raises:
-        DataError: as `read`, or an atom has two energies.
+        DataError: as `read`, an atom has two energies, or a frame is a molecule where free atoms are to be alone.
     """
     reading = Reading(energy_unit, energy_key, FORCES, "angstrom", None)
     reading.check(path)
     energies: dict[str, float] = {}
     places: dict[str, str] = {}
     for file in files_with(path, [*FORMATS, *ENDINGS]):
-        for k, atoms in free_frames(file) if ending(file) in FORMATS else ():
+        for k, atoms in _single_atoms(file, alone):
             entry = f"frame {k}"
             _refuse_no_molecule(atoms, file, entry)
             energy = energy_of(atoms, energy_key, file, entry) * reading.energy_factor(atoms, file, entry)
@@ -193,6 +200,18 @@ def free_atoms(
                 raise DataError(file, entry, problem, "leave one of them out")
             places.setdefault(name, entry)
     return energies
+
+
+def _single_atoms(file: Path, alone: bool) -> Iterator[tuple[int, Atoms]]:
+    """The free atoms of ``file`` with their frames' numbers; where they are to be ``alone``, others are refused."""
+    if not alone:
+        yield from free_frames(file) if ending(file) in FORMATS else ()
+        return
+    for k, atoms in enumerate(frames(file)):
+        if not is_free_atom(atoms, file, f"frame {k}"):
+            remedy = "give free atoms alone, a frame each with an energy, or energies by hand"
+            raise DataError(file, f"frame {k}", f"it has {len(atoms)} atoms, and is no free one", remedy)
+        yield k, atoms
 
 
 def _atom_name(atoms: Atoms, file: Path, entry: str) -> str:
