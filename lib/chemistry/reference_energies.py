@@ -12,6 +12,7 @@ of whole molecules (medians of 40 rows of ISO17 and of 5 frames of MD22).
 
 import csv
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -81,6 +82,30 @@ def _table(level: str) -> NDArray[np.float64]:
         for row in csv.DictReader(file):
             energies[ATOM_TYPES.index((row["element"], int(row["charge"])))] = float(row["energy_hartree"]) * HARTREE
     return energies
+
+
+def isolated_energies(
+    energies: Sequence[tuple[str, float]], composition: NDArray[np.integer], level: str
+) -> NDArray[np.float64] | None:
+    """Energies of isolated atoms by type (28,), kcal/mol relative to the references of ``level``; None without any.
+
+    Args:
+        energies: elements with the total energies of their atoms, kcal/mol.
+        composition: (n, 28) atoms of each type in the molecules that they are for.
+        level: of theory.
+
+    Raises:
+        ValueError: an element of the molecules has none.
+    """
+    if not energies:
+        return None
+    given, out = dict(energies), np.zeros(len(ATOM_TYPES))
+    for index in np.flatnonzero(composition.any(0)).tolist():
+        element = ATOM_TYPES[index][0]
+        if element not in given:
+            raise ValueError(f"isolated atoms {sorted(given)} lack {element}: give its energy too, or none at all")
+        out[index] = given[element] - reference_energies(level, np.array([index]))[0]
+    return out
 
 
 def reference_energies(level: str, types: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -13,34 +13,40 @@ from lib.errors import look_up
 EPILOG = examples("mini-suite", "mini-suite ani1 ani1x --output /tmp/mini")
 
 
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME",
+        help="Of ani1, ani1x, iso17, spice, md22, relaxed, example.",
+        show_default="all of them, and the reference energies",
+    ),
+]
+Folder = Annotated[
+    Path | None, typer.Option("--output", metavar="FOLDER", help="Folder to write.", show_default="data/mini")
+]
+SampleSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        help="Of the sampled conformations.",
+        show_default="the shipped suite's",
+        callback=at_least(0),
+    ),
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", metavar="N", help="How many work at once.", show_default="all cores", callback=at_least(1)
+    ),
+]
+
+
 def mini_suite(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME",
-            help="Of ani1, ani1x, iso17, spice, md22, relaxed, example.",
-            show_default="all of them, and the reference energies",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="FOLDER", help="Folder to write.", show_default="data/mini")
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            help="Of the sampled conformations.",
-            show_default="the shipped suite's",
-            callback=at_least(0),
-        ),
-    ] = None,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            "--processes", metavar="N", help="How many work at once.", show_default="all cores", callback=at_least(1)
-        ),
-    ] = None,
+    names: Names = None,
+    output: Folder = None,
+    seed: SampleSeed = None,
+    processes: Processes = None,
     force: Force = False,
 ) -> None:
     """Make the small data sets of the mini suite again (minutes).

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lib.own.findings import Finding
     from lib.own.finetuning import FineTuning
     from lib.runs.config import RunConfig
+SHOWN = 20  # warnings
 LONG = 1.0  # core-minutes of a plan, from which on a user at a terminal is asked
 PRETRAIN_EPILOG = examples(
     "pretrain --weights egnn-laptop --seed 1", "pretrain --data my-unlabelled.xyz --pretraining-rate 0.0005"
@@ -109,10 +110,12 @@ def _refuse_several_starts(start: Beginning) -> None:
 
 def _task(data: Path, reading: Reading, held_out: HeldOut, start: Beginning, training: Training) -> "FineTuning":
     """What is to be trained."""
+    from lib.own.datasets import isolated_atoms
     from lib.own.finetuning import FineTuning
 
+    dataset = reading.dataset(data)
     return FineTuning(
-        data=reading.dataset(data),
+        data=dataset,
         weights=start.weights,
         source=_source(start, reading),
         labels=training.labels,
@@ -129,6 +132,7 @@ def _task(data: Path, reading: Reading, held_out: HeldOut, start: Beginning, tra
         patience=training.patience,
         average=training.average,
         start=None if start.continued is None else _potential_file(start.continued),
+        isolated_atoms=isolated_atoms(dataset, training.e0 or (), training.isolated_atoms),
     )
 
 
@@ -154,21 +158,26 @@ def _look_at(tuning: "FineTuning", paths: Sequence[Path | None]) -> None:
 def say_contents(path: Path, dataset: "DataSet") -> None:
     """Print what the file ``path`` holds."""
     from lib.data.datasets import open_store
-    from lib.own.datasets import free_atoms_of
+    from lib.own.datasets import free_atoms_of, lacking
 
     store, free = open_store(dataset), free_atoms_of(dataset)
     molecules, forces = len(store.names), "with" if store.has_forces else "without"
-    apart = f"; free atoms {', '.join(free)} are references, and nothing to learn" if free else ""
+    missing = ", ".join(lacking(free, dataset))
+    use = f"kept apart; without {missing} they are no references" if missing else "references, and nothing to learn"
+    apart = f"; free atoms {', '.join(free)} are {use}" if free else ""
     sys.stdout.write(
         f"{path}: {molecules} molecule{'s' * (molecules != 1)}, {len(store)} conformations {forces} forces{apart}\n"
     )
 
 
 def _say(findings: "list[Finding]") -> None:
-    """Print the warnings, stop at errors."""
+    """Print the warnings, up to `SHOWN` of them, and stop at errors."""
     from lib.own.findings import WARNING, refuse_errors
 
-    sys.stdout.writelines(f"{finding}\n" for finding in findings if finding.severity == WARNING)
+    warnings = [finding for finding in findings if finding.severity == WARNING]
+    sys.stdout.writelines(f"{finding}\n" for finding in warnings[:SHOWN])
+    if len(warnings) > SHOWN:
+        sys.stdout.write(f"… and {len(warnings) - SHOWN} warnings more, of other molecules\n")
     refuse_errors(findings)
 
 
@@ -190,15 +199,22 @@ def _agreed() -> bool:
     return agreed
 
 
+def _say_logs(logs: "Sequence[tuple[RunConfig, Path]]") -> None:
+    """Print where runs can be followed."""
+    for config, path in logs:
+        run = f"seed {config.seed}, learning rate {config.training.learning_rate:g}"
+        sys.stdout.write(f"{run} can be followed: tail -F {path}\n")
+
+
 def _train(tuning: "FineTuning", workers: int | None, folder: Path) -> None:
     """Choose the learning rate, train every seed, write the weights to ``folder``."""
     from lib.runs.config import RunConfig
 
     if isinstance(tuning.source, RunConfig):
         tuning.layers(tuning.weights, trained=True)
-    for rate, path in tuning.logs().items():
-        sys.stdout.write(f"learning rate {rate:g} can be followed: tail -F {path}\n")
+    _say_logs(tuning.logs(tuning.scan()))
     rate = tuning.choose_rate(workers)
+    _say_logs(tuning.logs(tuning.configs(rate), weights=True))
     results = tuning.train(rate, workers)
     for seed, result, path in zip(tuning.seeds, results, tuning.export(results, folder), strict=True):
         units = {name: "" if unit == "1" else f" {unit}" for name, unit in result.about["units"].items()}

@@ -18,6 +18,8 @@ from lib.cli.own_options import (
     ForceWeight,
     FromScratch,
     IgnoreCell,
+    IsolatedAtoms,
+    IsolatedEnergies,
     Labels,
     LearningRates,
     Level,
@@ -84,6 +86,8 @@ class Training:
     labels: Labels = None
     learning_rates: LearningRates = None
     force_weight: ForceWeight = None
+    e0: IsolatedEnergies = None
+    isolated_atoms: IsolatedAtoms = None
     batch_size: BatchSize = None
     steps: Steps = None
     epochs: Epochs = None

@@ -115,6 +115,25 @@ ForceWeight = Annotated[
         callback=number_from(0, HEAVIEST, "a weight"),
     ),
 ]
+IsolatedEnergies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--e0",
+        metavar="ELEMENT=ENERGY ...",
+        help="Energies of isolated atoms, in the energy unit, such as H=-13.6 O=-2041.8.",
+        show_default="frames of --data with one atom",
+    ),
+]
+IsolatedAtoms = Annotated[
+    Path | None,
+    typer.Option(
+        "--isolated-atoms",
+        metavar="FILE",
+        help="Isolated atoms with their energies, a frame each, instead of --e0.",
+        show_default="none",
+        callback=an_input,
+    ),
+]
 FIRST_SEED = [0]
 Seeds = Annotated[
     list[int],

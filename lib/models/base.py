@@ -6,8 +6,7 @@ energy is Σ_i MLP(h_i), of the same parameters, which is extensive and local.
 """
 
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, fields, replace
-from math import isfinite
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar, TypeVar
 
 from torch import Tensor, nn
@@ -29,25 +28,17 @@ class Settings:
         cutoff: Å; atoms closer than this are neighbours.
         smooth_cutoff: messages vanish at the cutoff with their first and second derivatives (`radial.envelope`).
         atomwise: the energy is a sum over atoms, Σ MLP(h) instead of MLP(Σ h).
-        repulsion: of nuclei, which is added to learnt energies (`repulsion`), up to this many times the sum of two
-            atoms' covalent radii; 0 is none.
+        repulsion: whether nuclei repel that are nearer to each other than in training (`repulsion`).
     """
 
     cutoff: float = 5.0
     smooth_cutoff: bool = False
     atomwise: bool = False
-    repulsion: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse a reach that is none."""
-        if not (self.repulsion >= 0 and isfinite(self.repulsion)):
-            raise ValueError(
-                f"repulsion = {self.repulsion!r}: give how many times the covalent radii it reaches, 0 for none"
-            )
+    repulsion: bool = False
 
     def of_layers(self: Own) -> Own:
         """The same with the read-out of the paper: what message-passing layers, which are transferred, depend on."""
-        return replace(self, **{f.name: f.default for f in fields(self) if f.name in READ_OUT})
+        return self.read_out_of(Settings())
 
     def read_out_of(self: Own, other: "Settings") -> Own:
         """The same with the read-out of ``other``."""

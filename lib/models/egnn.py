@@ -46,7 +46,6 @@ class EGNNSettings(Settings):
 
     def __post_init__(self) -> None:
         """Refuse a single Gaussian, which has no width."""
-        super().__post_init__()
         if self.num_rbf < 0 or self.num_rbf == 1:
             raise ValueError(f"num_rbf = {self.num_rbf}: choose 0 (the squared distance) or at least 2 Gaussians")
 

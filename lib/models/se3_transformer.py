@@ -50,7 +50,6 @@ class SE3TransformerSettings(Settings):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        super().__post_init__()
         if self.channels % self.div or (self.channels // self.div) % self.n_heads:
             raise ValueError(
                 f"channels / div = {self.channels} / {self.div} must be a multiple of n_heads = {self.n_heads}"

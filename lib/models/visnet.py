@@ -43,7 +43,6 @@ class ViSNetSettings(Settings):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        super().__post_init__()
         if self.hidden_channels % self.num_heads:
             raise ValueError(
                 f"hidden_channels = {self.hidden_channels} must be a multiple of num_heads = {self.num_heads}"

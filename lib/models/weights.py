@@ -25,8 +25,10 @@ from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
 from lib.files import not_written, whole_file
 from lib.models.base import HEAD, Model, Settings, linear_layer
+from lib.models.rigidity import Rigidity
 
 LICENCE = "MIT"
+RIGIDITY = "rigidity."  # begins the names of tensors that are no parameters
 CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
 REMEDY = "train that model first, or name another file"
 CHANGED = "the file was changed: copy it again, or train again"
@@ -40,11 +42,14 @@ UNITS = {"positions": "angstrom", "energy": "kcal/mol, relative to free atoms", 
 
 @dataclass(frozen=True)
 class Weights:
-    """A weights file: its parameters by name, and its header ``about`` (model, settings, task, level, target, …)."""
+    """A weights file: its parameters by name, its header ``about`` (model, settings, task, level, target, …), and what
+    says how uncertain its energies are, where the file has that.
+    """
 
     path: Path
     state: dict[str, Tensor]
     about: dict[str, Any]
+    rigidity: Rigidity | None = None
 
     def settings(self) -> Settings:
         """The settings of the model; what its header leaves out has the paper's value.
@@ -72,12 +77,18 @@ class Weights:
         return model
 
 
-def save_weights(path: Path, name: str, model: Model, **about: Any) -> None:
-    """Write ``model``, an entry of `models.MODELS` called ``name``, with ``about`` (JSON values) in the header."""
-    _write(path, {"model": name, "settings": asdict(model.settings), **about}, model.state_dict())
+def save_weights(path: Path, name: str, model: Model, rigidity: Rigidity | None = None, **about: Any) -> None:
+    """Write ``model``, an entry of `models.MODELS` called ``name``, with ``about`` (JSON values) in the header, and
+    with its ``rigidity`` where there is one.
+    """
+    _write(path, {"model": name, "settings": asdict(model.settings), **about}, model.state_dict(), rigidity)
 
 
-def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor]) -> None:
+def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor], rigidity: Rigidity | None) -> None:
+    """The file; tensors of the rigidity are beside the parameters, under `RIGIDITY`."""
+    if rigidity is not None:
+        state = state | {f"{RIGIDITY}covariance": rigidity.covariance}
+        state |= {f"{RIGIDITY}typical": torch.tensor(rigidity.typical, dtype=torch.float64)}
     state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     about = about | {CHECKSUM: checksum(state)}
     about |= {CHECKSUM_OF_HEADER: _checksum_of(about)}
@@ -120,7 +131,7 @@ def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) 
         "splits": run["splits"],
         "provenance": run["provenance"],
     }
-    _write(path, about, weights.state)
+    _write(path, about, weights.state, weights.rigidity)
 
 
 def load_weights(path: Path) -> Weights:
@@ -151,7 +162,11 @@ def load_weights(path: Path) -> Weights:
     if not_finite:
         raise DataError(path, not_finite[0], "parameters are NaN or infinite", "train again with a lower learning rate")
     _check_header(path, about)
-    return Weights(path, state, about)
+    beside = {key: state.pop(key) for key in sorted(state) if key.startswith(RIGIDITY)}
+    if not beside:
+        return Weights(path, state, about)
+    rigidity = Rigidity(beside[f"{RIGIDITY}covariance"], float(beside[f"{RIGIDITY}typical"]))
+    return Weights(path, state, about, rigidity)
 
 
 def _check_header(path: Path, about: Mapping[str, Any]) -> None:
@@ -168,12 +183,17 @@ def _check_header(path: Path, about: Mapping[str, Any]) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise DataError(path, f"settings, {key}", f"it is {value}", CHANGED)
     cutoff = about["settings"].get("cutoff", 1.0)
-    if isinstance(cutoff, bool) or not isinstance(cutoff, (int, float)) or not cutoff > 0:
+    if not _is_distance(cutoff):
         raise DataError(path, "settings, cutoff", f"{cutoff!r:.40} is no distance above 0 Å", CHANGED)
     if not isinstance(about.get("task", ""), str):
         raise DataError(path, "task", f"{about['task']!r:.40} is no name of a task", CHANGED)
     if about.get("task") == "energy":
         _check_target(path, about.get("target"))
+
+
+def _is_distance(value: Any) -> bool:
+    """Whether ``value`` is a finite number above 0."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _check_target(path: Path, target: Any) -> None:
@@ -193,6 +213,10 @@ def _check_target(path: Path, target: Any) -> None:
     types = target.get("types", [])
     if not isinstance(types, list) or not all(type(t) is int and 0 <= t < len(ATOM_TYPES) for t in types):
         raise DataError(path, "target, types", f"{types!r:.40} are no atom types 0 to {len(ATOM_TYPES) - 1}", CHANGED)
+    reach = target.get("reach", [[1.0] * len(types)] * len(types))
+    rows = reach if isinstance(reach, list) and len(reach) == len(types) else [None]
+    if not all(isinstance(row, list) and len(row) == len(types) and all(map(_is_distance, row)) for row in rows):
+        raise DataError(path, "target, reach", f"{reach!r:.40} is no table of distances above 0 Å", CHANGED)
     largest = max(map(abs, (target["mean"], *per_type)))
     if level in TOTALS and largest < LARGEST_RESIDUAL:
         raise DataError(

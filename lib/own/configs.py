@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
+from lib.chemistry.reference_energies import isolated_energies
 from lib.data.datasets import DataSet, open_store
 from lib.data.splits import FINE_TUNING, make_split
 from lib.errors import required
@@ -55,6 +56,7 @@ class Options:
         start: weights file of a potential that training continues; its read-out and baseline stay.
         extensive: whether energies are sums over atoms with a repulsion of nuclei (`Scale.extensive`), or are read out
             as in the paper.
+        isolated_atoms: elements with the energies (kcal/mol) of isolated atoms.
     """
 
     held_out: tuple[tuple[str, DataSet], ...] = ()
@@ -64,6 +66,7 @@ class Options:
     batch_size: int | None = None
     start: Path | None = None
     extensive: bool = True
+    isolated_atoms: tuple[tuple[str, float], ...] = ()
 
 
 def _of_length(config: RunConfig, length: Length, train: int) -> RunConfig:
@@ -133,28 +136,27 @@ def fine_tune(
         source: the pre-training that it starts from (`pretraining_of`, `pretrain_on`); None is from scratch.
         learning_rate: the highest one.
         seed: of the run.
-        labels: how many training conformations; None takes all, 80 %. Where the scale keeps steps constant, fewer than
-            its own largest number of ``labels`` are passed more often, so that steps are about those of that number.
+        labels: how many training conformations; None takes all. Where the scale keeps steps constant, fewer than its
+            own largest number of ``labels`` are passed more often, so that steps are about those of that number.
         force_weight: of the loss (`default_force_weight`); None leaves forces alone.
         options: other files for validation and test, another length, and how training ends.
 
     Raises:
-        ValueError: unknown name, more labels than there are, a weight of forces that are not there, or atom types that
-            no training conformation has, so that nothing could be said of the others.
+        ValueError: unknown name, more labels than there are, a weight of forces that are not there, isolated atoms of
+            some elements only, or atom types that no training conformation has, so that nothing could be said of the
+            others.
         DataError: the split leaves a part without conformations.
     """
     options = options or Options()
     scale, model = named(weights)
     cell = Cell(model, dataset.name, False, force_weight=force_weight)
-    config = _read_out(scale, options).finetune(cell, learning_rate, seed, dataset)
-    if options.start is not None:
-        settings = config.settings.read_out_of(load_weights(options.start).settings())
-        config = replace(config, start=start_from(options.start), settings=settings)
-    config = replace(config, held_out=options.held_out)
+    config = _started(_read_out(scale, options).finetune(cell, learning_rate, seed, dataset), options.start)
+    config = replace(config, held_out=options.held_out, isolated_atoms=options.isolated_atoms)
     _refuse_unlike(config, force_weight)
+    isolated_energies(config.isolated_atoms, open_store(dataset).compositions, dataset.level or "own")
     available = len(splits(config)[0][1].parts["train"])
     if labels is not None and not 0 < labels <= available:
-        raise ValueError(f"labels = {labels}: {dataset.name} has {available} training conformations; choose fewer")
+        raise ValueError(f"labels = {labels}: {dataset.path} has {available} training conformations; choose fewer")
     limits = replace(config.limits, train=labels or config.limits.train)
     config = replace(config, limits=limits, pretrained=source)
     config = _scheduled(config, options, labels or available, max(scale.own.n_train) * scale.finetuning.constant_steps)
@@ -168,6 +170,14 @@ def _read_out(scale: Scale, options: Options) -> Scale:
     if options.start is not None:
         extensive = load_weights(options.start).settings().atomwise
     return scale.extensive() if extensive else scale
+
+
+def _started(config: RunConfig, start: Path | None) -> RunConfig:
+    """``config`` as it goes on from the weights file ``start``, whose read-out it takes."""
+    if start is None:
+        return config
+    settings = config.settings.read_out_of(load_weights(start).settings())
+    return replace(config, start=start_from(start), settings=settings)
 
 
 def _refuse_unlike(config: RunConfig, force_weight: float | None) -> None:

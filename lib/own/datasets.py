@@ -1,9 +1,15 @@
 """Data sets from a user's own files, labelled or not, and the shipped example."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lib.data.datasets import STORE, DataSet
+import numpy as np
+
+from lib.chemistry.atom_types import ATOM_TYPES
+from lib.data.datasets import STORE, DataSet, open_store
+from lib.data.readers.frame_values import ENERGY_UNITS
 from lib.data.readers.frames import ending
+from lib.data.readers.isolated import energies_by_hand
 from lib.data.readers.layouts import OWN
 from lib.data.readers.own import free_atoms
 from lib.data.store import HEADER, ConformationStore
@@ -44,6 +50,50 @@ def own_dataset(
     return DataSet(f"own/{_stem(path)}", "own", str(path), level, tuple(options.items()))
 
 
+def isolated_atoms(
+    data: DataSet, by_hand: Sequence[str] = (), file: Path | str | None = None
+) -> tuple[tuple[str, float], ...]:
+    """Elements with the energies (kcal/mol) of isolated atoms for fine-tuning on ``data`` (`own_dataset`).
+
+    Args:
+        data: whose own frames of one atom count where nothing else is given, if they are there for all elements.
+        by_hand: energies in the unit of ``data``, such as ``H=-13.6``.
+        file: of isolated atoms alone, in the unit of ``data``.
+
+    Raises:
+        ValueError: words that are no energies of elements, or energies by hand beside a file.
+        DataError: the file cannot be read so.
+    """
+    options = dict(data.options)
+    unit, key = options.get("energy_unit"), str(options.get("energy_key", "energy"))
+    unit = None if unit is None else str(unit)
+    if by_hand and file is not None:
+        raise ValueError(f"isolated atoms by hand ({by_hand[0]} …) beside the file {file}: choose one of them")
+    if by_hand and unit is None:
+        raise DataError(data.path, "", f"isolated atoms by hand ({by_hand[0]} …) have no unit", "name the energy unit")
+    if by_hand:
+        return tuple(energies_by_hand(list(by_hand), ENERGY_UNITS[str(unit)]).items())
+    if file is not None:
+        return tuple(sorted(free_atoms(file, unit, key, alone=True).items()))
+    energies = free_atoms_of(data)
+    return () if lacking(energies, data) else tuple(sorted(energies.items()))
+
+
+def free_atoms_of(data: DataSet) -> dict[str, float]:
+    """Energies in kcal/mol of the free atoms among the frames of ``data``, by element and charge (`free_atoms`)."""
+    if data.reader == STORE:
+        return {}
+    options = dict(data.options)
+    unit = options.get("energy_unit")
+    return free_atoms(data.path, None if unit is None else str(unit), str(options.get("energy_key", "energy")))
+
+
+def lacking(energies: Mapping[str, float], data: DataSet) -> list[str]:
+    """Elements of ``data`` of which ``energies`` have no free atom."""
+    types = np.flatnonzero(open_store(data).compositions.any(0)).tolist()
+    return sorted({ATOM_TYPES[index][0] for index in types} - set(energies))
+
+
 def unlabelled_dataset(path: Path | str, length_unit: str = "angstrom", ignore_cell: bool = False) -> DataSet:
     """The conformations in ``path``, a file or a store, without their energies, if there are any."""
     path = Path(path).resolve()
@@ -53,15 +103,6 @@ def unlabelled_dataset(path: Path | str, length_unit: str = "angstrom", ignore_c
         return DataSet(name, STORE, str(path), None, tuple(unlabelled.items()))
     options = {"length_unit": length_unit} | unlabelled | ({"ignore_cell": True} if ignore_cell else {})
     return DataSet(name, "own", str(path), None, tuple(options.items()))
-
-
-def free_atoms_of(dataset: DataSet) -> dict[str, float]:
-    """Energies in kcal/mol of the free atoms in the file of ``dataset``, by the names of their types; `free_atoms`."""
-    if dataset.reader != "own":
-        return {}
-    options = dict(dataset.options)
-    unit, key = options.get("energy_unit"), str(options.get("energy_key", "energy"))
-    return free_atoms(dataset.path, None if unit is None else str(unit), key)
 
 
 def _is_store(path: Path) -> bool:

@@ -30,8 +30,14 @@ def described(x: Array, z: NDArray[np.integer]) -> Array:
     return out[:, :, np.argsort(z, kind="stable")].reshape(len(x), -1)
 
 
+def first_equal(rows: Array) -> NDArray[np.int64]:
+    """`first_alike`, but for rows that are like it only by way of others between, which stay by themselves."""
+    first = first_alike(rows)
+    return np.where(_equal(rows, rows[first]), first, np.arange(len(rows)))
+
+
 def first_alike(rows: Array) -> NDArray[np.int64]:
-    """For each of ``rows`` (M, 3 N) the first one that is like it: itself, where none comes before."""
+    """For each of ``rows`` (M, 3 N) the first one that is like it, or like one that is: itself, where none is."""
     kept, where = _distinct(rows)
     first = np.arange(len(kept))
     if len(kept) > 1:

@@ -10,6 +10,7 @@ FRAMES = 200  # of a molecule, in which distances and forces are looked at
 SAME = 1e-12  # relative: energies that differ by less do not differ
 ALIKE = 0.04  # relative difference to a factor at which it is suspected
 ERROR, WARNING = "error", "warning"
+ALL = "all"  # molecules: what a finding is about where it is no single one
 Array = NDArray[np.float64]
 Numbers = NDArray[np.integer]
 
@@ -18,7 +19,7 @@ Numbers = NDArray[np.integer]
 class Finding:
     """Something wrong or odd: ``severity`` is `ERROR` or `WARNING`; ``text`` says what, where, and what to do.
 
-    ``molecule`` is its name, ``all`` where it is no single one, or empty where the text says it all.
+    ``molecule`` is its name, `ALL` where it is no single one, or empty where the text says it all.
     """
 
     severity: str

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from lib.own.checks import are_in_pool, shared_conformations, unseen_types
 from lib.own.configs import VALIDATIONS, Length, Options, default_force_weight, fine_tune, labels_that_fit, pretrain_on
 from lib.own.findings import ERROR, WARNING, Finding
 from lib.own.inspection import inspect_store
-from lib.own.plan import Plan, Speed, measure, part_sizes, steps_of
+from lib.own.plan import Plan, Speed, measure, part_sizes, seconds_of, steps_of
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import is_available, log_of, run_all
@@ -53,6 +54,8 @@ class FineTuning:
         start: weights file of a potential that training continues, instead of ``source``.
         extensive: whether energies are sums over atoms with a repulsion of nuclei at short range (`Scale.extensive`),
             as dynamics needs them; without, they are read out as in the paper.
+        isolated_atoms: elements with the energies (kcal/mol) of isolated atoms (`datasets.isolated_atoms`), so that
+            data of one composition say what other ones have.
     """
 
     data: DataSet
@@ -73,6 +76,7 @@ class FineTuning:
     average: float = 0.0
     start: Path | None = None
     extensive: bool = True
+    isolated_atoms: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, before anything is read.
@@ -193,8 +197,9 @@ class FineTuning:
         weight = default_force_weight(self.data) if self.force_weight is None else self.force_weight
         length = self._length if timed else None
         options = Options(
-            self.held_out, length, self.patience, self.average, self.batch_size, self.start, self.extensive
-        )
+            self.held_out, length, self.patience, self.average, self.batch_size, self.start, self.extensive,
+            self.isolated_atoms,
+        )  # fmt: skip
         return fine_tune(self.weights, self.data, source, rate, seed, self.labels, weight, options)
 
     @property
@@ -218,7 +223,7 @@ class FineTuning:
         return [self._config(rate, seed, self.pretraining(seed)) for seed in self.seeds]
 
     def plan(self) -> Plan:
-        """What is to be run, before anything is: without pre-training, and without runs that are there already.
+        """What is to be run, before anything is, without what is there already.
 
         Raises:
             DataError: a seed's split leaves nothing to learn from, to choose by, or to test.
@@ -227,12 +232,26 @@ class FineTuning:
         candidates, first = self.candidates(), self.seeds[0]
         pairs = [*((rate, first) for rate in candidates), *((candidates[0], seed) for seed in self.seeds[1:])]
         configs = [self._config(rate, seed, None) for rate, seed in pairs]
-        sizes, training = part_sizes(configs[0]), configs[0].training
-        steps = steps_of(configs[0], sizes["train"])
-        validations = training.epochs // training.validate_every
-        one = self._speed.seconds(steps, validations, sizes["validation"], sizes["test"])
+        sizes = part_sizes(configs[0])
         missing = sum(not is_available(config, weights=False) for config in configs)
-        return Plan(first, **sizes, runs=len(configs), steps=steps, minutes=round(missing * one / 60, 1))
+        pretraining = self._pretraining_seconds() / 60
+        minutes = missing * seconds_of(configs[0], self._speed) / 60 + pretraining
+        return Plan(
+            first,
+            **sizes,
+            runs=len(configs),
+            steps=steps_of(configs[0], sizes["train"]),
+            minutes=round(minutes, 1),
+            pretraining=round(pretraining, 1),
+        )
+
+    def _pretraining_seconds(self) -> float:
+        """Core-seconds of pre-training on one's own conformations, where that is still to be done."""
+        if not isinstance(self.source, DataSet):
+            return 0.0
+        configs = {config.key(): config for seed in self.seeds if (config := self.pretraining(seed)) is not None}
+        missing = [config for config in configs.values() if not is_available(config, weights=True)]
+        return sum(seconds_of(config, measure(config)) for config in missing[:1]) * len(missing)
 
     @cached_property
     def _speed(self) -> Speed:
@@ -244,16 +263,16 @@ class FineTuning:
         """Of a run: epochs or steps as they are given, or the steps for which the minutes suffice."""
         if self.minutes is None:
             return None if self.epochs is None and self.steps is None else Length(self.epochs, self.steps)
-        sizes = part_sizes(self._config(self.candidates()[0], self.seeds[0], None, timed=False))
-        return Length(steps=self._speed.steps(self.minutes, VALIDATIONS, sizes["validation"], sizes["test"]))
+        config = self._config(self.candidates()[0], self.seeds[0], None, timed=False)
+        sizes = part_sizes(config)
+        per_epoch = ceil(sizes["train"] / config.training.batch_size)
+        steps = self._speed.steps(self.minutes, per_epoch, VALIDATIONS, sizes["validation"], sizes["test"])
+        return Length(steps=steps)
 
-    def logs(self) -> dict[float, Path]:
-        """Where the runs of `scan` that are still to be trained keep a log while they train, by learning rate."""
-        return {
-            config.training.learning_rate: log_of(config)
-            for config in self.scan()
-            if not is_available(config, weights=False)
-        }
+    @staticmethod
+    def logs(configs: Sequence[RunConfig], weights: bool = False) -> list[tuple[RunConfig, Path]]:
+        """Those of ``configs`` that are still to be trained (for their ``weights``), each with the log to follow."""
+        return [(config, log_of(config)) for config in configs if not is_available(config, weights)]
 
     def choose_rate(self, workers: int | None = None) -> float:
         """The one of `candidates` that validates best, trained in so many ``workers`` (processes; None: all cores).

@@ -7,9 +7,22 @@ from scipy.spatial.distance import pdist
 
 from lib.chemistry.atom_types import CLOSEST
 from lib.data.store import ConformationStore
-from lib.own.duplicates import described, first_alike
+from lib.own.duplicates import described, first_alike, first_equal
 from lib.own.energies_and_forces import ENOUGH, FACTORS, GAP, agreement_of, judged
-from lib.own.findings import ALIKE, ERROR, FRAMES, SAME, WARNING, Array, Checks, Finding, Numbers, by_frame, frame_list
+from lib.own.findings import (
+    ALIKE,
+    ALL,
+    ERROR,
+    FRAMES,
+    SAME,
+    WARNING,
+    Array,
+    Checks,
+    Finding,
+    Numbers,
+    by_frame,
+    frame_list,
+)
 from lib.own.force_checks import check_forces
 from lib.own.label_checks import contradictions, fragments, other_orders, two_references
 
@@ -17,46 +30,51 @@ BONDS = (0.75, 1.5)  # times the sum of covalent radii, where the median distanc
 SPREAD = (0.06, 6.0)  # kcal/mol: energies' standard deviation over sqrt(3N - 6); 0.4 per mode at 300 K, 2 at 1500 K
 FEW = 20  # frames: fewer teach hardly anything
 FAR = 12.0  # times the median absolute deviation
+FAR_OF_FEW = 100.0  # kcal/mol: an outlier of fewer than `FEW` energies, which may be a scan, is farther off too
 ALIKE_ENOUGH = 1.1  # largest over smallest of energies in one unit, of one molecule, far from zero
 THOROUGH = 30  # molecules of a store, in which a simple model is fitted to forces
 MOLECULES = 30  # of a store, in which forces are looked at
 
 
 def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Finding]:
-    """What is wrong or odd in ``store``, errors first; nothing found is an empty list.
+    """What is wrong or odd in ``store``: errors first, then what is of all molecules; nothing is an empty list.
 
     Of conformations that are not ``labelled`` the geometries alone are looked at.
     """
-    findings, bonds = [Finding(WARNING, name, note) for name, note in store.notes], []
+    findings = [Finding(WARNING, name, note) for name, note in store.notes]
     thorough = set(np.linspace(0, len(store.names) - 1, min(THOROUGH, len(store.names))).round().astype(int).tolist())
+    bonds = []
     for k, name in enumerate(store.names):
         index = store.conformations_of(k)
         x, z = by_frame(store.gather(index).positions, len(index)), np.asarray(store.arrays["z"][store.atoms_of(k)])
         bonds.append(_nearest(x[:FRAMES], z))
-        numbers = np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index))
-        charges = np.asarray(store.arrays["charges"][store.atoms_of(k)], dtype=int)
-        first = first_alike(described(x, z)) if len(z) > 1 else np.zeros(len(x), dtype=int)
-        checks = [*_overlaps(x, numbers), *fragments(x, z.astype(int), charges, numbers)]
-        if labelled:
-            energy = store.energy(index)
-            wrong = contradictions(first, energy, numbers)
-            checks += [
-                *wrong,
-                *(_duplicates(first, numbers) if not wrong else []),
-                *_electrons(z, charges),
-                *_energies(energy, x.shape[1], numbers),
-            ]
-        else:
-            checks += _duplicates(first, numbers) if len(z) > 1 else []
-        if labelled and store.has_forces:
-            forces = by_frame(store.gather_forces(index), len(index))
-            checks += check_forces(x, forces, numbers, thorough=k in thorough)
+        checks = _of_molecule(store, k, x, z, labelled, thorough=k in thorough)
         findings += [Finding(severity, name, text) for severity, text in checks]
     whole = _lengths(np.array(bonds), store.n_atoms)
     if labelled:
         whole += [*_numbers(store), *other_orders(store), *_units_of_molecules(store), *_forces(store)]
-    findings += [Finding(severity, "all", text) for severity, text in whole]
-    return sorted(findings, key=lambda f: f.severity != ERROR)
+    findings += [Finding(severity, ALL, text) for severity, text in whole]
+    return sorted(findings, key=lambda f: (f.severity != ERROR, f.molecule != ALL))
+
+
+def _of_molecule(
+    store: ConformationStore, molecule: int, x: Array, z: Numbers, labelled: bool, thorough: bool
+) -> Checks:
+    """What is wrong or odd in one molecule's frames ``x`` (M, N, 3) Å of atoms ``z`` (N,)."""
+    index = store.conformations_of(molecule)
+    numbers = np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index))
+    charges = np.asarray(store.arrays["charges"][store.atoms_of(molecule)], dtype=int)
+    rows = described(x, z) if len(z) > 1 else np.zeros((len(x), 3))
+    checks = [*_overlaps(x, numbers), *fragments(x, z.astype(int), charges, numbers)]
+    if not labelled:
+        return [*checks, *(_duplicates(first_alike(rows), numbers) if len(z) > 1 else [])]
+    energy = store.energy(index)
+    wrong = contradictions(first_equal(rows), energy, numbers)
+    checks += wrong or _duplicates(first_alike(rows), numbers)
+    checks += [*_electrons(z, charges), *_energies(energy, x.shape[1], numbers)]
+    if store.has_forces:
+        checks += check_forces(x, by_frame(store.gather_forces(index), len(index)), numbers, thorough)
+    return checks
 
 
 def _numbers(store: ConformationStore) -> Checks:
@@ -162,7 +180,8 @@ def _energies(energy: Array, atoms: int, numbers: Numbers) -> Checks:
         hint = f"; they may be off by the factor between {' or '.join(likely)}" if likely else ""
         usual = f"unusual for {atoms} atoms in thermal motion (some {0.4 * modes:.1f} to {2 * modes:.0f})"
         out.append((WARNING, f"energies vary by {1.4826 * typical:.3g} kcal/mol, {usual}: is the unit right{hint}?"))
-    outliers = np.flatnonzero(deviation > FAR * max(typical, 1e-9))
+    far = max(FAR * typical, 1e-9, 0.0 if len(energy) >= FEW else FAR_OF_FEW)
+    outliers = np.flatnonzero(deviation > far)
     if len(outliers):
         where = f"{frame_list(numbers[outliers])}; the farthest by {deviation.max():.1f} kcal/mol"
         out.append(

@@ -9,13 +9,13 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 from lib.data.store import ConformationStore
-from lib.own.duplicates import described, first_alike
+from lib.own.duplicates import described, first_equal
 from lib.own.findings import ERROR, FRAMES, WARNING, Array, Checks, Numbers, by_frame, frame_list
 
 GAP, WIDEST = 8.0, 200.0  # between two references: times the wider group's range, and kcal/mol, at least
 GROUP = 2  # frames of the smaller group at least: one alone is an outlier
 CONTRADICTION = 1.0  # kcal/mol: energies of equal geometries (to 2 mÅ) are nearer
-BONDED = 1.3  # times the sum of covalent radii
+BONDED, APART = 1.3, 1.6  # times the sum of covalent radii: a bond, and a bond that is broken
 ROUNDS = 8  # of telling atoms apart by their neighbours
 
 
@@ -47,7 +47,7 @@ def contradictions(first: Numbers, energy: Array, numbers: Numbers) -> Checks:
     """Equal geometries with unequal energies.
 
     Args:
-        first: (M,) of each frame the first one like it (`duplicates.first_alike`).
+        first: (M,) of each frame the first one equal to it (`duplicates.first_equal`).
         energy: (M,) kcal/mol.
         numbers: (M,) of the frames in the file.
     """
@@ -77,7 +77,7 @@ def fragments(x: Array, z: Numbers, charges: Numbers, numbers: Numbers) -> Check
     if len(z) < 2 or (z.sum() - charges.sum()) % 2:
         return []
     looked = np.linspace(0, len(x) - 1, min(FRAMES, len(x))).round().astype(int)
-    reach = BONDED * (covalent_radii[z][:, None] + covalent_radii[z])
+    reach = APART * (covalent_radii[z][:, None] + covalent_radii[z])
     broken = [k for k in looked if _has_radicals(squareform(pdist(x[k])) < reach, z - charges)]
     if not broken:
         return []
@@ -137,7 +137,7 @@ def _matched(store: ConformationStore, members: Sequence[int]) -> tuple[int, Che
         owners.append(np.full(len(index), k))
         numbers.append(np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index)))
     energy, owner, number = (np.concatenate(each) for each in (energies, owners, numbers))
-    first = first_alike(np.concatenate(rows))
+    first = first_equal(np.concatenate(rows))
     crossing = np.flatnonzero(owner != owner[first])
     at_home = np.where(owner == owner[first], np.arange(len(first)), first)  # within one order they were looked at
     return len(crossing), contradictions(at_home, energy, number)

@@ -3,6 +3,7 @@
 https://wiki.fysik.dtu.dk/ase/ase/calculators/calculators.html. Atom types come from elements and `formal_charges`.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from ase.calculators.calculator import Calculator, InputError, all_changes
+from ase.calculators.calculator import CalculationFailed, Calculator, InputError, all_changes
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -18,6 +19,10 @@ from lib.chemistry.atom_types import CLOSEST, atom_types
 from lib.chemistry.formal_charges import formal_charges
 from lib.potentials.ensemble import Potential
 from lib.units import EV
+
+
+class UnfamiliarError(CalculationFailed):
+    """A structure is too far from those in training; the message says how far."""
 
 
 class PotentialCalculator(Calculator):
@@ -31,14 +36,41 @@ class PotentialCalculator(Calculator):
         "forces_std",
         "energy_members",
         "forces_members",
+        "energy_uncertainty",
+        "unfamiliarity",
     ]
 
-    def __init__(self, potential: Potential, members: bool = False, **options: Any) -> None:
-        """With ``members``, ``results`` also have ``energy_members`` (M,) and ``forces_members`` (M, N, 3), the answers
-        of each; ``options`` are those of ASE's Calculator.
+    def __init__(
+        self,
+        potential: Potential,
+        members: bool = False,
+        warn_at: float | None = None,
+        stop_at: float | None = None,
+        **options: Any,
+    ) -> None:
+        """A calculator of ``potential``.
+
+        Where its weights say how uncertain energies are (`models.rigidity`), ``results`` have ``energy_uncertainty``
+        (eV), and ``unfamiliarity``, how many times what is typical of validation conformations that is.
+
+        Args:
+            potential: one or an ensemble.
+            members: whether ``results`` also have ``energy_members`` (M,) and ``forces_members`` (M, N, 3), the answers
+                of each.
+            warn_at: unfamiliarity from which on there is a warning; None never warns.
+            stop_at: unfamiliarity from which on there is an error; None never stops.
+            options: those of ASE's Calculator.
+
+        Raises:
+            ValueError: a limit for weights that do not say how uncertain they are.
         """
         super().__init__(**options)
-        self.potential, self.members = potential, members
+        if None in potential.rigidities and (warn_at, stop_at) != (None, None):
+            raise ValueError(
+                f"warn_at = {warn_at}, stop_at = {stop_at}: these weights do not say how uncertain energies are; "
+                "fine-tune again, or leave both out"
+            )
+        self.potential, self.members, self.warn_at, self.stop_at = potential, members, warn_at, stop_at
         self._types: NDArray[np.int64] | None = None
 
     @classmethod
@@ -86,6 +118,8 @@ class PotentialCalculator(Calculator):
         except ValueError as error:
             raise InputError(str(error)) from error
         (energy, forces), (energy_std, forces_std) = evaluation.mean(), evaluation.spread()
+        uncertain = np.sqrt((evaluation.uncertainties**2).mean(0)) / EV
+        unfamiliar = evaluation.unfamiliarity.mean(0)
         ends = np.cumsum([len(t) for t in types])[:-1]
         each_energy, each_force = evaluation.energies.T / EV, np.split(evaluation.forces / EV, ends, axis=1)
         out = []
@@ -95,10 +129,25 @@ class PotentialCalculator(Calculator):
             results = {"energy": float(e), "free_energy": float(e), "forces": f}
             if len(self.potential.members) > 1:
                 results |= {"energy_std": float(e_std), "forces_std": f_std}
+            if None not in self.potential.rigidities:
+                results |= {"energy_uncertainty": float(uncertain[k]), "unfamiliarity": float(unfamiliar[k])}
+                self._judge(k, float(unfamiliar[k]))
             if self.members:
                 results |= {"energy_members": each_energy[k], "forces_members": each_force[k]}
             out.append(results)
         return out
+
+    def _judge(self, number: int, unfamiliarity: float) -> None:
+        """Warn or stop where structure ``number`` is too far from what was learnt."""
+        for limit in (self.stop_at, self.warn_at):
+            if limit is not None and unfamiliarity >= limit:
+                text = (
+                    f"structure {number}: the energy is {unfamiliarity:.1f} times as uncertain as is typical of "
+                    f"validation conformations, from {limit:g} on it is not to be trusted: train on such structures too"
+                )
+                if limit == self.stop_at:
+                    raise UnfamiliarError(text)
+                warnings.warn(text, stacklevel=4)
 
 
 def types_of(atoms: Atoms) -> NDArray[np.int64]:

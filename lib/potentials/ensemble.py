@@ -6,7 +6,7 @@ Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474, without the adve
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from lib.machine import one_thread
 from lib.models.base import Model
 from lib.models.baseline import baseline_of_target
 from lib.models.forces import energy_and_forces
-from lib.models.repulsion import repulsion
+from lib.models.repulsion import reach_of, repulsion
+from lib.models.rigidity import last_features, of_molecules
 from lib.models.weights import Weights, load_weights
 
 ATOMS_AT_ONCE = 4096  # of a batch, unless one molecule has more
@@ -36,10 +37,15 @@ class Evaluation:
     Attributes:
         energies: (M, B) total energies, kcal/mol.
         forces: (M, A, 3) kcal/mol/Å, molecule after molecule.
+        uncertainties: (M, B) kcal/mol, what each member's energies are uncertain by (`rigidity`); NaN where its file
+            does not say.
+        unfamiliarity: (M, B) the same over what is typical of the member's validation conformations.
     """
 
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
+    uncertainties: NDArray[np.float64] = field(default_factory=lambda: np.full((1, 1), np.nan))
+    unfamiliarity: NDArray[np.float64] = field(default_factory=lambda: np.full((1, 1), np.nan))
 
     def mean(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Energies (B,) and forces (A, 3)."""
@@ -67,6 +73,7 @@ class Potential:
         self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
         self.dtype = dtype
         self.members: list[tuple[Model, dict]] = []
+        self.rigidities = [each.rigidity for each in weights]
         for each in weights:
             if each.about.get("task") != "energy":
                 raise DataError(
@@ -106,12 +113,18 @@ class Potential:
         everything = range(len(ATOM_TYPES))
         return sorted(set.intersection(*(set(t.get("types", everything)) for _, t in self.members)))
 
-    def evaluate(self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]) -> Evaluation:
+    def evaluate(
+        self,
+        types: Sequence[NDArray[np.int64]],
+        positions: Sequence[NDArray[np.floating]],
+        only_differences: bool = False,
+    ) -> Evaluation:
         """Energies and forces of molecules, in batches of `ATOMS_AT_ONCE` atoms.
 
         Args:
             types: (N,) atom types of each molecule (`atom_types.atom_types`).
             positions: (N, 3) Å of each.
+            only_differences: whether nothing but differences at one composition is asked for, so that any is taken.
 
         Raises:
             ValueError: no molecules, an atom type that was not in training, or another composition than the only one
@@ -127,11 +140,11 @@ class Potential:
                 f"atom types {strange} were not in training, their energies would be random: "
                 f"this potential knows {known}"
             )
-        self._refuse_other_compositions(types)
+        if not only_differences:
+            self._refuse_other_compositions(types)
         with one_thread() if len(together) <= FEW_ATOMS else nullcontext():
             parts = [self._evaluate(types[a:b], positions[a:b]) for a, b in _runs([len(t) for t in types])]
-        energies, forces = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
-        return Evaluation(energies, forces)
+        return Evaluation(*(np.concatenate(column, axis=1) for column in zip(*parts, strict=True)))
 
     def _refuse_other_compositions(self, types: Sequence[NDArray[np.int64]]) -> None:
         """Stop where a member was trained on one composition and a molecule has another, that is no multiple of it."""
@@ -154,28 +167,45 @@ class Potential:
 
     def _evaluate(
         self, types: Sequence[NDArray[np.int64]], positions: Sequence[NDArray[np.floating]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.float64], ...]:
         """`evaluate` of one batch."""
         z, molecule = np.concatenate(types), np.repeat(np.arange(len(types)), [len(t) for t in types])
         starts = np.cumsum([0, *(len(t) for t in types[:-1])])
         centred = [x - x.mean(0) for x in (np.asarray(x, dtype=np.float64) for x in positions)]  # before any rounding
         pos = torch.as_tensor(np.concatenate(centred), dtype=self.dtype, device=self.device)
         free = np.add.reduceat(reference_energies(self.level, z), starts)
-        energies, forces = [], []
-        for model, target in self.members:
+        rows = []
+        for (model, target), rigidity in zip(self.members, self.rigidities, strict=True):
             batch = Batch.from_arrays(
                 torch.as_tensor(z, device=self.device),
                 pos,
                 torch.as_tensor(molecule, device=self.device),
                 model.settings.cutoff,
             )
-            energy, force = (each.double().cpu().numpy() * target["std"] for each in energy_and_forces(model, batch))
-            if model.settings.repulsion:
-                of_pairs = (each.cpu().numpy() for each in repulsion(batch, model.settings))
-                energy, force = (learnt + known for learnt, known in zip((energy, force), of_pairs, strict=True))
-            energies.append(energy + baseline_of_target(target, z, molecule, len(types)) + free)
-            forces.append(force)
-        return np.array(energies), np.array(forces)
+            with last_features(model) as seen:
+                answer = energy_and_forces(model, batch)
+            energy, force = (each.double().cpu().numpy() * target["std"] for each in answer)
+            reach = reach_of(target)
+            if reach is not None:
+                of_nuclei, push = (each.cpu().numpy() for each in repulsion(batch, reach))
+                energy, force = energy + of_nuclei, force + push
+            energy = energy + baseline_of_target(target, z, molecule, len(types)) + free
+            energy = _with_isolated(energy, target, types)
+            uncertain = np.full(len(types), np.nan)
+            if rigidity is not None:
+                features = of_molecules(seen[-1], batch, model.settings.atomwise)
+                uncertain = rigidity.uncertainty(features).cpu().numpy()
+            rows.append((energy, force, uncertain, uncertain / (np.nan if rigidity is None else rigidity.typical)))
+        return tuple(np.array(column) for column in zip(*rows, strict=True))
+
+
+def _with_isolated(
+    energy: NDArray[np.float64], target: Mapping[str, Any], types: Sequence[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """``energy`` (B,) with the given one of each molecule that is an isolated atom of a known element."""
+    known = {ATOM_TYPES.index((element, 0)): value for element, value in target.get("isolated_atoms", {}).items()
+             if (element, 0) in ATOM_TYPES}  # fmt: skip
+    return np.array([known.get(int(t[0]), e) if len(t) == 1 else e for e, t in zip(energy, types, strict=True)])
 
 
 def _is_extensive(model: Model, target: Mapping[str, Any]) -> bool:

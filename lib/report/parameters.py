@@ -12,7 +12,7 @@ from typing import Any
 from ase import Atoms
 
 from lib.data.datasets import MD22_SYSTEMS, find
-from lib.data.readers.own import ENERGY_UNITS
+from lib.data.readers.frame_values import ENERGY_UNITS
 from lib.errors import look_up
 from lib.models import MODELS
 from lib.paths import DATA

@@ -62,6 +62,8 @@ class RunConfig:
         transfer: what is taken from ``pretrained``, one of `weights.TRANSFERS`.
         lowest: the share of each molecule's conformations, those of the lowest energies, that train, validation and
             test of a run with labels are drawn from.
+        isolated_atoms: elements with the energies (kcal/mol) of isolated atoms, from which the baseline of a run with
+            labels is fitted.
     """
 
     task: str
@@ -81,6 +83,7 @@ class RunConfig:
     start: Start | None = None
     transfer: str = LAYERS
     lowest: float = 1.0
+    isolated_atoms: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be run, before anything runs."""
@@ -118,6 +121,11 @@ class RunConfig:
         if self.labelled != (self.baseline in BASELINES):
             raise ValueError(
                 f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
+            )
+        if self.isolated_atoms and (not self.labelled or self.start is not None):
+            raise ValueError(
+                f"isolated_atoms = {dict(self.isolated_atoms)}: they are for the baseline of an energy run that "
+                "continues no potential, which has one"
             )
         if not self.labelled and (self.share, self.lowest) != (1, 1):
             raise ValueError(

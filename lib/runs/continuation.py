@@ -11,7 +11,6 @@ from lib.errors import DataError, required
 from lib.models.base import Model
 from lib.models.weights import Weights, load_weights
 from lib.runs.config import RunConfig, Start
-from lib.runs.scaling import repulsion_energies
 from lib.training.scaling import Scaling
 
 
@@ -53,7 +52,6 @@ def continue_from(config: RunConfig, model: Model, train: ConformationBatches, l
     old = Scaling(target["mean"], target["std"], np.array(target["per_type"], dtype=np.float64))
     compositions = train.compositions()
     known = old.std * _predictions(model, loader) + old.mean + compositions @ old.per_type
-    known += repulsion_energies(config, train)
     rest = Scaling.fit(required(config.baseline, "baseline"), train.energies() - known, compositions)
     return Scaling(old.mean + rest.mean, old.std, old.per_type + rest.per_type)
 

@@ -7,21 +7,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lib import models
+from lib.chemistry.reference_energies import isolated_energies
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.splits import subsample
 from lib.data.store import ConformationStore
 from lib.errors import TrainingError, required
 from lib.models.base import Model
-from lib.models.weights import LAYERS, Weights, save_weights, transfer
+from lib.models.repulsion import closest, reach_of
+from lib.models.rigidity import Rigidity
+from lib.models.weights import LAYERS, Weights, load_weights, save_weights, transfer
 from lib.noising import rigid_part
 from lib.runs.config import RunConfig
 from lib.runs.continuation import continue_from
 from lib.runs.evaluation import predict, scores
-from lib.runs.scaling import fit_scaling
 from lib.runs.selection import Splits, select, splits
+from lib.runs.uncertainty import rigidity_of
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
 from lib.training.tasks import EnergyTask, Task, task_entry
@@ -30,6 +34,7 @@ DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all give
 COLLAPSED = 1.5  # last denoising error over the lowest one
 EVALUATED = 6000  # atoms of a batch of validation and test, about: without gradients more fit, but not any number
 MEASURED = 512  # conformations, for `InputNorm`
+RIGID = 10000  # conformations, for `Rigidity`
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and further facts for `Result.about`
 Parts = dict[str, ConformationBatches]  # train, validation, test …
 
@@ -138,10 +143,13 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
-    scaling = fit_scaling(config, data["train"])
+    isolated = isolated_energies(config.isolated_atoms, data["train"].compositions(), whole_splits[0][0].level)
+    labels = data["train"].energies(), data["train"].compositions()
+    scaling = Scaling.fit(required(config.baseline, "baseline"), *labels, isolated)
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
-    task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution))
+    reach = _reach(config, data["train"])
+    task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution), reach)
     if config.transfer != LAYERS:
         task.keep_head()
     training = _training_loader(config, data["train"], execution)
@@ -150,15 +158,33 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     if not is_first_process():
         return {}, {}
     _save_history(folder, task.history)
-    target = _target(scaling, whole_splits[0][0], data["train"])
-    save_weights(folder / "weights.safetensors", config.model, model, task=config.task, target=target, run=config.key())
+    target = _target(scaling, whole_splits[0][0], data["train"], reach)
+    if config.isolated_atoms:  # which say what data of one composition do not
+        target = {key: value for key, value in target.items() if key != "composition"}
+        target["isolated_atoms"] = dict(config.isolated_atoms)
+    rigidity = _rigidity(config, task, data, execution.device())
+    about = {"task": config.task, "target": target, "run": config.key()}
+    save_weights(folder / "weights.safetensors", config.model, model, rigidity, **about)
     metrics = _validation_metrics(task) | _test(config, task, data, folder, execution.device())
     return metrics, _facts(config, folder, whole_splits, data, fitted.steps) | {"target": target}
 
 
-def _target(scaling: Scaling, store: ConformationStore, train: ConformationBatches) -> dict[str, Any]:
+def _reach(config: RunConfig, train: ConformationBatches) -> Tensor | None:
+    """How near to each other atoms come in ``train`` (`repulsion.closest`), and in the training of what is continued;
+    None where the settings have no repulsion.
+    """
+    if not config.settings.repulsion:
+        return None
+    reach = closest(_evaluation_loader(config, train, alone=True))
+    before = None if config.start is None else reach_of(load_weights(Path(config.start.path)).about["target"])
+    return reach if before is None else torch.minimum(reach, before)
+
+
+def _target(
+    scaling: Scaling, store: ConformationStore, train: ConformationBatches, reach: Tensor | None
+) -> dict[str, Any]:
     """The scaling, the level of theory and the atom types seen in training, as JSON values; where all training
-    conformations have one composition, that too.
+    conformations have one composition, that too; and the ``reach`` between these types, where nuclei repel.
     """
     compositions = np.unique(train.compositions(), axis=0)
     target = {
@@ -168,7 +194,21 @@ def _target(scaling: Scaling, store: ConformationStore, train: ConformationBatch
         "level": store.level,
         "types": np.flatnonzero(compositions.any(0)).tolist(),
     }
+    types = torch.tensor(target["types"])
+    target |= {} if reach is None else {"reach": reach[types.unsqueeze(1), types].tolist()}
     return target | ({"composition": compositions[0].tolist()} if len(compositions) == 1 else {})
+
+
+def _rigidity(config: RunConfig, task: EnergyTask, data: Parts, device: str) -> Rigidity | None:
+    """What says how uncertain energies are, of a model that sums over atoms; from `RIGID` training conformations."""
+    if not config.settings.atomwise:
+        return None
+    few = []
+    for selection in data["train"].selections:
+        index = subsample(selection.index, min(RIGID, len(selection.index)), config.seed)
+        few.append(Selection(selection.store, index))
+    train = _evaluation_loader(config, ConformationBatches(few, config.settings.cutoff), alone=True)
+    return rigidity_of(task, train, _evaluation_loader(config, data["validation"], alone=True), device)
 
 
 def _validation_metrics(task: EnergyTask) -> dict[str, float]:

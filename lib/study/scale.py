@@ -14,7 +14,6 @@ from lib.training.settings import TrainingSettings
 
 PRE_TRAINING_DATA = ("ani1", "ani1x")  # always both together (section 3.1)
 FORCE_WEIGHT = 10.0  # of the loss, where forces are learnt
-REPULSION = 1.5  # times covalent radii: the reach of `models.repulsion` where energies are for dynamics
 Value = TypeVar("Value")
 
 
@@ -178,10 +177,10 @@ class Scale:
         """The same scale with energies that are sums over atoms, a repulsion of nuclei at short range, and a baseline
         that is a sum over atoms too. Pre-training stays as it is: layers do not depend on the read-out.
         """
-        scale = self._with(atomwise=True, repulsion=REPULSION)
+        scale = self._with(atomwise=True, repulsion=True)
         return replace(scale, finetuning=replace(scale.finetuning, baseline="atoms"))
 
-    def _with(self, **settings: float) -> "Scale":
+    def _with(self, **settings: bool) -> "Scale":
         """The same scale with these ``settings`` of all models."""
         return replace(self, widths={model: {**self.widths.get(model, {}), **settings} for model in MODELS})
 

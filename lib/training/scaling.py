@@ -28,22 +28,30 @@ class Scaling:
     per_type: NDArray[np.float64]
 
     @staticmethod
-    def fit(baseline: str, energy: NDArray[np.float64], composition: NDArray[np.int64]) -> "Scaling":
+    def fit(
+        baseline: str,
+        energy: NDArray[np.float64],
+        composition: NDArray[np.int64],
+        isolated: NDArray[np.float64] | None = None,
+    ) -> "Scaling":
         """Fit to training conformations.
 
         Args:
             baseline: one of `BASELINES`.
             energy: (n,) relative energies, kcal/mol.
             composition: (n, 28) number of atoms of each type.
+            isolated: (28,) energies of isolated atoms, from which the baseline is fitted; what data of one composition
+                say nothing about, how energies divide among elements, is then known but for the energies of bonds.
 
         Raises:
             ValueError: unknown baseline, or energies that do not vary.
         """
         if baseline not in BASELINES:
             raise ValueError(f"no baseline {baseline!r}: choose from {BASELINES}")
-        per_type = np.zeros(len(ATOM_TYPES))
+        per_type = np.zeros(len(ATOM_TYPES)) if isolated is None else isolated
         if baseline in ("composition", "atoms"):
-            per_type = np.linalg.lstsq(composition.astype(float), energy, rcond=None)[0]
+            bonds = energy - composition @ per_type
+            per_type = per_type + np.linalg.lstsq(composition.astype(float), bonds, rcond=None)[0]
         rest = energy - composition @ per_type
         if not rest.std() > 0:
             raise ValueError(

@@ -147,9 +147,15 @@ class EnergyTask(Task):
     per_type: Tensor
 
     def __init__(
-        self, model: Model, settings: TrainingSettings, scaling: Scaling, measured: DataLoader | None = None
+        self,
+        model: Model,
+        settings: TrainingSettings,
+        scaling: Scaling,
+        measured: DataLoader | None = None,
+        reach: Tensor | None = None,
     ) -> None:
-        """``scaling`` was fitted to the training conformations; ``measured`` loads some of them, for `InputNorm`.
+        """``scaling`` was fitted to the training conformations; ``measured`` loads some of them, for `InputNorm`;
+        ``reach`` (28, 28) Å is how near their atoms come (`repulsion.closest`), where nearer ones are to repel.
 
         Raises:
             ValueError: the settings ask for normalisation and ``measured`` is missing.
@@ -160,7 +166,7 @@ class EnergyTask(Task):
         for name in ("mean", "std", "per_type"):
             self.register_buffer(name, torch.tensor(getattr(scaling, name), dtype=torch.float64))
         self.input_norm = InputNorm(model.energy_head) if settings.normalise else None
-        self._measured = measured
+        self._measured, self._reach = measured, reach
         if settings.force_weight is not None:
             self.summed += self.summed_of_forces
         if settings.learns_forces:
@@ -198,16 +204,6 @@ class EnergyTask(Task):
         """The baseline that the scaling takes off, (n_molecules,) kcal/mol."""
         return energy_baseline(self.mean, self.per_type, batch.z, batch.molecule, batch.n_molecules)
 
-    def known(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """What is not learnt: energies (n_molecules,) of the baseline and, where the model's settings have one, of the
-        repulsion, whose forces (n_atoms, 3) come too; kcal/mol, float64.
-        """
-        baseline = self.baseline(batch)
-        if not self.model.settings.repulsion:
-            return baseline, None
-        energy, forces = repulsion(batch, self.model.settings)
-        return baseline + energy, forces
-
     def loss(self, batch: Batch) -> Tensor:
         """In units of the scaled target's variance; in float32 at least, whatever the model's precision."""
         if self.settings.learns_forces:
@@ -219,29 +215,31 @@ class EnergyTask(Task):
     def _losses(self, batch: Batch, energy: Tensor, forces: Tensor | None) -> Tensor:
         """The loss of each conformation (n_molecules,) from scaled energies and forces, the latter where learnt."""
         energy = energy.to(torch.promote_types(energy.dtype, torch.float32))
-        known, known_forces = self.known(batch)
-        target = (required(batch.energy, "energy") - known) / self.std
+        target = (required(batch.energy, "energy") - self.baseline(batch)) / self.std
         of_energy = (energy - target.to(energy.dtype)).square()
         weight = self.settings.force_weight
         if forces is None or weight is None:
             return of_energy
-        labels = required(batch.forces, "forces")
-        labels = labels if known_forces is None else labels - known_forces
-        by_atom = (forces.to(energy.dtype) - (labels / self.std).to(energy.dtype)).square().mean(1)
+        by_atom = (
+            (forces.to(energy.dtype) - (required(batch.forces, "forces") / self.std).to(energy.dtype)).square().mean(1)
+        )
         atoms = torch.bincount(batch.molecule, minlength=batch.n_molecules).to(by_atom.dtype)
         of_forces = by_atom.new_zeros(batch.n_molecules).index_add(0, batch.molecule, by_atom) / atoms
         return of_energy + weight * of_forces
 
     def predict(self, batch: Batch) -> Tensor:
         """Relative energies (n_molecules,) in kcal/mol, float64."""
-        return self.model(batch, noise=False).energy.double() * self.std + self.known(batch)[0]
+        energy = self.model(batch, noise=False).energy.double() * self.std + self.baseline(batch)
+        return energy if self._reach is None else energy + repulsion(batch, self._reach)[0]
 
     def predict_with_forces(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Relative energies (n_molecules,) in kcal/mol and forces (n_atoms, 3) in kcal/mol/Å, float64."""
         energy, forces = energy_and_forces(self.model, batch)
-        known, known_forces = self.known(batch)
-        total = forces.double() * self.std
-        return energy.double() * self.std + known, total if known_forces is None else total + known_forces
+        energy, forces = energy.double() * self.std + self.baseline(batch), forces.double() * self.std
+        if self._reach is None:
+            return energy, forces
+        of_nuclei, push = repulsion(batch, self._reach)
+        return energy + of_nuclei, forces + push
 
     def errors(self, batch: Batch) -> dict[str, float]:
         """Squared and absolute errors and their number, of energies and, where measured, of force components."""
@@ -257,10 +255,8 @@ class EnergyTask(Task):
                 "components": float(error.numel()),
             }
             if self.settings.learns_forces:
-                known, known_forces = self.known(batch)
-                learnt = forces if known_forces is None else forces - known_forces
-                losses = self._losses(batch, (energy - known) / self.std, learnt / self.std)
-                of_forces["loss"] = float(losses.sum())
+                scaled = (energy - self.baseline(batch)) / self.std
+                of_forces["loss"] = float(self._losses(batch, scaled, forces / self.std).sum())
         error = energy - required(batch.energy, "energy")
         return of_forces | {
             "squared": float(error.square().sum()),

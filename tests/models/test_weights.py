@@ -112,6 +112,8 @@ def test_parameters_that_are_no_numbers(path, value):
         ("target", TARGET | {"level": "PBE+MBD"}, ("level", "totals")),
         ("target", TARGET | {"types": [-1]}, ("types",)),
         ("target", TARGET | {"types": "all"}, ("types",)),
+        ("target", TARGET | {"reach": [[0.9, 1.0]]}, ("reach", "no table of distances")),
+        ("target", TARGET | {"reach": [[0.9, 1.0], [1.0, 0]]}, ("reach", "no table of distances")),
     ],
 )
 def test_headers_that_make_no_sense(path, key, value, words):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.own.duplicates import are_among, described, first_alike
+from lib.own.duplicates import are_among, described, first_alike, first_equal
 
 
 @pytest.fixture
@@ -64,3 +64,10 @@ def test_nothing_is_among_nothing(cloud):
     rows = described(*cloud)
     assert are_among(rows, rows[:0]).tolist() == [False] * 30
     assert are_among(rows[:0], rows).tolist() == []
+
+
+def test_a_chain_of_like_ones_is_not_equal_to_its_first():
+    """Each is 1.5 mÅ from the one before it."""
+    rows = np.tile(np.array([[1.0, 2.0, 3.0]]), (4, 2)) + 1.5e-3 * np.arange(4)[:, None]
+    assert first_alike(rows).tolist() == [0, 0, 0, 0]
+    assert first_equal(rows).tolist() == [0, 0, 2, 3]

@@ -13,8 +13,10 @@ from lib.own.configs import fine_tune, pretrain_on
 from lib.own.findings import ERROR, WARNING, Finding
 from lib.own.finetuning import FineTuning
 from lib.paths import DATA
+from lib.runs.runner import run
 from lib.study.scale import FORCE_WEIGHT
 from lib.study.scales import get_scale
+from lib.training.fit import QUIET
 
 FILE = DATA / "mini" / "example" / "methyl-salicylate.xyz"
 WEIGHTS = "schnet-smoke-dynamics"
@@ -100,3 +102,14 @@ def test_what_is_odd_is_said_in_a_line(dataset, frames, tmp_path):
     assert "warning: no forces under 'forces', but arrays ['gradient']: name one with --forces-key" in said
     assert any(line.startswith(f"warning: the pre-training of {WEIGHTS} has not met S: ") for line in said)
     assert not any("has not met" in str(finding) for finding in replace(tuning, source=None).inspect())
+
+
+def test_logs_are_those_of_runs_that_are_still_to_be_trained(dataset):
+    """The first line of the log is there when the run ends, in the run's own folder."""
+    tuning = FineTuning(dataset, WEIGHTS, rates=(3e-3,), seeds=(0, 1), labels=20, epochs=1)
+    configs = tuning.configs(3e-3)
+    paths = [path for _, path in FineTuning.logs(configs)]
+    assert [path.parent.name for path in paths] == [f".{config.key()}" for config in configs]
+    result = run(configs[0], QUIET)
+    assert [config.seed for config, _ in FineTuning.logs(configs)] == [1]
+    assert "energy: starts at step 0 of 3" in (result.path / paths[0].name).read_text(encoding="utf-8")

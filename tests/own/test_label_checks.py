@@ -152,12 +152,28 @@ def test_the_suites_force_labels_are_not_refused(name):
     assert not [f for f in findings if any(word in f.text for word in words)]
 
 
+def of_real(name):
+    path = REAL / name
+    if not path.exists():
+        pytest.skip(f"the published file {name} is not beside this checkout")
+    return inspect_store(open_store(datasets.own_dataset(path, "eV" if path.suffix == ".xyz" else None)))
+
+
+def test_dimers_at_eight_distances_raise_no_alarm():
+    """S66x8: of some dimers two stand in it, as donor and as acceptor of a hydrogen bond."""
+    findings = of_real("comp6/s66x8_wb97x6-31gd.h5")
+    assert [f.text for f in findings if "in another order" not in f.text] == []
+
+
+@pytest.mark.parametrize("name", ["ani1/ani_gdb_s01.h5", "ani1/ani_gdb_s02.h5", "ani1x/ani1x_1000_release_layout.h5"])
+def test_published_data_sets_are_not_refused(name):
+    assert [f.text for f in of_real(name) if f.severity == ERROR] == []
+
+
 @pytest.mark.parametrize("name", ["acac/train_300K", "acac/train_600K", "acac/test_dihedral", "acac/test_H_transfer",
                                   "3bpa/train_300K", "3bpa/train_mixedT"])  # fmt: skip
 def test_published_data_raise_no_alarm(name):
-    if not (REAL / f"{name}.xyz").exists():
-        pytest.skip(f"the published file {name}.xyz is not beside this checkout")
-    findings = inspect_store(open_store(datasets.own_dataset(REAL / f"{name}.xyz", "eV")))
+    findings = of_real(f"{name}.xyz")
     assert [f.text for f in findings if "frames only" not in f.text] == []
 
 

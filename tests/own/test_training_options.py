@@ -1,6 +1,7 @@
 """Files for validation and test, length, early stopping, averaged weights, and going on with a potential."""
 
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from lib.errors import DataError
 from lib.own import datasets
 from lib.own.configs import Length
 from lib.own.finetuning import FineTuning
-from lib.own.plan import Speed, measure
+from lib.own.plan import EPOCH, STARTING, Speed, measure
 from lib.paths import DATA
 from lib.potentials.ensemble import Potential
 from lib.runs.config import Start
@@ -120,6 +121,40 @@ def test_minutes_are_steps_at_the_measured_speed(files, monkeypatch):
     plan = tuning(files, minutes=2.0).plan()  # 4 of validation, 4 of test
     assert plan.minutes == pytest.approx(2.0, abs=0.1)
     assert plan.steps == pytest.approx((120 - 1.0 - 0.01 * (20 * 4 + 4)) / 0.5, abs=4)
+
+
+def test_epochs_cost_time_of_their_own(files, monkeypatch):
+    """32 training conformations in batches of 8: four steps an epoch."""
+    monkeypatch.setattr("lib.own.finetuning.measure", lambda config: Speed(step=0.02, evaluation=0.0))
+    plan = tuning(files, minutes=2.0).plan()
+    assert plan.steps == pytest.approx((120 - STARTING) / (0.02 + EPOCH / 4), rel=0.01)
+    assert Speed(0.02, 0.5).seconds(100, 25, 5, 4, 6) == pytest.approx(STARTING + 2.0 + 25 * EPOCH + 0.5 * 26)
+
+
+def test_pretraining_that_is_still_to_be_done_is_in_the_plan(files, monkeypatch):
+    """At half a second a step it takes far longer than the 0.1 s a step of fine-tuning."""
+    speeds = {True: Speed(0.1, 0.0), False: Speed(0.5, 0.0)}
+    monkeypatch.setattr("lib.own.finetuning.measure", lambda config: speeds[config.labelled])
+    pool = datasets.unlabelled_dataset(files["validation"].path)
+    task = tuning(files, source=pool, steps=20)
+    config = task.pretraining(0)
+    assert config.training.epochs == 3  # of 23 conformations in a batch of 32
+    plan, without = task.plan(), tuning(files, steps=20).plan()
+    assert plan.pretraining == pytest.approx((STARTING + 3 * (0.5 + EPOCH)) / 60, abs=0.05)
+    assert plan.minutes - without.minutes == pytest.approx(plan.pretraining, abs=0.1)
+    said = str(replace(plan, minutes=2.0, pretraining=1.5))
+    assert said.endswith("about 2.0 core-minutes (estimate), 1.5 of them for pre-training")
+    run(config, QUIET)
+    assert tuning(files, source=pool, steps=20).plan().pretraining == 0.0
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_batches_of_another_size(files, batch_size):
+    config = tuning(files, batch_size=batch_size, steps=70).configs(3e-3)[0]
+    assert config.training.batch_size == (batch_size or 8)
+    per_epoch = ceil(32 / config.training.batch_size)
+    assert tuning(files, batch_size=batch_size, steps=70).plan().steps == per_epoch * config.training.epochs
+    assert per_epoch * config.training.epochs == pytest.approx(70, abs=per_epoch)
 
 
 def test_the_speed_of_this_machine_is_measured(files):

@@ -14,9 +14,10 @@ from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models.weights import save_weights
 from lib.potentials.ensemble import Potential
 
-FIT = {"smooth_cutoff": True, "atomwise": True, "repulsion": 1.5}  # for dynamics (`Scale.for_dynamics`)
+FIT = {"smooth_cutoff": True, "atomwise": True, "repulsion": True}  # for dynamics (`Scale.for_dynamics`)
 TYPES = [ATOM_TYPES.index((symbol, 0)) for symbol in ("C", "H", "O")]
-TARGET = {"mean": 0.0, "std": 5.0, "per_type": [float(k) for k in range(28)], "level": "GFN2-xTB", "types": TYPES}
+TARGET = {"mean": 0.0, "std": 5.0, "per_type": [float(k) for k in range(28)], "level": "GFN2-xTB", "types": TYPES,
+          "reach": (np.full((3, 3), 1.2) + 0.1 * np.eye(3)).tolist()}  # fmt: skip  # Å
 TOLERANCE = {torch.float32: 2e-3, torch.float64: 1e-8}  # kcal/mol (and per Å), beside as much of the size
 CASES = [(name, dtype) for name in models.MODELS for dtype in TOLERANCE]
 MORE = {"egnn": {"num_rbf": 6}}
@@ -81,7 +82,7 @@ class TestLaws:
 
     def test_a_bond_that_is_stretched_has_a_smooth_energy(self, name, dtype, tmp_path):
         """From 0.8 Å until it has left the cutoff: forces are the slope of the energy, which then is flat."""
-        trained, steps = potential(name, dtype, tmp_path), np.linspace(0.8, 6.0, 105)
+        trained, steps = potential(name, dtype, tmp_path), np.linspace(0.8, 6.0, 417)
         scan = [np.array([[0, 0, 0], [0, 0, d]]) for d in steps]
         evaluation = trained.evaluate([np.array(TYPES[:2])] * len(scan), scan)
         energy, force = evaluation.energies[0], evaluation.forces[0].reshape(-1, 2, 3)[:, 1, 2]

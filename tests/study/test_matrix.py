@@ -49,7 +49,7 @@ def test_potentials_for_dynamics_start_from_the_layers_of_the_papers_read_out(mo
     config = fit.finetune(Cell(model, "ani1x", True), 1e-3, 0)
     assert config.settings.atomwise
     assert config.settings.smooth_cutoff
-    assert config.settings.repulsion > 0
+    assert config.settings.repulsion
     assert config.baseline == "atoms"
     assert config.pretrained == scale.smooth().pretrain(model, 0) == fit.pretrain(model, 0)
     assert config.pretrained.settings.of_layers() == config.pretrained.settings == config.settings.of_layers()

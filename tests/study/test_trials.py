@@ -14,6 +14,7 @@ from lib.study.cells import Cell
 from lib.study.equilibrium import EQUILIBRIUM_MODELS, MANY, PAIRS, REPEATED, SUITE, equilibrium_trial, sources
 from lib.study.head import head_trial
 from lib.study.questions import TRIALS, trials_of
+from lib.study.read_out import dynamics_trial, read_out_trial
 from lib.study.scales import get_scale
 from lib.study.trials import Trial, arms_of, chosen_rate, find_trial, left_out, next_runs, run_trial, tried_rates
 
@@ -202,6 +203,24 @@ def test_the_relaxed_end_is_the_lower_half_of_mini_ani1_and_mini_ani1x_is_whole(
         assert len({arm(1e-3, 2).pretrained for arm in arms.values()}) == len(arms)
     assert arms["scratch"](1e-3, 2) == scale.finetune(Cell("egnn", "ani1x", False), 1e-3, 2)
     assert arms["nonequilibrium, all"](1e-3, 2) == scale.finetune(Cell("egnn", "ani1x", True), 1e-3, 2)
+
+
+def test_arms_of_the_read_out_share_layers_and_the_papers_runs():
+    scale = get_scale("laptop")
+    arms = read_out_trial(scale, "egnn", "ani1x").arms
+    for pretrained, ending in ((False, "scratch"), (True, "pre-trained")):
+        cell = Cell("egnn", "ani1x", pretrained)
+        assert arms[f"pooled, {ending}"](1e-3, 2) == scale.finetune(cell, 1e-3, 2)
+        summed, bare = (arms[f"{name}, {ending}"](1e-3, 2) for name in ("atoms", "atoms, inputs as they are"))
+        assert summed.settings.atomwise
+        assert summed.settings.of_layers() == scale.settings("egnn")
+        assert summed.pretrained == scale.finetune(cell, 1e-3, 2).pretrained
+        assert (summed.training.normalise, bare.training.normalise) == (True, False)
+    arms = dynamics_trial(scale).arms
+    pooled, summed = (arms[name](1e-3, 0) for name in ("pooled", "atoms"))
+    assert pooled.settings == summed.settings.of_layers()
+    assert (pooled.baseline, summed.baseline) == ("composition", "atoms")
+    assert summed.settings.repulsion
 
 
 def test_arms_of_the_head_differ_in_what_is_transferred_and_share_runs_with_the_matrix():

@@ -190,7 +190,7 @@ def test_layers_do_not_depend_on_how_energies_are_read_out(tmp_path):
     save_weights(tmp_path / "w.safetensors", "egnn", source := build(1), task="denoising")
     weights = load_weights(tmp_path / "w.safetensors")
     old = {key: value for key, value in weights.about["settings"].items() if key not in READ_OUT}
-    fresh = build(2, atomwise=True, repulsion=1.5)
+    fresh = build(2, atomwise=True, repulsion=True)
     moved = transfer(fresh, "egnn", replace(weights, about=weights.about | {"settings": old}))
     assert {key for key in source.state_dict() if not key.startswith(source.not_pretrained)} == set(moved)
     assert all(torch.equal(fresh.state_dict()[key], source.state_dict()[key]) for key in moved)

@@ -17,7 +17,7 @@ from lib.data.readers.ase_database import rows
 from lib.data.readers.checks import COPY_AGAIN, find_files, refuse_empty
 from lib.errors import DataError
 
-ISOLATED = "isolatedatom"  # what `CONFIG_TYPE` says of a free atom, in small letters and without dashes
+ISOLATED = "isolatedatom"  # what `CONFIG_TYPE` says of a free atom, in small letters, without blanks and dashes
 CONFIG_TYPE = "config_type"  # where frames of extended xyz usually say which group they belong to
 
 
@@ -71,7 +71,7 @@ def is_free_atom(atoms: Atoms, file: Path, entry: str) -> bool:
     Raises:
         DataError: the frame says so (`CONFIG_TYPE`) and has several atoms.
     """
-    says = str(atoms.info.get(CONFIG_TYPE, "")).lower().replace("_", "").replace("-", "") == ISOLATED
+    says = str(atoms.info.get(CONFIG_TYPE, "")).lower().translate(str.maketrans("", "", "_- ")) == ISOLATED
     if says and len(atoms) != 1:
         problem = f"{CONFIG_TYPE} is {atoms.info[CONFIG_TYPE]!r}, and it has {len(atoms)} atoms"
         raise DataError(file, entry, problem, "give free atoms one by one")

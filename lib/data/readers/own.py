@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -22,45 +21,23 @@ from lib.chemistry.formal_charges import formal_charges
 from lib.chemistry.reference_energies import level_named
 from lib.data.readers.boxes import refuse_cut_by_box
 from lib.data.readers.checks import COPY_AGAIN, checked, near_origin
-from lib.data.readers.frames import FORMATS, ending, files_with, frames, is_free_atom, results_of, value_of
+from lib.data.readers.frame_values import (
+    FORCES,
+    LENGTH_UNITS,
+    Reading,
+    energy_of,
+    forces_of,
+    level_of,
+    name_of,
+    notes_of,
+)
+from lib.data.readers.frames import FORMATS, ending, files_with, frames, is_free_atom, results_of
 from lib.data.readers.frames import free_atoms as free_frames
 from lib.data.readers.layouts import ENDINGS, OWN, molecules
 from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
-from lib.units import BOHR, EV, HARTREE, KILOJOULE
 
-ENERGY_UNITS = {"kcal/mol": 1.0, "eV": EV, "Hartree": HARTREE, "kJ/mol": KILOJOULE}
-LENGTH_UNITS = {"angstrom": 1.0, "bohr": BOHR}
-SPELLINGS = {"ang": "angstrom", "å": "angstrom", "a": "angstrom", "ha": "Hartree", "eh": "Hartree"}  # in files
-FORCES = "forces"  # where forces are looked for, unless another key is named
-STATES_LEVEL = ("level_of_theory", "level", "theory", "lot")  # where a frame may say its level of theory
-LARGEST = 1e12  # an energy, in any unit
-HEAVY = 1.5  # u: hydrogen of a larger mass is deuterium, or tritium
 SAME_ATOM = 0.05  # kcal/mol: energies of a free atom that differ by less are the same
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How frames are read: the arguments of `read`."""
-
-    energy_unit: str | None
-    energy_key: str
-    forces_key: str
-    length_unit: str
-    forces_length_unit: str | None
-    labelled: bool = True
-    ignore_cell: bool = False
-
-    def energy_factor(self, atoms: Atoms, file: Path, entry: str) -> float:
-        """What turns energies of a frame into kcal/mol."""
-        given = self.energy_unit or _spelled(atoms.info.get("energy_unit"))
-        if given is None:
-            raise DataError(file, entry, "its energies have no unit", f"name it (energy_unit), {sorted(ENERGY_UNITS)}")
-        return _factor(file, "energy", given, ENERGY_UNITS, atoms, entry)
-
-    def length_factor(self, atoms: Atoms, file: Path, entry: str) -> float:
-        """What turns lengths of a frame into Å."""
-        return _factor(file, "length", self.length_unit, LENGTH_UNITS, atoms, entry)
 
 
 @dataclass(frozen=True)
@@ -104,13 +81,13 @@ def read(
 
     Args:
         path: file or files with an ending of `frames.FORMATS` or `layouts.ENDINGS`.
-        energy_unit: one of `ENERGY_UNITS`; forces are in it per length. Needed where neither format nor file says it.
+        energy_unit: one of `frame_values.ENERGY_UNITS`; forces are in it per length. None: as format or file say.
         energy_key: where a frame keeps its energy: ``atoms.info``, a database's key, or a calculator's result.
         forces_key: likewise its forces; under `FORCES` they may be missing in all frames.
-        length_unit: one of `LENGTH_UNITS`.
+        length_unit: one of `frame_values.LENGTH_UNITS`.
         forces_length_unit: of the forces, where it is another one.
         level: of theory; one of `reference_energies.LEVELS` where its reference energies are to be taken off. A frame
-            that says another one in its ``level`` (or another of `STATES_LEVEL`) is refused.
+            that says another one in its ``level`` (or another of `frame_values.STATES_LEVEL`) is refused.
         labelled: whether energies and forces are read; without, all energies are 0, for pre-training.
         ignore_cell: whether periodic frames are molecules in a box, whose cell is left out.
 
@@ -118,11 +95,9 @@ def read(
         DataError: an unknown unit or ending, a missing energy, a periodic cell, charges that are none, or a broken or
             empty file.
     """
-    for name, value in (("labelled", labelled), ("ignore_cell", ignore_cell)):
-        if not isinstance(value, bool):
-            raise DataError(str(path), "", f"{name} = {value!r}", "it is True or False, and not for data convert")
+    _refuse_texts(path, labelled=labelled, ignore_cell=ignore_cell)
     reading = Reading(energy_unit, energy_key, forces_key, length_unit, forces_length_unit, labelled, ignore_cell)
-    _check_units(path, reading)
+    reading.check(path)
     level = level_named(level)
     collected = _Frames(None if level == OWN else level)
     files = files_with(path, [*FORMATS, *ENDINGS])
@@ -139,15 +114,11 @@ def read(
         yield _molecule(names[key], key, of_molecule, level, numbered, collected.notes.get(key, {}))
 
 
-def _check_units(path: Path | str | Sequence[Path | str], reading: Reading) -> None:
-    """Refuse unknown units, before anything is read."""
-    for what, unit, known in (
-        ("energy", reading.energy_unit, ENERGY_UNITS),
-        ("length", reading.length_unit, LENGTH_UNITS),
-        ("length", reading.forces_length_unit, LENGTH_UNITS),
-    ):
-        if unit is not None and unit not in known:
-            raise DataError(str(path), "", f"unknown {what} unit {unit!r}", f"choose from {sorted(known)}")
+def _refuse_texts(path: Path | str | Sequence[Path | str], **switches: bool) -> None:
+    """Refuse switches that are texts, as ``data convert`` would give them."""
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise DataError(str(path), "", f"{name} = {value!r}", "it is True or False, and not for the command line")
 
 
 def _collect(file: Path, reading: Reading, collected: _Frames) -> None:
@@ -160,14 +131,14 @@ def _collect(file: Path, reading: Reading, collected: _Frames) -> None:
             continue
         _refuse_crystal(atoms, file, entry, reading.ignore_cell)
         if reading.labelled:
-            collected.level = _level(atoms, collected.level, file, entry)
+            collected.level = level_of(atoms, collected.level, file, entry)
         try:
             charges = formal_charges(atoms)
         except ValueError as error:
             raise DataError(file, entry, str(error), "or leave the frame out") from error
-        key = (_name(atoms, file, entry), tuple(atoms.numbers.tolist()), tuple(charges.tolist()))
+        key = (name_of(atoms, file, entry), tuple(atoms.numbers.tolist()), tuple(charges.tolist()))
         collected.by_molecule.setdefault(key, []).append(_frame(atoms, reading, file, k))
-        for note in _notes(atoms):
+        for note in notes_of(atoms):
             collected.notes.setdefault(key, Counter())[note] += 1
 
 
@@ -178,23 +149,12 @@ def _frame(atoms: Atoms, reading: Reading, file: Path, number: int) -> Frame:
     if not reading.labelled:
         return Frame(file, number, atoms.positions * length, 0.0, None)
     factor = reading.energy_factor(atoms, file, entry)
-    energy = _energy(atoms, reading.energy_key, file, entry) * factor
-    forces = _forces(atoms, reading.forces_key, file, entry)
+    energy = energy_of(atoms, reading.energy_key, file, entry) * factor
+    forces = forces_of(atoms, reading.forces_key, file, entry)
     per_length = length if reading.forces_length_unit is None else LENGTH_UNITS[reading.forces_length_unit]
     return Frame(
         file, number, atoms.positions * length, energy, None if forces is None else forces * factor / per_length
     )
-
-
-def _notes(atoms: Atoms) -> Iterator[str]:
-    """What a user should know of how a frame was read."""
-    if "masses" in atoms.arrays and (atoms.arrays["masses"][atoms.numbers == 1] > HEAVY).any():
-        yield (
-            "have deuterium, read as hydrogen, since energies and forces do not depend on masses; for dynamics give "
-            "it its own, 2.014 u (atoms.set_masses)"
-        )
-    if atoms.pbc.any():
-        yield "have a periodic cell, which is ignored: energies and forces are those of neighbouring images too"
 
 
 def _names(by_molecule: Mapping[tuple, list[Frame]]) -> dict[tuple, str]:
@@ -208,24 +168,31 @@ def _names(by_molecule: Mapping[tuple, list[Frame]]) -> dict[tuple, str]:
 
 
 def free_atoms(
-    path: Path | str | Sequence[Path | str], energy_unit: str | None = None, energy_key: str = "energy"
+    path: Path | str | Sequence[Path | str],
+    energy_unit: str | None = None,
+    energy_key: str = "energy",
+    alone: bool = False,
 ) -> dict[str, float]:
     """Energies in kcal/mol of the free atoms in ``path``, by what `type_name` calls them; empty where it has none.
 
-    Free atoms are frames of one atom, with or without ``config_type=isolated_atom``.
+    Args:
+        path: as for `read`, whose free atoms are frames of one atom, with or without ``config_type=isolated_atom``.
+        energy_unit: as for `read`.
+        energy_key: as for `read`.
+        alone: whether there are to be free atoms and nothing else.
 
     Raises:
-        DataError: as `read`, or an atom has two energies.
+        DataError: as `read`, an atom has two energies, or a frame is a molecule where free atoms are to be alone.
     """
     reading = Reading(energy_unit, energy_key, FORCES, "angstrom", None)
-    _check_units(path, reading)
+    reading.check(path)
     energies: dict[str, float] = {}
     places: dict[str, str] = {}
     for file in files_with(path, [*FORMATS, *ENDINGS]):
-        for k, atoms in free_frames(file) if ending(file) in FORMATS else ():
+        for k, atoms in _single_atoms(file, alone):
             entry = f"frame {k}"
             _refuse_no_molecule(atoms, file, entry)
-            energy = _energy(atoms, energy_key, file, entry) * reading.energy_factor(atoms, file, entry)
+            energy = energy_of(atoms, energy_key, file, entry) * reading.energy_factor(atoms, file, entry)
             name = _atom_name(atoms, file, entry)
             if abs(energies.setdefault(name, energy) - energy) > SAME_ATOM:
                 before = f"{energies[name]:.6g} in {places[name]}"
@@ -233,6 +200,18 @@ def free_atoms(
                 raise DataError(file, entry, problem, "leave one of them out")
             places.setdefault(name, entry)
     return energies
+
+
+def _single_atoms(file: Path, alone: bool) -> Iterator[tuple[int, Atoms]]:
+    """The free atoms of ``file`` with their frames' numbers; where they are to be ``alone``, others are refused."""
+    if not alone:
+        yield from free_frames(file) if ending(file) in FORMATS else ()
+        return
+    for k, atoms in enumerate(frames(file)):
+        if not is_free_atom(atoms, file, f"frame {k}"):
+            remedy = "give free atoms alone, a frame each with an energy, or energies by hand"
+            raise DataError(file, f"frame {k}", f"it has {len(atoms)} atoms, and is no free one", remedy)
+        yield k, atoms
 
 
 def _atom_name(atoms: Atoms, file: Path, entry: str) -> str:
@@ -252,22 +231,6 @@ def arrays_like_forces(path: Path | str) -> list[str]:
     atoms = next(atoms for atoms in frames(file) if len(atoms) > 1)
     arrays = atoms.arrays | results_of(atoms)
     return sorted(k for k, v in arrays.items() if np.shape(v) == (len(atoms), 3) and k != "positions")
-
-
-def _factor(path: Path, what: str, unit: str, factors: Mapping[str, float], atoms: Atoms, entry: str) -> float:
-    """What turns ``unit`` into the project's; refused where a frame says another one."""
-    says = _spelled(atoms.info.get(f"{what}_unit"))
-    if says in factors and says != unit:
-        raise DataError(path, entry, f"its {what} unit is {says}, not {unit}", "give that one")
-    return factors[unit]
-
-
-def _spelled(unit: Any) -> str | None:
-    """A unit that a file says, spelled as in `ENERGY_UNITS` and `LENGTH_UNITS` where it is one of them."""
-    if not isinstance(unit, str) or not unit.strip():
-        return None
-    plain = unit.strip().lower()
-    return SPELLINGS.get(plain) or next((u for u in (*ENERGY_UNITS, *LENGTH_UNITS) if u.lower() == plain), unit)
 
 
 def _refuse_no_molecule(atoms: Atoms, file: Path, entry: str) -> None:
@@ -291,51 +254,6 @@ def _refuse_crystal(atoms: Atoms, file: Path, entry: str, ignore_cell: bool) -> 
         )
     if atoms.pbc.any():
         refuse_cut_by_box(atoms, file, entry)
-
-
-def _level(atoms: Atoms, said: str | None, file: Path, entry: str) -> str | None:
-    """The level of theory that a frame says, or else what was ``said`` before; refused where the two differ."""
-    stated = next((atoms.info[key] for key in STATES_LEVEL if isinstance(atoms.info.get(key), str)), None)
-    if stated is None:
-        return said
-    if said is not None and level_named(stated) != said:
-        raise DataError(file, entry, f"its level of theory is {stated!r}, not {said!r}", "do not mix levels")
-    return level_named(stated)
-
-
-def _name(atoms: Atoms, file: Path, entry: str) -> str:
-    """The name of a frame's molecule, or its formula."""
-    name = atoms.info.get("name", atoms.get_chemical_formula())
-    if not isinstance(name, (str, int, float, np.number)):
-        raise DataError(file, entry, f"its name is {name!r:.40}, no text", "give one word, or a quoted text")
-    return " ".join(str(name).split())
-
-
-def _energy(atoms: Atoms, key: str, file: Path, entry: str) -> float:
-    """The energy of a frame, in the file's unit."""
-    value = value_of(atoms, key)
-    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        number = float(value)
-        if not abs(number) < LARGEST:
-            raise DataError(file, entry, f"its energy is {number:g}", "remove that frame")
-        return number
-    keys = sorted({*atoms.info, *results_of(atoms)})
-    if value is None:
-        raise DataError(file, entry, f"no energy {key!r} among {keys}", "name it with energy_key=")
-    raise DataError(file, entry, f"{key!r} is no number but {value!r:.40}", f"name the energy with energy_key=: {keys}")
-
-
-def _forces(atoms: Atoms, key: str, file: Path, entry: str) -> NDArray | None:
-    """The forces (N, 3) of a frame, in the file's units; None where it has none and none were named."""
-    forces = value_of(atoms, key)
-    if forces is not None and np.shape(forces) != (len(atoms), 3):
-        raise DataError(file, entry, f"{key!r} has shape {np.shape(forces)}, not ({len(atoms)}, 3)", "name the forces")
-    if forces is None and key != FORCES:
-        arrays = sorted({*atoms.arrays, *results_of(atoms)})
-        raise DataError(file, entry, f"no forces {key!r} among {arrays}", "name them with forces_key=")
-    if forces is not None and np.asarray(forces).dtype.kind not in "fiu":
-        raise DataError(file, entry, f"{key!r} holds {np.asarray(forces).dtype}, no numbers", "name the forces")
-    return forces
 
 
 def _molecule(

@@ -18,7 +18,7 @@ from lib.data.readers import own
 from lib.data.readers.layouts import LAYOUTS
 from lib.data.store import ConformationStore
 from lib.errors import DataError
-from lib.own.datasets import free_atoms_of, own_dataset, unlabelled_dataset
+from lib.own.datasets import free_atoms_of, isolated_atoms, lacking, own_dataset, unlabelled_dataset
 from lib.own.evaluation import _groups
 from lib.own.inspection import inspect_store
 from lib.paths import DATA
@@ -219,7 +219,7 @@ def test_free_atoms_are_references_and_nothing_to_learn(kind, tmp_path):
     assert out.rows.tolist() == [1, 2]  # as numbered in the file
     expected = {"H": -0.5 * HARTREE, "O": -75.0 * HARTREE}
     assert own.free_atoms(path, "Hartree") == pytest.approx(expected)
-    assert free_atoms_of(own_dataset(path, "Hartree")) == pytest.approx(expected)
+    assert dict(isolated_atoms(own_dataset(path, "Hartree"))) == pytest.approx(expected)
 
 
 def test_free_atoms_of_other_formats(tmp_path):
@@ -298,3 +298,10 @@ def test_groups_of_a_compressed_file(tmp_path):
         shutil.copyfileobj(plain, packed)
     assert _groups(path, "config_type") == {1: "hot"}
     assert _groups(tmp_path, "config_type") == {}
+
+
+def test_free_atoms_of_some_elements_are_no_references(tmp_path):
+    path = file(tmp_path, "a.xyz", ATOM.format(kind="x", energy=-0.5, symbol="H"), water("O", "H", "H") * 2)
+    data = own_dataset(path, "Hartree")
+    assert lacking(free_atoms_of(data), data) == ["O"]
+    assert isolated_atoms(data) == ()

@@ -1,0 +1,162 @@
+"""Whether a potential is sound: what any energy of molecules has to keep, measured on a trained one.
+
+Two molecules far apart have the sum of their energies, and an atom far away changes nothing; nuclei repel; a bond that
+is stretched has one minimum and one force that pulls it back; heat breaks no bond that the reference keeps.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pandas as pd
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
+from numpy.typing import NDArray
+from scipy.signal import argrelextrema
+
+from lib.chemistry.atom_types import CLOSEST, type_name
+from lib.chemistry.bonds import bonds_of
+from lib.potentials.calculator import types_of
+from lib.potentials.dynamics import beyond
+from lib.potentials.ensemble import Potential
+from lib.units import EV
+
+BROKEN = 2.0  # times the length at the start: a bond that long is broken
+FARTHEST = 3.0  # Å, of two atoms that are brought together
+
+
+def copies(
+    potential: Potential, atoms: Atoms, numbers: Sequence[int] = (2, 3, 4), apart: float = 100.0
+) -> pd.DataFrame:
+    """What ``numbers`` of copies of a molecule, ``apart`` Å along x, are off by.
+
+    Returns:
+        Columns ``copies``, ``energy`` (meV, of all together less as many times the energy of one) and ``force`` (meV/Å,
+        the largest change of a component); 0 where energies are sums over atoms.
+    """
+    types, positions = types_of(atoms), atoms.positions
+    one, rows = potential.evaluate([types], [positions]), []
+    for n in numbers:
+        shift = np.repeat(apart * np.arange(n), len(atoms))[:, None] * np.array([1.0, 0.0, 0.0])
+        together = _evaluate(potential, np.tile(types, n), np.tile(positions, (n, 1)) + shift)
+        force = np.abs(together[1] - np.tile(one.mean()[1], (n, 1))).max()
+        rows.append(
+            {"copies": n, "energy": 1000 / EV * (together[0] - n * one.mean()[0][0]), "force": 1000 / EV * force}
+        )
+    return pd.DataFrame(rows)
+
+
+def felt_far_away(potential: Potential, atoms: Atoms, distance: float = 50.0) -> float:
+    """The largest change of a force component (meV/Å) where an atom of the first type is ``distance`` Å away."""
+    types, positions = types_of(atoms), atoms.positions
+    far = positions.max(0) + np.array([distance, 0.0, 0.0])
+    alone = _evaluate(potential, types, positions)[1]
+    together = _evaluate(potential, np.append(types, types[0]), np.vstack([positions, far]))[1]
+    return float(1000 / EV * np.abs(together[:-1] - alone).max())
+
+
+def felt_translation(potential: Potential, atoms: Atoms, shift: float = 1e5) -> float:
+    """The largest change of a force component (meV/Å) where the molecule is ``shift`` Å away from the origin."""
+    types = types_of(atoms)
+    still, moved = (_evaluate(potential, types, atoms.positions + s)[1] for s in (0.0, shift))
+    return float(1000 / EV * np.abs(moved - still).max())
+
+
+def pair_curves(potential: Potential, step: float = 0.02) -> pd.DataFrame:
+    """Two atoms of each two trained types, from `CLOSEST` to `FARTHEST` Å apart.
+
+    Returns:
+        Columns ``pair``, ``distance`` (Å) and ``energy`` (eV, less that at the largest distance).
+    """
+    distance = np.arange(CLOSEST, FARTHEST + step / 2, step)
+    scan = [np.array([[0.0, 0.0, 0.0], [0.0, 0.0, d]]) for d in distance]
+    tables = []
+    for pair in combinations_with_replacement(potential.trained_types, 2):
+        energy = potential.evaluate([np.array(pair)] * len(scan), scan, only_differences=True).mean()[0] / EV
+        name = "-".join(map(type_name, pair))
+        tables.append(pd.DataFrame({"pair": name, "distance": distance, "energy": energy - energy[-1]}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def repelled_within(curves: pd.DataFrame) -> pd.DataFrame:
+    """Of each pair of `pair_curves`: up to which distance (Å) the energy falls without a rise from the shortest one on,
+    the energy at the shortest, and the lowest one (eV).
+    """
+    rows = []
+    for pair, curve in curves.groupby("pair", sort=False):
+        energy, distance = curve["energy"].to_numpy(), curve["distance"].to_numpy()
+        rises = np.flatnonzero(np.diff(energy) > 0)
+        first = int(rises[0]) if len(rises) else len(energy) - 1
+        rows.append({"pair": pair, "falls_until": distance[first], "at_shortest": energy[0], "lowest": energy.min()})
+    return pd.DataFrame(rows)
+
+
+def stretched(
+    atoms: Atoms, calculators: Mapping[str, Calculator], bond: tuple[int, int], lengths: Sequence[float]
+) -> pd.DataFrame:
+    """Energies (eV, above the lowest of each calculator) where the part `beyond` a ``bond`` is moved along it.
+
+    Returns:
+        A column ``length`` (Å), and one a calculator.
+    """
+    moved, rows = beyond(atoms, *bond), []
+    for length in lengths:
+        image = atoms.copy()
+        image.set_distance(*bond, length, fix=0, indices=moved)
+        row = {"length": length}
+        for name, calculator in calculators.items():
+            image.calc = calculator
+            row[name] = image.get_potential_energy()
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    return table.assign(**{name: table[name] - table[name].min() for name in calculators})
+
+
+def extrema(scan: pd.DataFrame) -> dict[str, int]:
+    """Minima and maxima inside each curve of `stretched`; a bond has one minimum."""
+    curves = {name: scan[name].to_numpy() for name in scan.columns[1:]}
+    return {name: sum(len(argrelextrema(e, c)[0]) for c in (np.less, np.greater)) for name, e in curves.items()}
+
+
+def heated(
+    atoms: Atoms,
+    calculator: Calculator,
+    picoseconds: float,
+    rng: np.random.Generator,
+    temperature: float = 300.0,
+    step: float = 0.5,
+    friction: float = 0.01,
+) -> pd.DataFrame:
+    """Langevin dynamics at ``temperature`` (K), with ``friction`` per fs and steps of ``step`` fs, until a bond breaks.
+
+    Returns:
+        Columns ``time`` (ps), ``potential`` (kcal/mol), ``kelvin`` and ``longest``, the largest length of a bond over
+        that at the start; at or above `BROKEN` in the last row where a bond broke.
+    """
+    atoms = atoms.copy()
+    atoms.calc = calculator
+    bonds = bonds_of(atoms.numbers, atoms.positions)
+    start, rows = _lengths(atoms, bonds), []
+    thermalize_momenta(atoms, temperature_K=temperature, rng=rng)
+    Stationary(atoms)
+    integrator = Langevin(atoms, step * units.fs, temperature_K=temperature, friction=friction / units.fs, rng=rng,
+                          fixcm=False)  # fmt: skip
+    for _ in integrator.irun(round(1000 * picoseconds / step)):
+        longest = float((_lengths(atoms, bonds) / start).max())
+        time = integrator.get_time() / units.fs / 1000
+        rows.append((time, atoms.get_potential_energy() * EV, atoms.get_temperature(), longest))
+        if longest >= BROKEN:
+            break
+    return pd.DataFrame(rows, columns=["time", "potential", "kelvin", "longest"])
+
+
+def _lengths(atoms: Atoms, bonds: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.linalg.norm(atoms.positions[bonds[:, 0]] - atoms.positions[bonds[:, 1]], axis=1)
+
+
+def _evaluate(potential: Potential, types: NDArray, positions: NDArray) -> tuple[float, NDArray[np.float64]]:
+    """Energy and forces (N, 3) of one structure, kcal/mol and kcal/mol/Å."""
+    energy, forces = potential.evaluate([types], [positions], only_differences=True).mean()
+    return float(energy[0]), forces

@@ -1,0 +1,28 @@
+"""The uncertainty of a trained energy model (`models.rigidity`), from its training and validation conformations."""
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from lib.errors import required
+from lib.models.rigidity import Rigidity, fit_rigidity, last_features, of_molecules
+from lib.training.tasks import EnergyTask
+
+
+def rigidity_of(task: EnergyTask, train: DataLoader, validation: DataLoader, device: str) -> Rigidity:
+    """That of the trained ``task``, calibrated by its errors on ``validation``."""
+    task = task.to(device).eval()
+    (features, _), (validated, errors) = (_features_and_errors(task, loader, device) for loader in (train, validation))
+    return fit_rigidity(features, validated, errors)
+
+
+@torch.no_grad()
+def _features_and_errors(task: EnergyTask, loader: DataLoader, device: str) -> tuple[Tensor, Tensor]:
+    """Features (n, F+1) and errors of the energy (n,) in kcal/mol."""
+    features, errors = [], []
+    for batch in loader:
+        here = batch.to(device)
+        with last_features(task.model) as seen:
+            errors.append(task.predict(here) - required(here.energy, "energy"))
+        features.append(of_molecules(seen[-1], here, task.model.settings.atomwise))
+    return torch.cat(features), torch.cat(errors)
