@@ -179,4 +179,11 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         "level": _text, "weights": or_none(one_of(weights_names())), "labels": or_none(several(COUNT)), "seeds": SEEDS,
         "learning_rates": or_none(several(RATE)), "dihedral": or_none(_dihedral),
     },
+    "12_what_the_papers_numbers_hang_on": {
+        **RUN, "model": MODEL, "molecules": COUNT, "conformations": whole(3), "missing": or_none(one_of(MISSING)),
+    },
+    "13_what_should_be_pretrained": {
+        **RUN, "stiff": number(1e-3, 10, "Å"), "soft": number(1e-3, 10, "Å"), "sigma": number(*SIGMAS, "Å"),
+        "steps": COUNT, "missing": or_none(one_of(MISSING)),
+    },
 }  # fmt: skip
