@@ -59,7 +59,7 @@ def check_store(path: Path, force: bool = False) -> None:
     Raises:
         ValueError: ``path`` exists and is not a store, or is one and ``force`` is not given.
     """
-    from lib.data.store import is_store
+    from lib.data.store_header import is_store
 
     if os.path.lexists(path):
         if not is_store(path):

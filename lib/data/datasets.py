@@ -12,7 +12,8 @@ from filelock import FileLock
 
 from lib.data.readers import READERS
 from lib.data.selections import find_selection, load_selections, read_selection
-from lib.data.store import FORMAT, ConformationStore
+from lib.data.store import ConformationStore
+from lib.data.store_header import FORMAT
 from lib.errors import DataError, look_up
 from lib.paths import DATA, ROOT, STORES
 

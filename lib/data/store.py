@@ -25,27 +25,25 @@ from numpy.typing import NDArray
 from lib.chemistry.atom_types import ATOM_TYPES, atom_types
 from lib.chemistry.reference_energies import reference_energies
 from lib.data.readers.molecule import Molecule
+from lib.data.store_header import (
+    ARRAYS,
+    CHECKSUM_OF_HEADER,
+    CONVERT_AGAIN,
+    COUNTS,
+    FORMAT,
+    HEADER,
+    NAMES,
+    OPTIONAL,
+    UNITS,
+    check_files,
+    checksum_of,
+    is_store,
+    read_header,
+)
 from lib.errors import DataError
 from lib.files import writing
 
-FORMAT = "conformation store 1"
-UNITS = {"positions": "angstrom", "energy": "kcal/mol", "forces": "kcal/mol/angstrom", "charges": "e"}
-ARRAYS: dict[str, tuple[str, str, int]] = {  # name: (type, counted by, columns)
-    "z": ("u1", "atoms", 1),
-    "charges": ("i1", "atoms", 1),
-    "n_atoms": ("<i4", "molecules", 1),
-    "n_conformations": ("<i8", "molecules", 1),
-    "energy": ("<f8", "conformations", 1),
-    "positions": ("<f4", "rows", 3),
-    "forces": ("<f4", "rows", 3),
-    "rows": ("<i8", "conformations", 1),
-}
-COUNTS = ("molecules", "conformations", "atoms", "rows")
-OPTIONAL = ("forces", "rows")  # in all molecules of a store, or in none
 READ_ON_OPENING = ("z", "charges", "n_atoms", "n_conformations")  # by molecule, so small
-CHECKSUM_OF_HEADER = "checksum_of_header"
-HEADER, NAMES = "header.json", "names.json"
-CONVERT_AGAIN = "convert the data set again"
 
 
 @dataclass(frozen=True)
@@ -169,7 +167,7 @@ class ConformationStore:
         beside = tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True)
         with writing(path), beside as folder:
             header = _write_arrays(molecules, Path(folder), path)
-            header[CHECKSUM_OF_HEADER] = _checksum_of(header)
+            header[CHECKSUM_OF_HEADER] = checksum_of(header)
             Path(folder, HEADER).write_text(json.dumps(header, indent=1), encoding="utf-8")
             _replace(Path(folder), path, replace)
         return ConformationStore.open(path)
@@ -182,7 +180,7 @@ class ConformationStore:
             DataError: no store of this format and units, or a file of another size or, where it is small, checksum.
         """
         path, arrays = Path(path), {}
-        header = _header(path)
+        header = read_header(path)
         for name in header["arrays"]:
             kind, counted, columns = ARRAYS[name]
             shape = (header["counts"][counted],) + ((columns,) if columns > 1 else ())
@@ -192,7 +190,7 @@ class ConformationStore:
             if size != expected or not expected:
                 raise DataError(path, file.name, f"{size} bytes, not {expected}", CONVERT_AGAIN)
             arrays[name] = np.memmap(file, dtype=kind, mode="r", shape=shape)
-        _check_files(path, header, [NAMES, *(f"{name}.bin" for name in READ_ON_OPENING)])
+        check_files(path, header, [NAMES, *(f"{name}.bin" for name in READ_ON_OPENING)])
         try:
             return ConformationStore(path, header, arrays)
         except (OSError, ValueError, LookupError, TypeError) as error:
@@ -206,7 +204,7 @@ class ConformationStore:
         """
         if "checksums" not in self.header:
             raise DataError(self.path, HEADER, "it has no checksums, being of an older version", CONVERT_AGAIN)
-        _check_files(self.path, _header(self.path), sorted(self.header["checksums"]))
+        check_files(self.path, read_header(self.path), sorted(self.header["checksums"]))
 
 
 def refuse_to_overwrite(path: Path, replace: bool) -> None:
@@ -222,66 +220,6 @@ def refuse_to_overwrite(path: Path, replace: bool) -> None:
                         "name a folder that does not exist")  # fmt: skip
     if not replace:
         raise DataError(path, "", "a store is there already", "name another folder, or replace it (--force)")
-
-
-def is_store(path: Path) -> bool:
-    """Whether ``path`` is a folder with the files of a store and nothing else."""
-    if path.is_symlink() or not path.is_dir():
-        return False
-    if not {file.name for file in path.iterdir()} <= {HEADER, NAMES, *(f"{name}.bin" for name in ARRAYS)}:
-        return False
-    try:
-        return str(json.loads((path / HEADER).read_text(encoding="utf-8"))["format"]).startswith("conformation store")
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return False
-
-
-def _header(path: Path) -> dict[str, Any]:
-    """The header of the store at ``path``.
-
-    Raises:
-        DataError: it is none of this version, or not as it was written.
-    """
-    try:
-        header = json.loads((path / HEADER).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(path, HEADER, f"not a conformation store ({error})", CONVERT_AGAIN) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT or header.get("units") != UNITS:
-        said = {key: header.get(key) for key in ("format", "units")} if isinstance(header, dict) else header
-        raise DataError(path, HEADER, f"{said!r:.200} is not {FORMAT!r} in {UNITS}", CONVERT_AGAIN)
-    checksum = _checksum_of(header)
-    if header.get(CHECKSUM_OF_HEADER, checksum) != checksum:
-        raise DataError(path, HEADER, "it was changed since it was written", CONVERT_AGAIN)
-    counts, arrays = header.get("counts"), header.get("arrays")
-    whole = isinstance(counts, dict) and all(type(counts.get(key)) is int and counts[key] >= 0 for key in COUNTS)
-    known = isinstance(arrays, list) and set(ARRAYS) - set(OPTIONAL) <= set(map(str, arrays)) <= set(ARRAYS)
-    texts = all(isinstance(header.get(key), str) for key in ("level", "fingerprint"))
-    if not (whole and known and texts and isinstance(header.get("checksums", {}), dict)):
-        raise DataError(path, HEADER, "its counts, arrays, level, fingerprint or checksums are of another kind",
-                        CONVERT_AGAIN)  # fmt: skip
-    return header
-
-
-def _checksum_of(header: dict[str, Any]) -> str:
-    """SHA-256 of a header but for this checksum."""
-    told = {key: value for key, value in header.items() if key != CHECKSUM_OF_HEADER}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def _check_files(path: Path, header: dict[str, Any], names: Iterable[str]) -> None:
-    """Hold files against their checksums, where the header has any.
-
-    Raises:
-        DataError: naming the first that differs.
-    """
-    for name in names if "checksums" in header else ():
-        try:
-            with (path / name).open("rb") as file:
-                checksum = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise DataError(path, name, f"it cannot be read ({error})", CONVERT_AGAIN) from error
-        if checksum != header["checksums"].get(name):
-            raise DataError(path, name, "it was changed since it was written: its checksum is another", CONVERT_AGAIN)
 
 
 def _write_arrays(molecules: Iterable[Molecule], part: Path, path: Path) -> dict[str, Any]:
@@ -355,4 +293,4 @@ def _replace(part: Path, path: Path, replace: bool) -> None:
 
 
 def _is_same(part: Path, path: Path) -> bool:
-    return is_store(path) and _header(path)["fingerprint"] == _header(part)["fingerprint"]
+    return is_store(path) and read_header(path)["fingerprint"] == read_header(part)["fingerprint"]

@@ -12,7 +12,8 @@ from lib.data.readers.frames import ending
 from lib.data.readers.isolated import energies_by_hand
 from lib.data.readers.layouts import OWN
 from lib.data.readers.own import free_atoms
-from lib.data.store import HEADER, ConformationStore
+from lib.data.store import ConformationStore
+from lib.data.store_header import HEADER
 from lib.errors import DataError
 from lib.paths import DATA
 
