@@ -3,7 +3,7 @@
 Wang, Xu, Li, Barati Farimani 2023, https://doi.org/10.1021/acs.jctc.3c00289. The rooms, from the core outwards; each
 imports only what stands above it::
 
-    units, errors, paths, machine
+    units, errors, files, paths, machine
     noising      Gaussian noise on coordinates, and its rigid part         X̂ = X + ε, ε ~ N(0, σ²)
     batches      molecules laid end to end, with their neighbour pairs
     models       one file a model, in the order of its own paper's formulas; forces, weights

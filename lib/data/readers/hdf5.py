@@ -80,7 +80,7 @@ def members(path: Path, group: h5py.Group) -> dict[str, Any]:
                     "put what it links to in its place",
                 )
             out[name] = h5py.h5o.open(group.id, encoded)
-        refuse_shortened(path, group)
+        refuse_shortened(path, group, out)
     except DataError:
         raise
     except BROKEN as error:

@@ -3,11 +3,12 @@
 Such a group is a tree whose leaves list names in order (https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html,
 "Disk Format: Level 1A1" and "Level 1B"). A leaf or a node that says that it has fewer entries than were written is read
 without a word by HDF5. But a tree keeps, beside each leaf, the last name in it, and a shortened node still has the
-address of what it no longer counts. Newer groups have checksums, which HDF5 checks.
+address of what it no longer counts, whose names are still among the group's. Newer groups have checksums, which HDF5
+checks.
 """
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,13 @@ MESSAGE, CONTINUATION = 0x11, 0x10  # of an object header: where a group's tree 
 LEAF, NODE = b"SNOD", b"TREE"
 
 
-def refuse_shortened(path: Path, group: h5py.Group) -> None:
+def refuse_shortened(path: Path, group: h5py.Group, names: Collection[str]) -> None:
     """Look for entries of ``group`` that are in the file and that its tree no longer counts.
+
+    Args:
+        path: of the file.
+        group: of it.
+        names: what HDF5 lists in it.
 
     Raises:
         DataError: there are some, or the tree cannot be followed.
@@ -29,7 +35,7 @@ def refuse_shortened(path: Path, group: h5py.Group) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         tree = _Tree(content, group.file.userblock_size, *sizes)
         try:
-            whole = tree.is_whole(h5py.h5o.get_info(group.id).addr)
+            whole = tree.is_whole(h5py.h5o.get_info(group.id).addr, names)
         except (IndexError, RecursionError):
             whole = False
     if not whole:
@@ -45,13 +51,12 @@ class _Tree:
     address: int
     length: int
 
-    def is_whole(self, header: int) -> bool:
+    def is_whole(self, header: int, names: Collection[str]) -> bool:
         """Whether the group whose object header is at ``header`` is of the newer format, or counts all its entries."""
-        root = next(self._roots(header), None)
+        root, heap = next(self._roots(header), (None, 0))
         if root is None:
             return True
-        counted: set[int] = set()
-        return self._last_name(root, counted) is not None and not self._uncounted(root, counted)
+        return self._last_name(root, set()) is not None and self._uncounted_name(root, heap) in (None, *names)
 
     def _number(self, place: int, size: int) -> int:
         place += self.base
@@ -62,8 +67,8 @@ class _Tree:
     def _is(self, what: bytes, place: int) -> bool:
         return self.content[self.base + place : self.base + place + len(what)] == what
 
-    def _roots(self, header: int) -> Iterator[int]:
-        """The address of the group's tree, if it has one of the older format."""
+    def _roots(self, header: int) -> Iterator[tuple[int, int]]:
+        """The addresses of the group's tree and of its heap of names, if it has those of the older format."""
         if self._number(header, 1) != 1:  # a newer header begins with letters
             return
         blocks = [(header + 16, self._number(header + 8, 4))]
@@ -72,7 +77,7 @@ class _Tree:
             while place + 8 <= start + size:
                 kind, bytes_of_it = self._number(place, 2), self._number(place + 2, 2)
                 if kind == MESSAGE:
-                    yield self._number(place + 8, self.address)
+                    yield self._number(place + 8, self.address), self._number(place + 8 + self.address, self.address)
                 elif kind == CONTINUATION and len(blocks) < 1000:
                     further = self._number(place + 8, self.address)
                     blocks.append((further, self._number(place + 8 + self.address, self.length)))
@@ -99,11 +104,24 @@ class _Tree:
                 return None
         return self._number(first + number * step, self.length)
 
-    def _uncounted(self, root: int, counted: set[int]) -> bool:
-        """Whether the root has, behind its last child, the address of another that nobody counts."""
+    def _uncounted_name(self, root: int, heap: int) -> str | None:
+        """The first name below the child that the root has behind its last one, where that is a name of this group.
+
+        Older versions of HDF5 leave there what another group's node had, which is no name here, or one that counts.
+        """
         number, first, step = self._entries(root)
-        last = first + number * step + self.length
-        if self.base + last + self.address > len(self.content):
-            return False
-        child = self._number(last, self.address)
-        return child not in counted and (self._is(LEAF, child) or self._is(NODE, child))
+        place = first + number * step
+        while not self._is(LEAF, place):
+            if self.base + place + self.length + self.address > len(self.content):
+                return None
+            place = self._number(place + self.length, self.address)
+            if self._is(NODE, place):
+                place = self._entries(place)[1]
+            elif not self._is(LEAF, place):
+                return None
+        offset = self._number(place + 8, self.address)
+        names = self._number(heap + 8 + 2 * self.length, self.address)
+        if not 0 < offset < self._number(heap + 8, self.length) or self._number(names + offset - 1, 1):
+            return None
+        start = self.base + names + offset
+        return self.content[start : self.content.find(b"\0", start)].decode(errors="surrogateescape") or None
