@@ -89,13 +89,19 @@ def gains(*arguments, **where) -> list[float]:
     return list(100 * (1 - tuned["test_mae"].to_numpy() / scratch["test_mae"].to_numpy()))
 
 
-def printed(number: str, words: str) -> list[float]:
-    """Numbers of the last line that begins with ``words`` in the outputs of an executed notebook."""
+def outputs(number: str, kind: str) -> str:
+    """The outputs of one kind (text or text/html) of an executed notebook, one after the other."""
     (path,) = (ROOT / "figures" / "laptop").glob(f"{number}_*.ipynb")
-    outputs = [o for c in nbformat.read(path, 4).cells if c.cell_type == "code" for o in c.outputs]
-    text = "\n".join(o["text"] if "text" in o else o.get("data", {}).get("text/plain", "") for o in outputs)
-    *_, line = re.findall(rf"^(?:\d+ +)?{re.escape(words)}(.*)$", text, re.MULTILINE)
-    return [float(word) for word in re.findall(r"-?\d+(?:\.\d+)?", line)]
+    shown = [o for c in nbformat.read(path, 4).cells if c.cell_type == "code" for o in c.outputs]
+    return "\n".join(o.get(kind, "") or o.get("data", {}).get(kind, "") for o in shown)
+
+
+def row_of(number: str, name: str) -> list[float]:
+    """The numbers behind the cell ``name`` in the last row of a table that has it, in an executed notebook."""
+    rows = re.findall(r"<tr>(.*?)</tr>", outputs(number, "text/html"), re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
+    *_, row = (row for row in cells if name in row)
+    return [float(cell) for cell in row[row.index(name) + 1 :]]
 
 
 def text_of(page: str) -> str:
@@ -321,7 +327,7 @@ def rate_with_forces() -> str:
 
 
 def ensemble() -> str:
-    energy, force = printed("10", "energy "), printed("10", "force ")
+    energy, force = row_of("10", "energy"), row_of("10", "force")
     return (
         f"on {energy[0]:,.0f} conformations of unknown isomers. It is overconfident: {100 * energy[3]:.0f} % of "
         f"energies and {100 * force[3]:.0f} % of force components lie within one standard deviation of the label, "
@@ -389,17 +395,17 @@ def own_pretraining() -> str:
 
 
 def own_vibrations() -> str:
-    (furthest,) = printed("11", "potential and GFN2-xTB differ by at most")
-    return f"vibrations lie within {furthest:.0f} cm⁻¹ of GFN2-xTB's"
+    (furthest,) = re.findall(r"potential and GFN2-xTB differ by at most (\d+) cm⁻¹", outputs("11", "text"))
+    return f"vibrations lie within {furthest} cm⁻¹ of GFN2-xTB's"
 
 
 def own_torsion() -> str:
-    potential, reference = printed("11", "max")
+    potential, reference = row_of("11", "max")
     return f"{potential:.1f} kcal/mol high against {reference:.1f}, but"
 
 
 def own_ensemble() -> str:
-    energy, force = printed("11", "energy "), printed("11", "force ")
+    energy, force = row_of("11", "energy"), row_of("11", "force")
     return (
         f"{100 * energy[3]:.0f} % of {energy[0]:.0f} lie within one spread of the label, where of three calibrated "
         f"members {100 * energy[4]:.0f} % would; of force components ({100 * force[3]:.0f} %) it is not. (On test "
