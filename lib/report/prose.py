@@ -101,6 +101,8 @@ def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
         metric: of the errors.
     """
     rows = select(table, arm=arm, compared_with=than, metric=metric)
+    if rows.empty:
+        return "no such run is here"
     rows = rows.assign(case=[short_name(trial) for trial in rows["trial"]])
     return f"{listing(rows, 'case')} (certain in {count_certain(rows)})"
 
