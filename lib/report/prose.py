@@ -93,7 +93,9 @@ def count_certain(rows: pd.DataFrame) -> str:
 
 
 def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
-    """By how much the error of ``arm`` is lower than that of the arm ``than``, by trial, and for how many the ledger's word is certain.
+    """By how much the error of ``arm`` is lower than that of the arm ``than``, by trial, and how many are certain.
+
+    Certain is the ledger's word, which no single seed earns.
 
     Args:
         table: of trials (`trials.trial_table`), which are told by their `trials.short_name`.
