@@ -12,7 +12,7 @@ imports only what stands above it::
     chemistry    atom types, formal charges, reference energies, bonds, normal modes, GFN2-xTB
     data         readers (one file a format), the store, splits, loading, the data sets, downloads
     runs         RunConfig -> Result: a run is stored, or recorded, under the hash of its settings and data
-    study        the paper's matrix: scales, cells, arms, learning rates, cost
+    study        the paper's matrix: scales, cells, arms, learning rates, cost; trials, questions beyond it
     potentials   a trained potential: ensemble, ASE calculator, dynamics, calibration
     report       statistics, tables, rules, claims; figures
     own          a user's own molecules: checks, fine-tuning, the learning curve

@@ -17,6 +17,7 @@ from lib.data.datasets import MD22_SYSTEMS
 from lib.errors import DataError
 from lib.paths import FIGURES
 from lib.report.trials import short_name
+from lib.report.verdicts import CERTAIN
 
 NUMBERS = ("value", "low", "high", "paper_value", "share", "sigma")  # columns that may be empty
 SMOKE = "smoke"
@@ -92,7 +93,9 @@ def count_certain(rows: pd.DataFrame) -> str:
 
 
 def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
-    """By how much the error of ``arm`` is lower than that of the arm ``than``, by trial, and in how many certainly so.
+    """By how much the error of ``arm`` is lower than that of the arm ``than``, by trial, and how many are certain.
+
+    Certain is the ledger's word, which no single seed earns.
 
     Args:
         table: of trials (`trials.trial_table`), which are told by their `trials.short_name`.
@@ -101,8 +104,10 @@ def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
         metric: of the errors.
     """
     rows = select(table, arm=arm, compared_with=than, metric=metric)
+    if rows.empty:
+        return "no such run is here"
     rows = rows.assign(case=[short_name(trial) for trial in rows["trial"]])
-    return f"{listing(rows, 'case')} (certain in {count_certain(rows)})"
+    return f"{listing(rows, 'case')} (certain in {int((rows['sign'] == CERTAIN).sum())} of {len(rows)})"
 
 
 def tell(text: str, scale: str = "") -> Markdown:

@@ -21,7 +21,7 @@ REFUSE, FIRST = MISSING = ("refuse", "first")
 
 
 class Validated(Protocol):
-    """What learning rates are compared by: a `Result`, or a mean over several."""
+    """What learning rates are compared by: a `Result`, or several of one rate."""
 
     @property
     def validation(self) -> float:

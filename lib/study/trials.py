@@ -1,20 +1,23 @@
 """Trials: one question with several arms, each with its own learning rate, over the same seeds and test conformations.
 
 Table 2 asks every question with two arms, scratch and pre-trained (`arms`); a `Trial` has as many as it needs, each a
-function from learning rate and seed to a run. The rate of each arm is chosen on validation data: at the first seed the
+function from learning rate and seed to a run. The rate of each arm is chosen on validation data, at the first seed: the
 two rates in the middle of the candidates are tried, then a neighbour for as long as the best one is at the edge of
-those tried; the best one's other seeds follow. Where they show that it is not the best after all, in the mean over the
-seeds that ran (a rate may serve one seed and fail the next), the next best one's follow, and so on.
+those tried. The best one's other seeds follow. A rate may serve one seed and fail the next, whose error is then
+`FAILED` times as large: such a rate gives way to the next best.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from lib.runs.config import RunConfig
 from lib.runs.results import Result, find_record
 from lib.runs.runner import run_all, stored, trained
 from lib.study.arms import MISSING, TRAIN
 from lib.study.rates import choose_rate
+
+FAILED = 3.0  # times the first seed's validation metric; seeds that learn alike differ by tens of per cent
 
 
 @dataclass(frozen=True)
@@ -59,31 +62,45 @@ class TrialArm:
 
 @dataclass(frozen=True)
 class Score:
-    """What a learning rate is judged by so far: the mean ``validation`` metric of ``results``, by seed."""
+    """What a learning rate is judged by so far: ``results`` by seed, the first of which decides.
+
+    ``validation`` is that of the first seed, and infinite where training diverged or failed with any.
+    """
 
     results: Mapping[int, Result]
 
     @property
     def validation(self) -> float:
-        """Infinite where training diverged with one of the seeds."""
-        return sum(result.validation for result in self.results.values()) / len(self.results)
+        """As `Result.validation`."""
+        first, *others = (result.validation for result in self.results.values())
+        return first if all(other < FAILED * first for other in others) else inf
 
 
 def tried_rates(trial: Trial, arm: str) -> dict[float, Score | None]:
-    """The learning rates that decide so far, ascending, with their scores; None where the first seed is to be run."""
+    """The learning rates that decide so far, ascending, with their scores; None where the first seed is to be run.
+
+    The edge is looked for by the first seed alone, then once more without the rates that failed another.
+    """
     middle = (len(trial.rates) - 1) // 2
     low, high = middle, min(middle + 1, len(trial.rates) - 1)
-    while True:
-        scores = {rate: _score(trial, arm, rate) for rate in trial.rates[low : high + 1]}
-        if None in scores.values():
-            return scores
-        best = trial.rates.index(choose_rate(scores))
-        if best == low > 0:
-            low -= 1
-        elif best == high < len(trial.rates) - 1:
-            high += 1
-        else:
-            return scores
+    for failures_count in (False, True):
+        while True:
+            scores = {rate: _score(trial, arm, rate) for rate in trial.rates[low : high + 1]}
+            if None in scores.values():
+                return scores
+            best = trial.rates.index(choose_rate(scores if failures_count else _of_first_seed(scores)))
+            if best == low > 0:
+                low -= 1
+            elif best == high < len(trial.rates) - 1:
+                high += 1
+            else:
+                break
+    return scores
+
+
+def _of_first_seed(scores: Mapping[float, Score | None]) -> dict[float, Result | None]:
+    """The result of the first seed at each learning rate."""
+    return {rate: None if s is None else next(iter(s.results.values())) for rate, s in scores.items()}
 
 
 def _score(trial: Trial, arm: str, rate: float) -> Score | None:

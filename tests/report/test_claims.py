@@ -1,6 +1,7 @@
 """The ledger: claims name rules and cases that exist, count what is missing, are held against the paper's numbers."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from lib.report.evidence import OF_TRIALS, PARTS
 from lib.report.pseudoforce import ITEM
 from lib.report.rules import RULES
 from lib.report.statistics import REPLICATES, Comparison
-from lib.report.verdicts import CERTAIN, LIKELY, NO_EVIDENCE, SIGNS, UNTESTED, sign_of
+from lib.report.verdicts import AGAINST, CERTAIN, LIKELY, NO_EVIDENCE, SEEN_ONCE, SIGNS, UNTESTED, sign_of
+from lib.study.equilibrium import MANY, MANY_RELAXED, equilibrium_trial
 from lib.study.matrix import SHARES, SIGMAS
 from lib.study.scales import get_scale
+from lib.study.trials import TrialArm
 
 CLAIMS = {claim.claim: claim for claim in claims.load_claims()}
 NARROW = 0.002
@@ -283,3 +286,51 @@ def test_evidence_is_gathered_from_recorded_runs():
     trivial = decide(CLAIMS["sigma-small-trivial"], small)
     assert sign_of(trivial) == "against"
     assert -160 < trivial.value < -135  # 0.96 against 0.39
+
+
+TITLE = "nonequilibrium-beats-equilibrium"
+
+
+def of_title(**facts):
+    """The cases of the title: both models, both data sets, few molecules and many."""
+    places = product(("ANI-1x", "ANI-1"), ("EGNN", "TorchMD-Net"), ("few molecules", "many molecules"))
+    return [case(item="Equilibrium", dataset=d, model=m, subset=s, **facts) for d, m, s in places]
+
+
+def test_the_title_holds_where_every_pair_gains_and_falls_where_one_loses():
+    cases = of_title(gain=20, spread=NARROW)
+    assert sign(TITLE, cases) == CERTAIN
+    assert sign(TITLE, [*cases[:-1], case(**FACTS_OF_LOSS, gain=-20, spread=NARROW)]) == AGAINST
+    assert sign(TITLE, of_title(gain=20, spread=NARROW, seeds=1)) == SEEN_ONCE
+    assert sign(TITLE, of_title(gain=20, spread=NARROW, learnt=(False, False))) == NO_EVIDENCE
+
+
+FACTS_OF_LOSS = {"item": "Equilibrium", "dataset": "ANI-1", "model": "TorchMD-Net", "subset": "many molecules"}
+
+
+def test_each_sign_of_the_head_is_a_claim_of_its_own():
+    cases = [case(item="Head", model="SchNet", subset=subset, gain=gain, spread=NARROW)
+             for subset, gain in (("as it is", 20), ("sign turned", -20))]  # fmt: skip
+    assert sign("head-as-it-is", cases) == CERTAIN
+    assert sign("head-sign-turned", cases) == AGAINST
+
+
+@pytest.mark.parametrize("item", OF_TRIALS)
+def test_the_arms_that_are_compared_are_those_of_the_trials(item):
+    trials, pairs = OF_TRIALS[item]
+    for trial in trials(get_scale("laptop")):
+        assert {name for pair in pairs.values() for name in pair} <= set(trial.arms)
+
+
+def test_cases_of_trials_go_by_the_papers_names(monkeypatch):
+    trial = equilibrium_trial(get_scale("laptop"), "egnn", "ani1")
+    known = {name: TrialArm(name, 1e-3, False, {0: name}) for name in (MANY_RELAXED, MANY)}
+    monkeypatch.setattr(evidence, "arms_of", lambda *_: known)
+    monkeypatch.setattr(evidence, "comparison_of", lambda before, after, _: (before.name, after.name))
+    monkeypatch.setattr(evidence, "learnt_of", lambda *_: (True, True))
+    made = [c for subset, pair in OF_TRIALS["Equilibrium"][1].items()
+            for c in evidence._of_trial(get_scale("laptop"), "Equilibrium", trial, subset, pair)]  # fmt: skip
+    assert {(c.dataset, c.system, c.subset, c.model) for c in made} == {
+        ("ANI-1", "", "relaxed end, many molecules", "EGNN")
+    }
+    assert {c.comparison for c in made} == {(MANY_RELAXED, MANY)}

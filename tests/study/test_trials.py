@@ -83,6 +83,15 @@ def test_a_rate_that_fails_another_seed_gives_way_to_the_next_best(store, fails)
     assert next_runs(trial()) == []
 
 
+def test_seeds_that_differ_as_seeds_do_change_no_rate(store):
+    run_trial(trial())
+    other = Config("low", 1e-4, 5)
+    store[other.key()] = replace(store[other.key()], metrics={"validation_rmse": 2.9})
+    assert chosen_rate(trial(), "low") == 1e-4
+    store[other.key()] = replace(store[other.key()], metrics={"validation_rmse": float("nan")})
+    assert chosen_rate(trial(), "low") == 3e-4
+
+
 def test_a_neighbour_is_tried_where_the_next_best_is_at_the_edge(store, fails):
     fails |= {"middle 0.001 5", "middle 0.003 4"}
     run_trial(trial())

@@ -32,7 +32,7 @@ def trial_errors(table: pd.DataFrame, reference: str, title: str) -> Figure:
             ax.axvline(value, color=GREY, linewidth=0.8, zorder=0)
         ax.set_yticks(own.index, own["arm"])
         ax.set_ylim(len(own) - 0.5, -0.5)
-        ax.set_title(short_name(trial))
+        ax.set_title(short_name(trial), loc="right")
     axes.flat[-1].set_xlabel(f"{metric_label(METRIC)} ({metric_of(METRIC).unit})")
     note = f"\n{SINGLE_SEED}" if (rows["n_seeds"] == 1).any() else ""
     figure.suptitle(title + note)
