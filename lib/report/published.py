@@ -46,7 +46,8 @@ def table2_published(models: Sequence[str] = PAPER_MODELS) -> pd.DataFrame:
             facts = {"dataset": FAMILIES[labels.data].label, "labels": NUMBERS[key], "model": MODELS[model].label}
             parts.append(_rows(facts | {"level": DFT}, trial, arms_of(trial, LEAVE_OUT)))
             parts += [_rows(facts | {"level": XTB}, trial, a) for a in _mini_arms(MINI_SCALES[key], labels, model)]
-    return pd.concat(parts, ignore_index=True)
+    known = [part for part in parts if len(part)]  # an empty one would make objects of the numbers
+    return pd.concat(known or parts[:1], ignore_index=True)
 
 
 def _mini_arms(scale: Scale, labels: Labels, model: str) -> list[dict[str, TrialArm]]:

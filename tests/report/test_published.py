@@ -8,6 +8,7 @@ import pytest
 
 from lib.chemistry import xtb
 from lib.mini_suite import published as computed
+from lib.paths import ROOT
 from lib.report import claims, figures, levels, published
 from lib.report.evidence import OF_TRIALS
 from lib.report.verdicts import SIGNS
@@ -56,6 +57,21 @@ def test_the_finding_names_each_case_once(table):
     assert "changes the verdict on EGNN on ANI-1x (about 1,000 labels); it is the same for TorchMD-Net" in text
     assert text.endswith("at one of the levels at least: SchNet on ANI-1x (about 1,000 labels).")
     assert published.finding(table[table["level"] == "GFN2-xTB"]) == published.NO_RUNS
+
+
+@pytest.mark.slow  # it converts the mini suite first
+def test_the_table_has_the_mini_suites_rows_where_nothing_is_recorded_on_published_data(monkeypatch):
+    monkeypatch.setattr(published, "arms_of", lambda *_: {})
+    table = published.table2_published(["schnet"])
+    assert set(table["level"]) == {"GFN2-xTB"}
+    assert table["value"].dtype == float
+    assert set(zip(table["dataset"], table["labels"], strict=True)) >= {("ANI-1x", "about 1,000"), ("ANI-1", "1,000")}
+    recorded = pd.read_csv(ROOT / "figures" / "laptop" / "table2.csv").query("model == 'SchNet' and metric == 'mae'")
+    assert set(published.gains(table)["value"].round(3)) >= set(
+        recorded.query("pretrained == 'improvement'")["value"].round(3)
+    )
+    monkeypatch.setattr(published, "available_arms", lambda *_: [])
+    assert published.finding(published.table2_published(["schnet"])) == published.NO_RUNS
 
 
 def test_a_verdict_changes_where_both_levels_decide_and_contradict_each_other():
