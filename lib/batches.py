@@ -7,11 +7,12 @@ atom order, and ``pairs[:, P:]`` the same pairs turned round, so that what depen
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from ase.data import atomic_numbers
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from lib.chemistry.atom_types import ATOM_TYPES, atom_types
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 Array = np.ndarray | Tensor
+ALL_PAIRS = 350  # atoms of a molecule up to which forming all pairs is faster than a tree of them
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,12 @@ class Batch:
             graphs.append(Data(z=z, pos=self.pos[start:end], charges=charges, edge_index=edges, **own))
         return graphs
 
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory, for torch's data loader."""
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        pinned: dict[str, Any] = {name: t.pin_memory() for name, t in values.items() if isinstance(t, Tensor)}
+        return replace(self, **pinned)
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The batch on ``device``, its coordinates, forces and noise as ``dtype`` where one is given."""
         moved = {
@@ -158,16 +166,37 @@ class Batch:
 def neighbour_pairs(pos: Tensor, molecule: Tensor, n_molecules: int, cutoff: float) -> Tensor:
     """Directed pairs (2, 2P) of atoms of one molecule closer than ``cutoff`` Å, ordered as in the module's docstring.
 
-    All pairs of each molecule are formed by index arithmetic (atom i with the atoms before it), then cut by distance.
+    Of small molecules all pairs are formed and cut by distance; a batch with a molecule of more than `ALL_PAIRS` atoms
+    on the CPU is searched with a tree, whose time grows with the number of atoms and not with its square.
     """
     counts = torch.bincount(molecule, minlength=n_molecules)
-    atom = torch.arange(len(molecule), device=pos.device)
-    before = atom - (counts.cumsum(0) - counts)[molecule]  # atoms of the same molecule with a smaller number
-    receiver = torch.repeat_interleave(atom, before)
-    shift = torch.repeat_interleave(before.cumsum(0) - atom, before)
-    sender = torch.arange(len(receiver), device=pos.device) - shift
+    if pos.device.type == "cpu" and int(counts.max()) > ALL_PAIRS:
+        receiver, sender = _candidates_by_tree(pos, molecule, cutoff)
+    else:
+        receiver, sender = _all_candidates(counts, molecule)
     with torch.no_grad():
         delta = pos.index_select(0, receiver) - pos.index_select(0, sender)
         near = ((delta * delta).sum(1) < cutoff * cutoff).nonzero().squeeze(1)
     half = torch.stack([receiver.index_select(0, near), sender.index_select(0, near)])
     return torch.cat([half, half.flip(0)], dim=1)
+
+
+def _all_candidates(counts: Tensor, molecule: Tensor) -> tuple[Tensor, Tensor]:
+    """Receivers and senders of all pairs within molecules, by index arithmetic: each atom with those before it."""
+    atom = torch.arange(len(molecule), device=molecule.device)
+    before = atom - (counts.cumsum(0) - counts)[molecule]  # atoms of the same molecule with a smaller number
+    receiver = torch.repeat_interleave(atom, before)
+    shift = torch.repeat_interleave(before.cumsum(0) - atom, before)
+    return receiver, torch.arange(len(receiver), device=molecule.device) - shift
+
+
+def _candidates_by_tree(pos: Tensor, molecule: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:
+    """Receivers and senders of the pairs within molecules that are closer than ``cutoff`` or hardly farther.
+
+    The tree has four dimensions: molecules lie apart in the fourth. It works in float64 and a little beyond the cutoff,
+    so that `neighbour_pairs` decides on the edge.
+    """
+    points = torch.cat([pos.detach().double(), molecule.unsqueeze(1) * (4.0 * cutoff)], dim=1)
+    pairs = cKDTree(points.numpy()).query_pairs(cutoff * (1 + 1e-5), output_type="ndarray")
+    sender, receiver = torch.from_numpy(pairs[np.lexsort(pairs.T)]).unbind(1)
+    return receiver, sender

@@ -5,6 +5,7 @@ import pytest
 import torch
 from conftest import make_molecule
 
+from lib import batches
 from lib.batches import Batch
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.store import ConformationStore
@@ -28,6 +29,16 @@ def test_pairs_equal_brute_force(sizes, spread):
     assert batch.pairs.shape[1] == near.sum()
     half = batch.pairs.shape[1] // 2
     torch.testing.assert_close(batch.pairs[:, half:], batch.pairs[:, :half].flip(0))
+
+
+@pytest.mark.parametrize("sizes", [[batches.ALL_PAIRS + 1], [5, 1, batches.ALL_PAIRS + 50, 7]])
+def test_large_molecules_have_the_same_pairs_in_the_same_order(sizes, monkeypatch):
+    """On a grid of 2.5 Å whole rows of atoms lie on the cutoff itself, which is not closer than the cutoff."""
+    z, pos, molecule = random_molecules(sizes, 6.0)
+    pos[::2] = np.round(pos[::2] / 2.5) * 2.5
+    by_tree = Batch.from_arrays(z, pos, molecule, cutoff=5.0).pairs
+    monkeypatch.setattr(batches, "ALL_PAIRS", 10**6)
+    assert torch.equal(by_tree, Batch.from_arrays(z, pos, molecule, cutoff=5.0).pairs)
 
 
 @pytest.mark.parametrize(
@@ -134,3 +145,17 @@ def test_energies_belong_to_their_conformations(two_stores):
     batch = next(iter(make_loader(data, 20, 0, shuffle=True)))
     np.testing.assert_array_equal(batch.energy.numpy(), data.energies()[batch.index.numpy()])
     assert batch.energy.dtype == torch.float64
+
+
+def test_worker_processes_load_the_same_batches(two_stores):
+    """To the bit; and an epoch that goes on after two batches is the rest of it."""
+    data = ConformationBatches(two_stores, 5.0, sigma=0.2)
+    plain = list(make_loader(data, 16, 0, shuffle=True))
+    parallel = make_loader(data, 16, 0, shuffle=True, workers=2)
+    assert parallel.state_dict() == {"given": 0}
+    for one, other in zip(plain, parallel, strict=True):
+        for name in ("z", "pos", "molecule", "pairs", "noise", "index"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+    parallel.load_state_dict({"given": 2})
+    assert [b.index.tolist() for b in parallel] == [b.index.tolist() for b in plain[2:]]
+    assert len(list(parallel)) == len(plain)

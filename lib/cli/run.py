@@ -63,6 +63,15 @@ Accumulate = Annotated[
         callback=at_least(1),
     ),
 ]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="Processes that prepare batches ahead, for each training one",
+        callback=at_least(0),
+    ),
+]
 Compiled = Annotated[bool, typer.Option("--compile", help="Fuse layers with torch.compile.")]
 Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write a TensorBoard log to the run's folder.")]
 
@@ -79,6 +88,7 @@ def run(
     accelerator: Accelerator = "auto",
     precision: Precision = "32-true",
     accumulate: Accumulate = 1,
+    workers: Workers = 0,
     compiled: Compiled = False,
     tensorboard: Tensorboard = False,
 ) -> None:
@@ -93,7 +103,7 @@ def run(
 
     settings, execution = get_scale(scale), Execution(
         progress=sys.stderr.isatty(), accelerator=accelerator, compiled=compiled, tensorboard=tensorboard,
-        accumulate=accumulate, devices=devices, nodes=nodes, precision=precision,
+        accumulate=accumulate, devices=devices, nodes=nodes, precision=precision, workers=workers,
     )  # fmt: skip
     if data is None:
         _refuse_without_data(pretrained, learning_rate)

@@ -8,6 +8,8 @@ of the data loader is one whole batch.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch.distributed as dist
@@ -113,7 +115,7 @@ class EpochSampler(Sampler[Request]):
     ) -> None:
         """``shuffle`` is for training: order and noise new each epoch; else both stay."""
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
-        self.micro_batches, self.alone, self.epoch = micro_batches, alone, 0
+        self.micro_batches, self.alone, self.epoch, self.first = micro_batches, alone, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order and noise come next."""
@@ -124,7 +126,10 @@ class EpochSampler(Sampler[Request]):
         return -(-self.size // self.batch_size) * self.micro_batches
 
     def __iter__(self) -> Iterator[Request]:
-        """The requests of one epoch."""
+        """The requests of one epoch, from number ``first`` on."""
+        return islice(self._requests(), self.first, None)
+
+    def _requests(self) -> Iterator[Request]:
         stream, epoch = (TRAINING_NOISE, self.epoch) if self.shuffle else (FIXED_NOISE, 0)
         order = np.arange(self.size)
         if self.shuffle:
@@ -139,6 +144,42 @@ class EpochSampler(Sampler[Request]):
                 yield Request(own if len(own) else step[:1], key, len(own) * parts / len(step))
 
 
+class BatchLoader(DataLoader):
+    """A data loader whose items are whole batches; its state is how many of them an epoch has given so far.
+
+    Lightning saves that state in checkpoints, so that a fit goes on within an epoch
+    (https://lightning.ai/docs/pytorch/stable/common/checkpointing_advanced.html).
+    """
+
+    def __init__(self, data: ConformationBatches, sampler: EpochSampler, workers: int, pinned: bool) -> None:
+        """``workers`` processes prepare batches ahead, in ``pinned`` memory where a GPU takes them."""
+        super().__init__(
+            data,
+            batch_size=None,
+            sampler=sampler,
+            num_workers=workers,
+            pin_memory=pinned,
+            persistent_workers=workers > 0,
+        )
+        self.requests, self.given, self.resume_after = sampler, 0, 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        """The batches of one epoch; of a resumed one, those that are left."""
+        self.given = self.requests.first = self.resume_after
+        self.resume_after = 0
+        for batch in super().__iter__():
+            self.given += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many batches of the running epoch were given; 0 after the last one."""
+        return {"given": self.given % len(self)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The next epoch starts after as many batches as ``state`` says."""
+        self.resume_after = state["given"]
+
+
 def make_loader(
     data: ConformationBatches,
     batch_size: int,
@@ -146,7 +187,9 @@ def make_loader(
     shuffle: bool,
     micro_batches: int = 1,
     alone: bool = False,
-) -> DataLoader:
+    workers: int = 0,
+    pinned: bool = False,
+) -> BatchLoader:
     """A data loader whose items are whole batches; ``batch_size`` counts those of all processes and
     ``micro_batches``.
 
@@ -157,6 +200,8 @@ def make_loader(
         shuffle: for training.
         micro_batches: in which each process takes its part of a step.
         alone: whether every process gets everything.
+        workers: processes that prepare batches ahead; 0 prepares each when it is asked for. The batches are the same.
+        pinned: whether batches are put in page-locked memory, from which a GPU copies faster.
     """
     sampler = EpochSampler(len(data), batch_size, seed, shuffle, micro_batches, alone)
-    return DataLoader(data, batch_size=None, sampler=sampler)
+    return BatchLoader(data, sampler, workers, pinned)

@@ -13,7 +13,7 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import CalculationFailed, Calculator, InputError, all_changes
 from numpy.typing import NDArray
-from scipy.spatial.distance import pdist
+from scipy.spatial import cKDTree
 
 from lib.chemistry.atom_types import CLOSEST, atom_types
 from lib.chemistry.formal_charges import formal_charges
@@ -180,12 +180,12 @@ def check(atoms: Atoms) -> Atoms:
             f"coordinates of atom {int(np.argwhere(~np.isfinite(atoms.positions))[0, 0])} are not finite: "
             "the simulation before has blown up, or the file is broken"
         )
-    if len(atoms) > 1:
-        distance = pdist(atoms.positions)
-        if distance.min() < CLOSEST:
-            i, j = (int(k[distance.argmin()]) for k in np.triu_indices(len(atoms), 1))
-            raise InputError(
-                f"atoms {i} and {j} are {distance.min():.3f} Å apart: no potential knows such a geometry; "
-                "look for an atom that occurs twice, or for another length unit"
-            )
+    pairs = cKDTree(atoms.positions).query_pairs(CLOSEST, output_type="ndarray")
+    if len(pairs):
+        distance = np.linalg.norm(np.diff(atoms.positions[pairs], axis=1)[:, 0], axis=1)
+        i, j = pairs[distance.argmin()].tolist()
+        raise InputError(
+            f"atoms {i} and {j} are {distance.min():.3f} Å apart: no potential knows such a geometry; "
+            "look for an atom that occurs twice, or for another length unit"
+        )
     return atoms

@@ -56,9 +56,17 @@ def _initial_model(config: RunConfig, execution: Execution) -> Model:
     return model
 
 
-def _training_loader(config: RunConfig, data: ConformationBatches, micro_batches: int) -> DataLoader:
-    """Shuffled batches, each step's in ``micro_batches``."""
-    return make_loader(data, config.training.batch_size, config.seed, shuffle=True, micro_batches=micro_batches)
+def _training_loader(config: RunConfig, data: ConformationBatches, execution: Execution) -> DataLoader:
+    """Shuffled batches, each step's in as many micro-batches as ``execution`` says."""
+    return make_loader(
+        data,
+        config.training.batch_size,
+        config.seed,
+        shuffle=True,
+        micro_batches=execution.accumulate,
+        workers=execution.workers,
+        pinned=execution.device() == "cuda",
+    )
 
 
 def _evaluation_loader(config: RunConfig, data: ConformationBatches, alone: bool = False) -> DataLoader:
@@ -93,7 +101,7 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     data = {k: ConformationBatches(v, config.settings.cutoff, sigma) for k, v in selected.items()}
     make_task: Callable[..., Task] = task_entry(config.task).module
     task = make_task(model, config.training, sigma)
-    training = _training_loader(config, data["train"], execution.accumulate)
+    training = _training_loader(config, data["train"], execution)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     if not is_first_process():
         return {}, {}
@@ -144,7 +152,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution), reach)
     if config.transfer != LAYERS:
         task.keep_head()
-    training = _training_loader(config, data["train"], execution.accumulate)
+    training = _training_loader(config, data["train"], execution)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     task.finish()
     if not is_first_process():

@@ -1,8 +1,9 @@
 """fit(): one training loop for both tasks, on Lightning.
 
-``best.ckpt`` (lowest validation metric) and ``last.ckpt`` (written after each epoch) are distinct files; the log is
-``metrics.csv``. A fit whose folder holds a ``last.ckpt`` resumes after it, and ends with the same weights as one that
-was never interrupted. Checkpoints are written atomically.
+``best.ckpt`` (lowest validation metric) and ``last.ckpt`` (written after each epoch, and every few minutes within one)
+are distinct files; the log is ``metrics.csv``. A fit whose folder holds a ``last.ckpt`` resumes after it, and ends with
+the same weights as one that was never interrupted; only the training loss that is logged for a resumed epoch is the
+mean over its remaining steps. Checkpoints are written atomically.
 """
 
 import logging
@@ -10,6 +11,7 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +57,8 @@ class Execution:
         devices: processes on each node, started from outside (``torchrun``), each with a part of every step's batch.
         nodes: number of machines.
         precision: one of `PRECISIONS`.
+        workers: processes beside each training one that prepare its batches ahead; 0 prepares each when it is due.
+        checkpoint_minutes: between checkpoints within an epoch, so that what is lost with a killed process is no more.
     """
 
     progress: bool = True
@@ -65,6 +69,8 @@ class Execution:
     devices: int = 1
     nodes: int = 1
     precision: str = "32-true"
+    workers: int = 0
+    checkpoint_minutes: float = 5.0
 
     def __post_init__(self) -> None:
         """Refuse what this machine cannot do, before anything is read."""
@@ -77,6 +83,10 @@ class Execution:
         for name in ("accumulate", "devices", "nodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be a whole number from 1 on")
+        if self.workers < 0:
+            raise ValueError(f"workers = {self.workers!r} must be a whole number from 0 on")
+        if not self.checkpoint_minutes > 0:
+            raise ValueError(f"checkpoint_minutes = {self.checkpoint_minutes!r} must be above 0")
 
     def resolve(self) -> str:
         """The accelerator for Lightning; never Apple's MPS by itself, which lacks float64."""
@@ -124,6 +134,20 @@ class AtomicCheckpoints(TorchCheckpointIO):
         os.replace(part, path)
 
 
+class CheckpointWithinEpoch(ModelCheckpoint):
+    """A checkpoint after a step, not between the micro-batches of one, whose gradients it would lose; nor after the
+    last step of an epoch, which ends with a checkpoint of its own.
+    """
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save where the time has come."""
+        whole_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if whole_step and not trainer.is_last_batch:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+
 @dataclass(frozen=True)
 class Fitted:
     """The files of a fit (best and last checkpoint, log), its lowest validation metric and its number of steps."""
@@ -151,7 +175,15 @@ def fit(
     last = ModelCheckpoint(
         dirpath=folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
-    callbacks = [best, last, *_optional_callbacks(task)]
+    within = CheckpointWithinEpoch(
+        dirpath=folder,
+        filename="last",
+        train_time_interval=timedelta(minutes=execution.checkpoint_minutes),
+        enable_version_counter=False,
+    )
+    callbacks = [best, last, within, *_optional_callbacks(task)]
+    # Lightning's own estimate would set up the loader before the state from a checkpoint reaches it
+    task.steps_per_epoch = len(training) // execution.accumulate
     trainer = _trainer(task.settings, folder, callbacks, execution)
     resumed = folder / LAST
     trainer.fit(task, training, validation, ckpt_path=resumed if resumed.exists() else None, weights_only=True)

@@ -35,6 +35,7 @@ class Task(L.LightningModule):
     title: str
     monitor: str
     summed: tuple[str, ...]
+    steps_per_epoch = 1  # of the optimiser, on which the schedule depends; `fit` says how many they are
 
     def __init__(self, model: Model, settings: TrainingSettings) -> None:
         """``model`` is an entry of `lib.models.MODELS`."""
@@ -96,8 +97,7 @@ class Task(L.LightningModule):
         """AdamW without weight decay, its learning rate set before every step by `TrainingSettings.rate`."""
         s = self.settings
         optimizer = torch.optim.AdamW(self.parameters(), lr=s.learning_rate, weight_decay=0.0)
-        steps_per_epoch = self.trainer.estimated_stepping_batches / s.epochs
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: s.rate((step + 1) / steps_per_epoch))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: s.rate((step + 1) / self.steps_per_epoch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from lib.runs.config import RunConfig
 from lib.runs.jobs import JOBS
 from lib.training.fit import LAST, Execution
 from lib.training.settings import TrainingSettings
+from lib.training.tasks import DenoisingTask
 
 KILLS, WHILE_WRITING = 20, 6
 EXECUTION = Execution(progress=False, accelerator="cpu")
@@ -148,3 +150,34 @@ def test_a_half_written_checkpoint_is_never_in_its_place(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         AtomicCheckpoints().save_checkpoint({"epoch": 2}, path)
     assert torch.load(path, weights_only=True) == {"epoch": 1}
+
+
+class KilledError(Exception):
+    """Stands for a process that ends here."""
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("steps", [3, 7, 20])
+def test_a_fit_goes_on_within_an_epoch(config, tmp_path, monkeypatch, steps, accumulate):
+    """Stopped after some steps of an epoch of eight, it ends with the same weights, and takes each step once."""
+    execution = replace(EXECUTION, checkpoint_minutes=1e-9, accumulate=accumulate)
+    config = replace(config, training=replace(config.training, epochs=3))
+    taken = []
+    step = DenoisingTask.optimizer_step
+
+    def counted_step(self, *arguments, **options):
+        if len(taken) == steps:
+            taken.append("killed")
+            raise KilledError
+        taken.append(self.trainer.global_step)
+        return step(self, *arguments, **options)
+
+    monkeypatch.setattr(runner, "RUNS", tmp_path / "whole")
+    runner.run_here(config, execution)
+    monkeypatch.setattr(runner, "RUNS", tmp_path / "stopped")
+    monkeypatch.setattr(DenoisingTask, "optimizer_step", counted_step)
+    with pytest.raises(KilledError):
+        runner.run_here(config, execution)
+    result = runner.run_here(config, execution)
+    assert [k for k in taken if k != "killed"] == list(range(result.about["steps"]))
+    assert left(config, tmp_path / "whole") == left(config, tmp_path / "stopped")
