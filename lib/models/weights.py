@@ -113,7 +113,7 @@ def checksum(state: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) -> None:
+def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path, **more: Any) -> None:
     """Write ``weights`` for others to use, with units, licence and where they come from in the header.
 
     Args:
@@ -121,6 +121,7 @@ def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) 
         run: what the run says about itself (`results.Result.about`).
         key: of the run.
         path: ``.safetensors`` file to write.
+        more: JSON values for the header.
     """
     about = {k: v for k, v in weights.about.items() if k not in (CHECKSUM, CHECKSUM_OF_HEADER)}
     about |= {
@@ -130,6 +131,7 @@ def export_weights(weights: Weights, run: dict[str, Any], key: str, path: Path) 
         "config": run["config"],
         "splits": run["splits"],
         "provenance": run["provenance"],
+        **more,
     }
     _write(path, about, weights.state, weights.rigidity)
 

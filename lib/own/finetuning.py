@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from lib.own.configs import VALIDATIONS, Length, Options, default_force_weight, 
 from lib.own.findings import ERROR, WARNING, Finding
 from lib.own.inspection import inspect_store
 from lib.own.plan import Plan, Speed, measure, part_sizes, seconds_of, steps_of
+from lib.potentials.calibration import evaluate_on, spread_factors
+from lib.potentials.ensemble import ENSEMBLE, Potential
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import is_available, log_of, run_all
@@ -302,12 +305,28 @@ class FineTuning:
         return results
 
     def export(self, results: Sequence[Result], folder: Path) -> list[Path]:
-        """Write the weights of ``results`` (of `train`), one file a seed, for `lib.load_pretrained` and others."""
-        paths = []
+        """Write the weights of ``results`` (of `train`), one file a seed, for `lib.load_pretrained` and others.
+
+        Of several seeds with a file of validation conformations the files also say by which factors their spread, as an
+        ensemble, is to be multiplied to be calibrated on it (`calibration.spread_factors`).
+        """
+        paths, together = [], self._ensemble(results)
         for seed, result in zip(self.seeds, results, strict=True):
             paths.append(folder / f"{self.data.stem}-{self.weights}-seed{seed}-{result.key}{SUFFIX}")
-            export_weights(result.weights(), result.about, result.key, paths[-1])
+            export_weights(result.weights(), result.about, result.key, paths[-1], **together)
         return paths
+
+    def _ensemble(self, results: Sequence[Result]) -> dict[str, Any]:
+        """What each member's header says of the ensemble of ``results``; nothing where no conformations calibrate it.
+
+        Without a file of its own, validation of one seed is in training of another.
+        """
+        if self.validation is None or len(results) < 2:
+            return {}
+        store = open_store(self.validation)
+        errors = evaluate_on(Potential([result.weights() for result in results]), store, np.arange(len(store)))
+        members = sorted(result.key for result in results)
+        return {ENSEMBLE: {"members": members, **spread_factors(errors, len(results))}}
 
 
 def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> float:

@@ -26,6 +26,7 @@ from lib.models.repulsion import reach_of, repulsion
 from lib.models.rigidity import last_features, of_molecules
 from lib.models.weights import Weights, load_weights
 
+ENSEMBLE = "ensemble"  # of a header: runs of all members, and factors of their spreads
 ATOMS_AT_ONCE = 4096  # of a batch, unless one molecule has more
 FEW_ATOMS = 300  # up to which one thread evaluates: two on a busy 2-core machine took 3 s for 19 atoms, one 13 ms
 
@@ -40,12 +41,14 @@ class Evaluation:
         uncertainties: (M, B) kcal/mol, what each member's energies are uncertain by (`rigidity`); NaN where its file
             does not say.
         unfamiliarity: (M, B) the same over what is typical of the member's validation conformations.
+        factors: by which `spread` multiplies standard deviations of energies and of forces, so that it is calibrated.
     """
 
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
     uncertainties: NDArray[np.float64] = field(default_factory=lambda: np.full((1, 1), np.nan))
     unfamiliarity: NDArray[np.float64] = field(default_factory=lambda: np.full((1, 1), np.nan))
+    factors: tuple[float, float] = (1.0, 1.0)
 
     def mean(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Energies (B,) and forces (A, 3)."""
@@ -55,7 +58,8 @@ class Evaluation:
         """Standard deviations of energies (B,) and of force components (A, 3); NaN for a single member."""
         if len(self.energies) == 1:
             return np.full(self.energies.shape[1], np.nan), np.full(self.forces.shape[1:], np.nan)
-        return self.energies.std(0, ddof=1), self.forces.std(0, ddof=1)
+        of_energy, of_force = self.factors
+        return of_energy * self.energies.std(0, ddof=1), of_force * self.forces.std(0, ddof=1)
 
 
 class Potential:
@@ -74,6 +78,7 @@ class Potential:
         self.dtype = dtype
         self.members: list[tuple[Model, dict]] = []
         self.rigidities = [each.rigidity for each in weights]
+        self.spread_factors = _spread_factors(weights)
         for each in weights:
             if each.about.get("task") != "energy":
                 raise DataError(
@@ -144,7 +149,8 @@ class Potential:
             self._refuse_other_compositions(types)
         with one_thread() if len(together) <= FEW_ATOMS else nullcontext():
             parts = [self._evaluate(types[a:b], positions[a:b]) for a, b in _runs([len(t) for t in types])]
-        return Evaluation(*(np.concatenate(column, axis=1) for column in zip(*parts, strict=True)))
+        energies, forces, *uncertain = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
+        return Evaluation(energies, forces, uncertain[0], uncertain[1], self.spread_factors)
 
     def _refuse_other_compositions(self, types: Sequence[NDArray[np.int64]]) -> None:
         """Stop where a member was trained on one composition and a molecule has another, that is no multiple of it."""
@@ -211,6 +217,18 @@ def _with_isolated(
 def _is_extensive(model: Model, target: Mapping[str, Any]) -> bool:
     """Whether the energy of molecules far apart is the sum of theirs."""
     return model.settings.atomwise and not target["mean"]
+
+
+def _spread_factors(weights: Sequence[Weights]) -> tuple[float, float]:
+    """What the spreads of energies and of forces are multiplied by: what the files say of just these members, else 1.
+
+    `own.finetuning` fits them to a file of validation conformations, and writes them to each member's header.
+    """
+    said = [each.about.get(ENSEMBLE) for each in weights]
+    runs = sorted(str(each.about.get("run")) for each in weights)
+    if not isinstance(said[0], dict) or any(each != said[0] for each in said) or said[0]["members"] != runs:
+        return 1.0, 1.0
+    return said[0]["energy"], said[0].get("force", 1.0)
 
 
 def _formula(counts: NDArray[np.integer]) -> str:

@@ -138,7 +138,8 @@ class Result:
         return weights_of_run(WEIGHTS, self.key) or WEIGHTS / f"{self.key}{SUFFIX}"
 
     def readable_name(self) -> str:
-        """MODEL-SCALE[-dynamics][-DATA]-seedN, the name of its weights: those of a run that is `record`-ed at a scale.
+        """MODEL-SCALE[-dynamics][-extensive][-DATA]-seedN, the name of its weights: those of a run that is `record`-ed
+        at a scale.
 
         Raises:
             DataError: it is not recorded.
@@ -149,6 +150,8 @@ class Result:
         words = [config.model, self.path.parent.name]
         if config.settings.get("smooth_cutoff"):
             words.append("dynamics")
+        if config.settings.get("atomwise"):
+            words.append("extensive")
         if config.labelled:
             words.append(required(config.data[0].name, "name of the data set").split("/", 1)[1].replace("/", "-"))
         return "-".join([*words, f"seed{config.seed}"])
