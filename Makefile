@@ -6,7 +6,7 @@ CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
-.PHONY: help reproduce plan check test fuzz test-browser chromium lint types lock lab mini-suite pages book report clean .venv
+.PHONY: help reproduce plan check test fuzz test-browser test-slurm chromium lint types lock lab mini-suite pages book report clean .venv
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
@@ -16,6 +16,7 @@ help:
 	@echo "make test                                        lint, unit tests, notebooks on an empty run store"
 	@echo "make fuzz [SECONDS=3600]                         break files of every reader, byte by byte, and read them"
 	@echo "make test-browser [CHROMIUM=...]                 the site, and a notebook in JupyterLab, in a headless Chromium"
+	@echo "make test-slurm                                  a part of the batch on a SLURM cluster of two nodes, started here"
 	@echo "make pages                                       fill the generated tables of README and docs anew"
 	@echo "make book                                        the site: build/site/index.html"
 	@echo "make report [SCALE=...]                          what was run and with what, on one page: build/report.html"
@@ -61,6 +62,13 @@ chromium:
 test-browser: chromium .venv/installed-browser
 	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser
 
+.venv/installed-slurm: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[slurm]'
+	touch $@
+
+test-slurm: .venv/installed-slurm
+	$(BIN)/pytest -s tests/slurm
+
 pages: .venv
 	$(BIN)/python -m lib.report.pages
 
@@ -90,7 +98,7 @@ types: .venv
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser --extra docs \
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser --extra docs --extra slurm \
 	  --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 lab: .venv

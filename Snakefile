@@ -3,7 +3,7 @@
 #   snakemake --cores 2 --config scale=smoke            what `make reproduce` does
 #   snakemake --dry-run --config scale=laptop           what would be done; `python -m lib runs plan` says what it costs
 #   snakemake --cores 2 --config scale=laptop train=1   what records do not have is trained; without it, left out
-#   snakemake --executor slurm --jobs 50 --config scale=paper      with snakemake-executor-plugin-slurm installed
+#   snakemake --workflow-profile profiles/slurm --config scale=paper train=1      on a cluster: docs/running.md
 #
 # Killed and started again it does what is missing: runs are stored as they finish and go on after their last epoch.
 
@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from lib import paths
-from lib.campaign import in_part, left_out, shards
+from lib.campaign import in_part, left_out, shard_minutes, shards
 from lib.study.arms import LEAVE_OUT
-from lib.study.cost import in_words
+from lib.study.cost import UNMEASURED, in_words, job_minutes
 from lib.runs.results import IGNORE, RECORDS
 
 
@@ -29,6 +29,8 @@ def quoted(value):
 SCALE = str(config.get("scale", "laptop"))
 FRESH = config.get("fresh") or os.environ.get(IGNORE, "")  # not empty: train what is recorded too
 IGNORED = f"{IGNORE}={quoted(FRESH)}"
+if FRESH:
+    os.environ[IGNORE] = str(FRESH)  # what the jobs will take is estimated so too
 TRAIN = config.get("train") or FRESH  # not empty: train what is neither stored nor recorded
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("[0-9]*.ipynb"))
 RECORDED = not TRAIN and (RECORDS / SCALE).is_dir()
@@ -43,9 +45,19 @@ if RECORDED:
     NOTEBOOKS, SHARDS = [name for name in NOTEBOOKS if name not in LEFT_OUT or name in IN_PART], []
 CODE = sorted(str(path) for path in (paths.ROOT / "lib").rglob("*.py"))  # changed code looks at its runs again
 LEDGER, ALONE = "09_what_was_reproduced", "08_settings_and_cost"  # that one measures speeds
-CORES = workflow.cores or 1
+# a cluster's user gives none, and its jobs, each a snakemake of its own, must not take their node's
+CORES = (workflow.is_main_process and workflow.resource_settings.cores) or 1
 ON_GPU = int(torch.cuda.is_available())
 PYTHON = quoted(sys.executable)
+# what a cluster's scheduler is asked for, times the attempt: a job that was stopped goes on with more
+MEMORY, NOTEBOOK_MINUTES = 8000, 240  # MB, minutes
+
+
+def minutes(wildcards, attempt):
+    """Of `train`; not estimated again inside the job, which has been given its time."""
+    estimated = workflow.is_main_process
+    shard = SCALE, wildcards.model, int(wildcards.seed)
+    return attempt * (job_minutes(shard_minutes(*shard)) if estimated else UNMEASURED)
 
 
 # all is done: the next call looks at everything again, and finds its runs stored
@@ -90,6 +102,8 @@ rule train:
     threads: 1
     resources:
         gpu=ON_GPU,  # `make` gives one: its runs take turns
+        runtime=minutes,
+        mem_mb=lambda w, attempt: attempt * MEMORY,
     message:
         f"runs of {{wildcards.model}}, seed {{wildcards.seed}}, scale {SCALE}; log: {{log}}"
     shell:
@@ -113,6 +127,9 @@ rule notebook:
         f"{WORK}/{{notebook}}.log",
     # recorded, up to four run side by side; else each shares out its own runs
     threads: lambda w: max(1, CORES // 4) if RECORDED and w.notebook != ALONE else CORES
+    resources:
+        runtime=lambda w, attempt: attempt * NOTEBOOK_MINUTES,
+        mem_mb=lambda w, attempt: attempt * MEMORY,
     message:
         "notebook {input.notebook} with {input.parameters}; log: {log}"
     shell:

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from lib.chemistry.atom_types import ATOM_TYPES, atom_types
+from lib.machine import flush_denormals
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -194,9 +195,11 @@ def _candidates_by_tree(pos: Tensor, molecule: Tensor, cutoff: float) -> tuple[T
     """Receivers and senders of the pairs within molecules that are closer than ``cutoff`` or hardly farther.
 
     The tree has four dimensions: molecules lie apart in the fourth. It works in float64 and a little beyond the cutoff,
-    so that `neighbour_pairs` decides on the edge.
+    so that `neighbour_pairs` decides on the edge. Where denormals are flushed, SciPy's tree divides points at zero
+    without end, until the process dies.
     """
     points = torch.cat([pos.detach().double(), molecule.unsqueeze(1) * (4.0 * cutoff)], dim=1)
-    pairs = cKDTree(points.numpy()).query_pairs(cutoff * (1 + 1e-5), output_type="ndarray")
+    with flush_denormals(False):
+        pairs = cKDTree(points.numpy()).query_pairs(cutoff * (1 + 1e-5), output_type="ndarray")
     sender, receiver = torch.from_numpy(pairs[np.lexsort(pairs.T)]).unbind(1)
     return receiver, sender

@@ -1,6 +1,7 @@
 """All runs of a scale: their items and notebooks, cost, records, and how the batch deals them out."""
 
 from collections.abc import Iterable
+from math import isnan, nan
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from lib.study.matrix import MATRIX, all_pairs, pairs
 from lib.study.rates import scan
 from lib.study.scale import PRE_TRAINING_DATA, Scale
 from lib.study.scales import get_scale
+from lib.training.tasks import TASKS
 
 YARDSTICK, YARDSTICK_RATE = "egnn", 3e-3  # the network beside the ridge, from scratch
 PRETRAINING, RIDGE = "pre-training", "a network beside the ridge"
@@ -123,13 +125,31 @@ def _all_cells(scale: Scale) -> list[Cell]:
     return list(dict.fromkeys(members(all_pairs(scale))))
 
 
+def _shard_cells(scale: Scale, model: str, seed: int) -> list[Cell]:
+    return [c for c in _all_cells(scale) if c.model == model and seed in seeds_of(scale, c, None)]
+
+
+def shard_minutes(name: str, model: str, seed: int) -> float:
+    """Core-minutes of those runs of a job of `shards` that are neither recorded nor stored, an estimate.
+
+    NaN where the speed of ``model`` was not measured at the scale called ``name``; the data are not opened then.
+    """
+    scale = get_scale(name)
+    if any(isnan(scale.cost.of(model, task)) for task in TASKS):
+        return nan
+    cells = _shard_cells(scale, model, seed)
+    runs = [*pretrainings(scale, cells, [seed]), *scan(scale, cells)]
+    runs += [config for cell in cells for config in cell_runs(scale, cell, [seed])]
+    return todo(scale, model, list({config.key(): config for config in runs}.values()))[MINUTES]
+
+
 def train_shard(name: str, model: str, seed: int, workers: int = 1) -> list[Result]:
     """Train one of `shards` at the scale called ``name``, with the scans of learning rates that it needs.
 
     Dynamics and a user's own molecules are not among them: their notebooks train their own runs.
     """
     scale = get_scale(name)
-    cells = [c for c in _all_cells(scale) if c.model == model and seed in seeds_of(scale, c, None)]
+    cells = _shard_cells(scale, model, seed)
     results = [result for arm in run_cells(scale, cells, [seed], workers).values() for result in arm.results]
     if (model, seed) == (YARDSTICK, scale.seeds[0]):
         results += run_all(yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, seed), workers, "yardsticks")

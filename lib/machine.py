@@ -57,14 +57,15 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def flush_denormals() -> Iterator[None]:
+def flush_denormals(flush: bool = True) -> Iterator[None]:
     """Inside, the processor takes denormal floats (below about 1e-38 in float32) as zero, where it can.
 
     The second moments of Adam and the tails of Gaussians reach them, and some processors take many times as long for
-    each. The setting belongs to the calling thread; outside it is as it was before.
+    each. Code that counts on the number next to zero needs ``flush`` False, which takes them as they are. The setting
+    belongs to the calling thread; outside it is as it was before.
     """
     before = denormals_flushed()
-    torch.set_flush_denormal(True)
+    torch.set_flush_denormal(flush)
     try:
         yield
     finally:

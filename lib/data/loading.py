@@ -108,6 +108,9 @@ class EpochSampler(Sampler[Request]):
     Each step's conformations are dealt out to the processes of torch.distributed, where there are several and each is
     not ``alone``, and to ``micro_batches`` one after another. One that would be empty gets a conformation with loss
     weight 0 as padding, so that all processes take equally many steps.
+
+    Lightning cannot do that: its sampler repeats conformations or drops them, so that an epoch is not the data, and it
+    averages the parts of a step as if each had as many conformations, which those of the last step have not.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """What runs cost: core-minutes of those that are neither recorded nor stored, estimated from measured speeds."""
 
 from collections.abc import Collection, Sequence
-from math import isnan
+from math import ceil, isnan
 from typing import Final, TypedDict
 
 import numpy as np
@@ -17,6 +17,7 @@ from lib.study.rates import scan
 from lib.study.scale import Scale
 
 MINUTES: Final = "core-minutes left"
+MARGIN, SHORTEST, UNMEASURED = 3, 30, 24 * 60  # of `job_minutes`: factor, and minutes
 Row = TypedDict("Row", {"runs": str, "number": int, "stored": int, "core-minutes left": float})
 FORCES_COST = 6.0  # times a run on energies alone: 5 to 7 in records of TorchMD-Net, with validation and small batches
 
@@ -48,6 +49,15 @@ def in_words(minutes: float) -> str:
     if isnan(minutes):
         return "an unknown number of core-minutes"
     return f"about {minutes:.{1 if minutes < 10 else 0}f} core-minutes"
+
+
+def job_minutes(core_minutes: float) -> int:
+    """The time limit, in minutes, to give a job of a cluster that is estimated to take ``core_minutes`` on one core.
+
+    Other processors are slower than the one whose speed was measured, so it is `MARGIN` times the estimate, and at
+    least `SHORTEST`; a day where nothing was measured (NaN). A job that needs longer goes on where it was stopped.
+    """
+    return UNMEASURED if isnan(core_minutes) else max(SHORTEST, ceil(MARGIN * core_minutes))
 
 
 def _seconds(scale: Scale, config: RunConfig) -> float:

@@ -22,6 +22,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch.utils.data import DataLoader
 
 from lib.errors import look_up
@@ -229,7 +230,8 @@ def _trainer(settings: TrainingSettings, folder: Path, callbacks: list[Callback]
         # some parameters get no gradient in one of the tasks
         strategy="ddp_find_unused_parameters_true" if execution.devices * execution.nodes > 1 else "auto",
         accumulate_grad_batches=execution.accumulate,
-        plugins=execution.plugins(),
+        plugins=[*execution.plugins(), process_group()],
+        default_root_dir=folder,
         logger=loggers,
         callbacks=[*callbacks, *([FitBar()] if execution.progress and bars_shown() else [])],
         check_val_every_n_epoch=settings.validate_every,
@@ -242,6 +244,15 @@ def _trainer(settings: TrainingSettings, folder: Path, callbacks: list[Callback]
     )
 
 
+def process_group() -> LightningEnvironment | TorchElasticEnvironment:
+    """The processes that ``torchrun`` or ``run --devices`` started, or this one alone.
+
+    Never a scheduler's: in a job of SLURM, Lightning would take the job's tasks for processes of this fit, refuse some
+    numbers of them, and answer SIGUSR1 with a checkpoint that the next fit takes for its own.
+    """
+    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
+
+
 def quiet() -> None:
     """Suppress Lightning's notices about hardware and workers."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
@@ -251,5 +262,7 @@ def quiet() -> None:
         "directory .* exists and is not empty",
         "smaller than the logging interval",
         "LeafSpec",
+        "The `srun` command is available",
+        "It is recommended to use `self.log\\('validation_",
     ):
         warnings.filterwarnings("ignore", message=f".*{message}.*")

@@ -59,7 +59,7 @@ class Task(L.LightningModule):
     def training_step(self, batch: Batch) -> Tensor:
         """One step of Lightning's loop."""
         loss = self.loss(batch) * batch.loss_weight
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.n_molecules)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=batch.n_molecules, sync_dist=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -81,7 +81,7 @@ class Task(L.LightningModule):
         totals = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         metrics = self.metrics(dict(zip(self.summed, totals, strict=True)))
         validation = {f"validation_{key}": value for key, value in metrics.items()}
-        self.log_dict(validation)
+        self.log_dict(validation)  # the same in all processes
         for key, value in {"epoch": self.current_epoch + 1, **validation}.items():
             self.history.setdefault(key, []).append(value)
 

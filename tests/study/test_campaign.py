@@ -1,5 +1,7 @@
 """What a scale comprises: which notebook shows which runs, what lacks records, which weights are shipped."""
 
+from math import isnan
+
 import pytest
 
 from lib import campaign
@@ -65,6 +67,17 @@ def test_a_notebook_shows_the_pairs_whose_runs_are_all_available(monkeypatch):
     with pytest.raises(ValueError, match=r"none of 4 pairs .* set missing = 'train'"):
         study_arms.pairs_to_show(scale, pairs, None, study_arms.LEAVE_OUT)
     assert campaign.in_part("smoke", ["05_md22"]) == []
+
+
+def test_a_job_of_a_cluster_is_given_time_for_what_it_trains(monkeypatch):
+    """The first seed has more runs; a scale whose speed was not measured is not opened: it may have no data."""
+    monkeypatch.setattr(study_cost, "is_available", lambda config, weights: False)
+    first, second = (campaign.shard_minutes("smoke", "egnn", seed) for seed in (0, 1))
+    assert first > second > 0
+    assert isnan(campaign.shard_minutes("paper", "egnn", 0))
+    monkeypatch.setattr(study_cost, "is_available", lambda config, weights: True)
+    assert campaign.shard_minutes("smoke", "egnn", 0) == 0
+    assert [study_cost.job_minutes(minutes) for minutes in (float("nan"), 0.0, 100.1)] == [1440, 30, 301]
 
 
 def test_unknown_minutes_are_said_in_words():

@@ -1,25 +1,41 @@
 """Several processes train as one: the same order, noise and loss; each conformation once an epoch."""
 
 import json
+import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from conftest import MOLECULES, make_molecule, write_ani1
 
+from lib.cli import run as cli
 from lib.data import loading
 from lib.data.datasets import DataSet
 from lib.data.loading import EpochSampler
-from lib.models import make_settings
+from lib.errors import TrainingError
+from lib.models import PAPER_MODELS, make_settings
 from lib.paths import ROOT
+from lib.runs import runner
 from lib.runs.config import RunConfig
+from lib.training.fit import LAST, Execution
 from lib.training.settings import TrainingSettings
 
-SMALL = {"egnn": {"hidden_channels": 8, "n_layers": 2}, "schnet": {"hidden_channels": 8, "num_filters": 8}}
+SMALL = {
+    "egnn": {"hidden_channels": 8, "n_layers": 2},
+    "schnet": {"hidden_channels": 8, "num_filters": 8, "num_interactions": 2, "num_gaussians": 8},
+    "torchmd_net": {"hidden_channels": 8, "num_layers": 2, "num_rbf": 8, "num_heads": 2},
+    "se3_transformer": {"n_layers": 1, "degrees": 2, "radial_channels": 8, "out_channels": 4},
+}
+EPOCHS = 12  # at most, where early stopping is on
+ALONE = Execution(progress=False, accelerator="cpu")
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
@@ -46,28 +62,79 @@ def test_processes_and_micro_batches_share_every_step(processes, micro_batches, 
         assert mean == pytest.approx(value[whole.index].mean())
 
 
-def test_two_processes_reach_the_loss_of_one(tmp_path):
-    """The last step of an epoch has one conformation, so one of the processes has none."""
+@pytest.fixture
+def configs(tmp_path):
+    """Each of the paper's models, pre-trained and fine-tuned; the last step of an epoch has one conformation."""
     molecules = [make_molecule(name, z, 27, k) for k, (name, z) in enumerate(MOLECULES.items())]
     data = (DataSet("test/ani1", "ani1", str(write_ani1(tmp_path / "ani1.h5", molecules))),)
-    training = TrainingSettings(epochs=4, batch_size=16, learning_rate=1e-3)
-    configs = []
-    for model, values in SMALL.items():
-        source = RunConfig("denoising", data, model, make_settings(model, values), training, seed=0, sigma=0.2)
-        tuned = replace(source, task="energy", sigma=None, baseline="mean", pretrained=source)
-        configs += [source, tuned]
-    (tmp_path / "configs").write_bytes(pickle.dumps(configs))
-    found = []
-    for count in (1, 2):
-        folder = tmp_path / str(count)
-        folder.mkdir()
-        launch = [] if count == 1 else ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
-        command = [sys.executable, *launch, "tests/training/train_together.py", str(tmp_path / "configs"), str(folder)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-3000:]
-        found.append(json.loads((folder / "histories.json").read_text()))
-    for one, two in zip(*found, strict=True):
-        assert one.keys() == two.keys()
-        for key in one:
-            np.testing.assert_allclose(one[key], two[key], rtol=1e-5, err_msg=key)
+    denoising = TrainingSettings(epochs=3, batch_size=16, learning_rate=1e-3)
+    energies = replace(denoising, epochs=EPOCHS, learning_rate=1e-2, patience=1)
+    out = []
+    for model in PAPER_MODELS:
+        source = RunConfig("denoising", data, model, make_settings(model, SMALL[model]), denoising, seed=0, sigma=0.2)
+        tuned = replace(source, task="energy", sigma=None, baseline="mean", training=energies, pretrained=source)
+        out += [source, tuned]
+    return out
+
+
+def assert_same(one, other):
+    """The same epochs, and the same metrics up to rounding."""
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-5, err_msg=name)
+
+
+def test_four_processes_reach_the_metrics_of_one(configs, tmp_path, monkeypatch):
+    """In the last step of an epoch three of them have nothing; each stops early where one process does."""
+    jobs = [(f"{parts}", config, parts) for parts in (1, 3) for config in configs]
+    (tmp_path / "jobs").write_bytes(pickle.dumps(jobs))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "4"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    command = [*launch, "tests/training/train_together.py", str(tmp_path / "jobs"), str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    monkeypatch.setattr(runner, "RUNS", tmp_path / "one")
+    one = {config.key(): runner.run(config, ALONE).history() for config in configs}
+    histories = json.loads((tmp_path / "histories.json").read_text())
+    for (_, config, _), together in zip(jobs, histories, strict=True):
+        assert_same(one[config.key()], together)
+    stopped = [config.model for config in configs if config.labelled and len(one[config.key()]["epoch"]) < EPOCHS]
+    assert stopped, "no run stopped early: choose a higher learning rate"
+
+
+def kill_one_at(config, step):
+    """SIGKILL for the last of this process's children when ``config`` has a checkpoint of ``step`` or a later one."""
+    checkpoint = runner.RUNS / f".{config.key()}" / LAST
+    while not checkpoint.exists() or torch.load(checkpoint, weights_only=True)["global_step"] < step:
+        time.sleep(0.01)
+    os.kill(max(child.pid for child in multiprocessing.active_children()), signal.SIGKILL)
+
+
+def test_a_killed_process_ends_all_and_the_next_start_goes_on(configs, tmp_path, monkeypatch):
+    """As `run --devices 2` does; it ends with the metrics of one process that nobody killed."""
+    config = replace(configs[0], training=replace(configs[0].training, epochs=EPOCHS))
+    two = replace(ALONE, devices=2, checkpoint_minutes=1e-9)
+    monkeypatch.setattr(cli, "_refuse_more_than_there_are", lambda execution: None)  # one core is enough here
+    killer = threading.Thread(target=kill_one_at, args=(config, 10), daemon=True)
+    killer.start()
+    with pytest.raises(
+        TrainingError, match=r"^a process ended with an error: Signal 9 \(SIGKILL\) received by PID \d+$"
+    ):
+        cli._result(config, two)
+    killer.join()
+    assert not multiprocessing.active_children()
+    step = torch.load(runner.RUNS / f".{config.key()}" / LAST, weights_only=True)["global_step"]
+    result = cli._result(config, two)
+    assert result.about["resumed"] and 10 <= step < result.about["steps"]
+    monkeypatch.setattr(runner, "RUNS", tmp_path / "one")
+    assert_same(runner.run_here(config, ALONE).history(), result.history())
+
+
+def test_a_job_of_slurm_is_not_taken_for_a_group_of_processes(configs, tmp_path, monkeypatch):
+    """Nor is the checkpoint of another run, which Lightning leaves where a job is told to end, for this run's."""
+    for name, value in {"NTASKS": "4", "PROCID": "1", "LOCALID": "1", "NODEID": "0", "JOB_NAME": "batch"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "RUNS", tmp_path / "runs")
+    (tmp_path / "hpc_ckpt_1.ckpt").write_bytes(b"of another run")
+    assert runner.run_here(configs[0], ALONE).history()["epoch"] == [1, 2, 3]

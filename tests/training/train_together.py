@@ -1,4 +1,7 @@
-"""Not a test: what test_processes.py starts in several processes. Arguments: a pickled list of runs, a folder."""
+"""Not a test: what test_processes.py starts in several processes.
+
+Arguments: a pickled list of (a name, a run, how many micro-batches), and a folder, where the results go by name.
+"""
 
 import json
 import os
@@ -13,11 +16,10 @@ from lib.training.fit import Execution
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    runner.RUNS = Path(sys.argv[2])
-    devices = int(os.environ.get("WORLD_SIZE", "1"))
-    found = [
-        runner.run(config, Execution(progress=False, accelerator="cpu", devices=devices)).history()
-        for config in pickle.loads(Path(sys.argv[1]).read_bytes())
-    ]
-    if os.environ.get("RANK", "0") == "0":
-        (runner.RUNS / "histories.json").write_text(json.dumps(found))
+    devices, histories = int(os.environ["WORLD_SIZE"]), []
+    for name, config, accumulate in pickle.loads(Path(sys.argv[1]).read_bytes()):
+        runner.RUNS = Path(sys.argv[2]) / name
+        execution = Execution(progress=False, accelerator="cpu", devices=devices, accumulate=accumulate)
+        histories.append(runner.run(config, execution).history())
+    if os.environ["RANK"] == "0":
+        (Path(sys.argv[2]) / "histories.json").write_text(json.dumps(histories))

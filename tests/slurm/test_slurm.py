@@ -1,0 +1,178 @@
+"""The batch and a run on two nodes, on a SLURM cluster that dies in parts: `make test-slurm`."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from cluster import NODES, PARTITION, Cluster, wait_until, why_not
+
+from lib.campaign import shards
+from lib.paths import ROOT
+
+JOBS = (("schnet", 1), ("egnn", 1))  # without the first seed's large molecules
+NOTEBOOKS = ("00_data", "02_ani1_and_ani1x")
+PARAMETERS = """\
+scale: smoke
+models: [schnet, egnn]
+seeds: [1]
+model: schnet
+systems: [Ac-Ala3-NHMe]
+"""  # each notebook takes its own
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", "Snakefile", "--config", "scale=smoke", "train=1"]
+ON_SLURM = [
+    *("--workflow-profile", "profiles/slurm", "--default-resources", f"slurm_partition={PARTITION}"),
+    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"),
+]
+STARTED = time.monotonic()
+
+
+def say(text):
+    """A line of the transcript, which `make test-slurm` shows."""
+    print(f"[{time.monotonic() - STARTED:4.0f} s] {text}", flush=True)  # noqa: T201
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:  # short: sockets have short names
+        cluster = Cluster(Path(folder))
+        try:
+            cluster.start()
+            say(f"a cluster of {len(NODES)} nodes in {folder}\n{cluster.ask('sinfo')}")
+            yield cluster
+        except TimeoutError:
+            say(cluster.logs())
+            raise
+        finally:
+            cluster.stop()
+
+
+class Batch:
+    """A part of the smoke batch, in a folder with its notebooks and a cache of its own."""
+
+    def __init__(self, folder, environment):
+        self.folder, self.runs, self.work = folder, folder / "cache" / "runs", folder / "cache" / "batch" / "smoke"
+        (folder / "notebooks" / "params").mkdir(parents=True)
+        (folder / "notebooks" / "params" / "smoke.yml").write_text(PARAMETERS)
+        for name in NOTEBOOKS:
+            shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder / "notebooks")
+        self.work.mkdir(parents=True)
+        for model, seed in set(shards("smoke")) - set(JOBS):
+            (self.work / f"{model}-{seed}.trained").touch()
+        self.environment = environment | {
+            "DENOISING_CACHE": str(folder / "cache"),
+            "DENOISING_FIGURES": str(folder / "figures"),
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+            "GLOO_SOCKET_IFNAME": "lo",
+        }
+
+    def start(self, *options):
+        """Snakemake, in the background; its output is added to a log."""
+        with open(self.folder / "log", "a") as log:
+            command = [*SNAKEMAKE, "--directory", str(self.folder), *options]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+        return self.process
+
+    def wait_until(self, what, happened):
+        """While snakemake runs."""
+
+        def check():
+            assert self.process.poll() is None, self.log()
+            return happened()
+
+        wait_until(what, check, 1200)
+
+    def log(self):
+        return (self.folder / "log").read_text()[-6000:]
+
+    def results(self):
+        """Metrics by key of the runs that are finished."""
+        finished = self.runs.glob("[!.]*/result.json")
+        return {path.parent.name: json.loads(path.read_text())["metrics"] for path in finished}
+
+
+def running(cluster, model):
+    """The node and the number of the job that trains ``model``; nothing where none does."""
+    lines = cluster.ask("squeue", "--noheader", "--states", "RUNNING", "--format", "%i %N %k").splitlines()
+    return next(((node, job) for job, node, what in map(str.split, lines) if f"_{model}_" in what), None)
+
+
+def test_a_batch_that_loses_a_job_and_a_node_ends_with_the_results_of_a_quiet_one(cluster, tmp_path):
+    """Then it is interrupted, and started again as a user does."""
+    batch, quiet = Batch(tmp_path / "slurm", cluster.environment), Batch(tmp_path / "quiet", cluster.environment)
+    batch.start(*ON_SLURM)
+    try:
+        disturb(cluster, batch)
+    finally:
+        batch.process.send_signal(signal.SIGINT)
+        batch.process.wait(300)
+    assert batch.process.returncode != 0 and not list(batch.work.glob("*.done")), batch.log()
+    left = cluster.ask("squeue", "--noheader") or "no jobs left"
+    say(f"snakemake interrupted with {len(batch.results())} runs finished; {left}")
+    say("the batch is started again")
+    batch.start(*ON_SLURM)
+    train = [sys.executable, "-m", "lib", "runs", "train", "--scale", "smoke"]
+    for model, seed in JOBS:
+        subprocess.run([*train, "--model", model, "--seed", str(seed)], env=quiet.environment, cwd=ROOT, check=True)
+    assert batch.process.wait(3000) == 0, batch.log()
+    for name in NOTEBOOKS:
+        assert (batch.folder / "figures" / "smoke" / f"{name}.ipynb").exists()
+    say(f"finished: {len(batch.results())} runs, notebooks {', '.join(NOTEBOOKS)}")
+    compare(quiet.results(), batch.results())
+
+
+def compare(expected, got):
+    """The same keys, and the same metrics."""
+    assert len(expected) > 20 and expected.keys() <= got.keys()  # notebook 00 may train more
+    same = [key for key in expected if got[key] == expected[key]]
+    say(f"without SLURM: {len(expected)} runs, the same keys, {len(same)} of them with the same metrics to the bit")
+    for key, metrics in expected.items():
+        assert got[key] == pytest.approx(metrics, rel=1e-6), key
+
+
+def disturb(cluster, batch):
+    """Cancel a job, then end a node, with all that runs on it, and bring it back; each in the middle of its work."""
+    (one, _), (other, _) = JOBS
+    batch.wait_until("the first runs are finished", lambda: len(batch.results()) >= 2)
+    _, cancelled = running(cluster, one)
+    cluster.ask("scancel", cancelled)
+    say(f"scancel {cancelled}, {one}, with {len(batch.results())} runs finished")
+    batch.wait_until("it is submitted again", lambda: (running(cluster, one) or (0, cancelled))[1] != cancelled)
+    queue = cluster.ask("squeue", "--format", "%i %N %T %l %m %k")
+    say(f"snakemake has submitted it again\n{queue}")
+    assert "1:00:00 16000M" in queue and " 30:00 8000M" in queue  # more time and memory than the other one
+    node, lost = running(cluster, other)
+    cluster.kill_node(node)
+    say(f"node {node} is killed with job {lost}, {other}, with {len(batch.results())} runs finished")
+    batch.wait_until("SLURM notices", lambda: "down" in cluster.state(node))
+    say(f"SLURM has noticed\n{cluster.ask('sinfo')}")
+    cluster.start_node(node)
+    batch.wait_until("the node is back", lambda: cluster.state(node) in ("idle", "allocated"))
+    queue = cluster.ask("squeue", "--format", "%i %N %T %r %k")
+    say(f"the node is back, and the job waits to be started again\n{queue}")
+
+
+def test_two_nodes_train_as_one(cluster, tmp_path):
+    """The script that docs/running.md names: one process a node, which meet by the first node's name."""
+    arguments = ["--scale", "smoke", "--model", "schnet", "--accelerator", "cpu"]
+    both = Batch(tmp_path / "both", cluster.environment)
+    script = ["sbatch", "--wait", "--nodes", "2", "--output", str(tmp_path / "log"), "profiles/slurm/together.sh"]
+    subprocess.run([*script, *arguments], cwd=ROOT, env=both.environment, timeout=900)
+    log = (tmp_path / "log").read_text()
+    ((key, metrics),) = both.results().items() or pytest.fail(log)
+    assert log.splitlines()[-1].startswith(key)  # the first of the two processes says so, and no other
+    one = Batch(tmp_path / "one", dict(os.environ))
+    command = [sys.executable, "-m", "lib", "run", *arguments]
+    subprocess.run(command, cwd=ROOT, env=one.environment, timeout=900, check=True)
+    say(f"two nodes: {key} {metrics}\none process: {one.results()}")
+    assert metrics == pytest.approx(one.results()[key], rel=1e-5)
