@@ -1,6 +1,7 @@
 """Pre-trained layers by the names that users give them: MODEL-SCALE and MODEL-SCALE-dynamics."""
 
 from lib.errors import look_up
+from lib.models import MODELS
 from lib.runs.config import RunConfig
 from lib.runs.runner import stored_with_weights
 from lib.study.scale import Scale
@@ -15,7 +16,7 @@ def weights_names() -> dict[str, tuple[Scale, str]]:
         f"{model}-{name}{ending}": (variant, model)
         for name, scale in SCALES.items()
         for ending, variant in (("", scale), (DYNAMICS, scale.smooth()))
-        for model in scale.models
+        for model in MODELS
     }
 
 

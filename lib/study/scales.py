@@ -84,6 +84,7 @@ LAPTOP = Scale(
         "se3_transformer": {"n_layers": 2, "degrees": 3},
         "egnn": {"hidden_channels": 64, "n_layers": 4},
         "torchmd_net": {"hidden_channels": 64, "num_layers": 4, "num_heads": 4},
+        "tensornet": {"hidden_channels": 64},
     },
     seeds=(0, 1, 2),
     pretraining=PretrainingPlan(

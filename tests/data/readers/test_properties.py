@@ -102,7 +102,7 @@ NUMBERS = st.floats(-50, 50).map(lambda value: round(value, 4))
 @FEW
 @given(
     st.lists(
-        st.tuples(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=5, unique=True), NUMBERS),
+        st.tuples(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=2, max_size=5, unique=True), NUMBERS),
         min_size=1,
         max_size=6,
     ),
