@@ -151,9 +151,7 @@ def disturb(cluster, batch):
     (_, cancelled), (node, lost) = running(cluster, one), running(cluster, other)
     cluster.ask("scancel", cancelled)
     cluster.kill_node(node)
-    say(
-        f"scancel {cancelled} ({one}) and node {node} killed with {lost} ({other}), {len(batch.results())} runs finished"
-    )
+    say(f"scancel {cancelled} ({one}), node {node} killed with {lost} ({other}), {len(batch.results())} runs finished")
     batch.wait_until("SLURM notices", lambda: "down" in cluster.state(node))
     say(f"SLURM has noticed\n{cluster.ask('sinfo')}")
     cluster.start_node(node)
