@@ -73,6 +73,7 @@ class Batch:
             "DENOISING_FIGURES": str(folder / "figures"),
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
+            "CI": "1",  # no bars
             "GLOO_SOCKET_IFNAME": "lo",
         }
 
@@ -123,7 +124,8 @@ def test_a_batch_that_loses_a_job_and_a_node_ends_with_the_results_of_a_quiet_on
     batch.start(*ON_SLURM)
     train = [sys.executable, "-m", "lib", "runs", "train", "--scale", "smoke"]
     for model, seed in JOBS:
-        subprocess.run([*train, "--model", model, "--seed", str(seed)], env=quiet.environment, cwd=ROOT, check=True)
+        command = [*train, "--model", model, "--seed", str(seed)]
+        subprocess.run(command, cwd=ROOT, env=quiet.environment, stdout=subprocess.DEVNULL, check=True)
     assert batch.process.wait(3000) == 0, batch.log()
     for name in NOTEBOOKS:
         assert (batch.folder / "figures" / "smoke" / f"{name}.ipynb").exists()
@@ -141,25 +143,23 @@ def compare(expected, got):
 
 
 def disturb(cluster, batch):
-    """Cancel a job, then end a node, with all that runs on it, and bring it back; each in the middle of its work."""
+    """Cancel a job and end the node of the other one, with all that runs on it, in the middle of their work; bring the
+    node back.
+    """
     (one, _), (other, _) = JOBS
     batch.wait_until("the first runs are finished", lambda: len(batch.results()) >= 2)
-    _, cancelled = running(cluster, one)
+    (_, cancelled), (node, lost) = running(cluster, one), running(cluster, other)
     cluster.ask("scancel", cancelled)
-    say(f"scancel {cancelled}, {one}, with {len(batch.results())} runs finished")
-    batch.wait_until("it is submitted again", lambda: (running(cluster, one) or (0, cancelled))[1] != cancelled)
-    queue = cluster.ask("squeue", "--format", "%i %N %T %l %m %k")
-    say(f"snakemake has submitted it again\n{queue}")
-    assert "1:00:00 16000M" in queue and " 30:00 8000M" in queue  # more time and memory than the other one
-    node, lost = running(cluster, other)
     cluster.kill_node(node)
-    say(f"node {node} is killed with job {lost}, {other}, with {len(batch.results())} runs finished")
+    say(f"scancel {cancelled} ({one}), node {node} killed with {lost} ({other}), {len(batch.results())} runs finished")
     batch.wait_until("SLURM notices", lambda: "down" in cluster.state(node))
     say(f"SLURM has noticed\n{cluster.ask('sinfo')}")
     cluster.start_node(node)
     batch.wait_until("the node is back", lambda: cluster.state(node) in ("idle", "allocated"))
-    queue = cluster.ask("squeue", "--format", "%i %N %T %r %k")
-    say(f"the node is back, and the job waits to be started again\n{queue}")
+    batch.wait_until("it is submitted again", lambda: (running(cluster, one) or (0, cancelled))[1] != cancelled)
+    queue = cluster.ask("squeue", "--format", "%i %N %T %r %l %m %k")
+    say(f"the node is back, and snakemake has submitted the cancelled job again\n{queue}")
+    assert "1:00:00 16000M" in queue and " 30:00 8000M" in queue  # more time and memory than the other one
 
 
 def test_two_nodes_train_as_one(cluster, tmp_path):
