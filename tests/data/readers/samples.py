@@ -1,5 +1,6 @@
 """Small valid files of every reader, made here, for tests that break them."""
 
+import gzip
 import io
 import tarfile
 from collections.abc import Callable
@@ -71,6 +72,21 @@ def frames(n: int = 8, seed: int = 0) -> list[Atoms]:
     return out
 
 
+def own_npz(path: Path) -> Path:
+    """As MD17 and its kin have it, with energies in kcal/mol."""
+    x, energy, forces = waters(8, 0)
+    np.savez(path, R=x, E=HARTREE * energy, F=HARTREE * forces, z=np.array([8, 1, 1]))
+    return path
+
+
+def own_gz(path: Path) -> Path:
+    """Frames of extended xyz, compressed."""
+    plain = own(path.with_suffix(""))
+    path.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
+    plain.unlink()
+    return path
+
+
 def own(path: Path) -> Path:
     if path.suffix == ".db":
         with connect(path) as database:
@@ -127,6 +143,9 @@ SAMPLES: dict[str, tuple[str, Callable[[Path], Path], dict[str, str]]] = {  # fi
     "own.xyz": ("own", own, {"energy_unit": "eV"}),
     "own.db": ("own", own, {"energy_unit": "eV"}),
     "own.traj": ("own", own, {"energy_unit": "eV"}),
+    "own.xyz.gz": ("own", own_gz, {"energy_unit": "eV"}),
+    "own.npz": ("own", own_npz, {"energy_unit": "kcal/mol", "energy_key": "E", "forces_key": "F"}),
+    "own.h5": ("own", ani1, {"energy_unit": "Hartree"}),
 }
 
 
