@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lib.batches import Batch
 from lib.data.datasets import DataSet
 from lib.data.readers import READERS
-from lib.data.readers.own import ENERGY_UNITS, LENGTH_UNITS
+from lib.data.readers.frame_values import ENERGY_UNITS, LENGTH_UNITS
 from lib.models import make_settings
 from lib.runs.config import FORMAT, Limits, RunConfig, key_of
 from lib.training.settings import TrainingSettings
