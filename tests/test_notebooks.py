@@ -16,7 +16,7 @@ import pytest
 
 from lib.errors import DataError
 from lib.paths import ROOT
-from lib.report import prose
+from lib.report import levels, prose, published
 from lib.report.claims import load_claims
 from lib.report.verdicts import UNTESTED
 from lib.study.scale import SIGMA
@@ -79,7 +79,15 @@ def findings_cell(path):
 
 def told(cell, scale):
     """The Markdown of a findings cell, run by itself: it may read nothing but the tables of ``scale``."""
-    names = {"scale": scale, "prose": prose, "np": np, "pd": pd, "SIGMA": SIGMA}
+    names = {
+        "scale": scale,
+        "prose": prose,
+        "np": np,
+        "pd": pd,
+        "SIGMA": SIGMA,
+        "published": published,
+        "levels": levels,
+    }
     *body, last = re.split(r"\n(?=prose\.tell)", cell.source)
     exec("\n".join(body), names)
     return eval(last, names).data

@@ -98,14 +98,12 @@ def several(rule: Rule, least: int = 1) -> Rule:
     def of_list(values: Any) -> str | None:
         if isinstance(values, str) or not isinstance(values, Sequence):
             return f"give a list, such as [{values!r:.100}]"
-        if len(values) < least:
-            return f"name at least {least}"
         for place, value in enumerate(values):
             if expected := rule(value):
                 return f"{value!r:.100}: {expected}"
             if value in values[:place]:
                 return f"{value!r} is given twice and would be counted twice; give each once"
-        return None
+        return None if len(values) >= least else f"name at least {'one' if least == 1 else least}"
 
     return of_list
 

@@ -364,7 +364,7 @@ def test_commands_from_file_to_calculator(frames, tmp_path, capsys, monkeypatch)
             rmtree(result.path)
     assert main([*own, "--output", str(tmp_path), "--labels", "40", "--workers", "1"]) == 0
     for wrong, word in (
-        (["--labels", "100"], "my has 96 training conformations"),
+        (["--labels", "100"], "my.xyz has 96 training conformations"),
         (["--energy-key", "e_tot"], "no energy 'e_tot' among ['energy', 'forces', 'level']"),
         (["--energy-unit", "kcal"], "unknown energy unit 'kcal'"),
         (["--weights", "egnn"], "no pre-trained weights 'egnn': choose from"),

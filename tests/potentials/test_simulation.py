@@ -171,7 +171,7 @@ def test_one_member_has_no_spread():
     assert errors["spread"].isna().all() and errors["error"].notna().all()
     assert summary(errors, 1)[["within 1 spread", "calibrated: 1"]].isna().all(axis=None)
     assert binned(errors).empty
-    assert calibration(binned(errors)).axes
+    assert calibration(binned(errors), "a potential").axes
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, [0]), (3, [0, 1, 2]), (9, [0, 1, 2, 6, 7, 8])])

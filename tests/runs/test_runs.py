@@ -150,7 +150,7 @@ def test_batches_without_gradients_are_four_times_as_large_but_for_large_molecul
     assert sizes() == [10] * (whole // 10) + [whole % 10] * (whole % 10 > 0)
     monkeypatch.setattr(jobs, "EVALUATED", 1)
     assert sizes() == [1] * whole
-    assert next(iter(jobs._training_loader(finetuning, loaded, 1))).n_molecules == batch
+    assert next(iter(jobs._training_loader(finetuning, loaded, QUIET))).n_molecules == batch
 
 
 @pytest.mark.parametrize("top", [None, "/elsewhere"])
@@ -171,7 +171,7 @@ def test_a_copy_without_git_is_told_its_commit(top, monkeypatch):
 def test_a_seed_changes_split_order_noise_and_weights_alike(pretraining):
     def drawn(config):
         data = ConformationBatches(select(config, splits(config))["train"], 5.0, config.sigma)
-        batch = next(iter(jobs._training_loader(config, data, 1)))
+        batch = next(iter(jobs._training_loader(config, data, QUIET)))
         weights = jobs._initial_model(config, QUIET).type_embedding.weight
         return splits(config)[0][1].hash, batch.index.tolist(), batch.noise.flatten().tolist(), weights.tolist()
 

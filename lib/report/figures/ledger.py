@@ -34,7 +34,7 @@ def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
     Open marks are the printed numbers.
     """
     height = 1.0 + ROW * len(ledger)
-    ratios = [1.75, 1.25, 1.85]
+    ratios = [1.75, 1.2, 1.95]
     figure, (words, forest, numbers) = plt.subplots(1, 3, figsize=(WIDTH, height), sharey=True, width_ratios=ratios)
     for k, (_, row) in enumerate(ledger.iterrows()):
         words.barh(k, 1.0, height=0.9, color=SIGN_COLOURS[row["sign"]], edgecolor="black", linewidth=0.5)
