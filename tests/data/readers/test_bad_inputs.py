@@ -23,8 +23,8 @@ FILES = sorted(path for path in FOLDER.glob("*") if path.suffix != ".md") if FOL
 EXAMPLE = DATA / "mini" / "example" / "methyl-salicylate.xyz"
 WHOLE = {  # those that are read all the same: how many conformations
     "blank.xyz": 30, "joined.xyz": 30, "x@2.xyz": 30, "newline.tar.gz": 120, "setuid.tar.gz": 120,
-    "own-bom.xyz": 1, "own-cr-only.xyz": 1, "own-element-lower.xyz": 1, "own-element-6.xyz": 1, "own-many-brackets.xyz": 1,
-    "own-name-newline.xyz": 1, "own-name-slash.xyz": 1,
+    "own-bom.xyz": 1, "own-cr-only.xyz": 1, "own-element-lower.xyz": 1, "own-element-6.xyz": 1,
+    "own-many-brackets.xyz": 1, "own-name-newline.xyz": 1, "own-name-slash.xyz": 1,
     "own-calculator-1.db": 20, "own-constraints-2.db": 20, "own-data-1.db": 20, "own-data-5.db": 20,
     "own-initial_charges-2.db": 20, "own-key_value_pairs-3.db": 20, "own-natoms-1.db": 20, "own-pbc-2.db": 20,
     "own-trigger.db": 20,
