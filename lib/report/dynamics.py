@@ -5,16 +5,15 @@ with the smooth one (`Scale.smooth`).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
-from ase import Atoms
 
 from lib.data.datasets import find, open_store
 from lib.potentials import dynamics
-from lib.potentials.calculator import PotentialCalculator
 from lib.potentials.calibration import evaluate_on
 from lib.potentials.ensemble import Potential
+from lib.report.trajectories import Trajectory
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import run_all
@@ -64,33 +63,27 @@ def sharp_and_smooth(
     return {name: run_all(group, workers, name, device, weights=True) for name, group in groups.items()}
 
 
-def run_nve(
+def plan_nve(
     scale: Scale,
     runs: Mapping[str, Sequence[Result]],
     data: str,
     picoseconds: float | None = None,
     temperature: float = 300.0,
     step: float = 0.5,
-) -> tuple[dict[str, pd.DataFrame], Atoms]:
-    """`dynamics.nve` with the first run of each name; with the last, for a tenth of the time, with half the ``step``.
+) -> dict[str, Trajectory]:
+    """A trajectory of the first run of each name; of the last, for a tenth of the time, one with half the ``step``.
 
     All start from the first test conformation with the same velocities; they last ``picoseconds`` (None: the scale's),
     and one step is ``step`` fs.
-
-    Returns:
-        The trajectories by name, and their first frame.
     """
-    calculators = {name: PotentialCalculator.from_weights(group[0].weights().path) for name, group in runs.items()}
-    last = list(calculators)[-1]
+    last = list(runs)[-1]
     first = int(runs[last][0].test_errors()["index"][0])
-    start = dynamics.frame(open_store(find(f"{scale.suite}/{data}")), first)
+    store = open_store(find(f"{scale.suite}/{data}"))
     time = scale.picoseconds if picoseconds is None else picoseconds
-    plans = [(name, each, time, step) for name, each in calculators.items()]
-    plans.append((f"{last}, half the step", calculators[last], time / 10, step / 2))
-    return {
-        name: dynamics.nve(start, each, duration, np.random.default_rng(0), temperature, dt)
-        for name, each, duration, dt in plans
-    }, start
+    plans = {name: Trajectory(group[0], store, first, time, temperature, step) for name, group in runs.items()}
+    return plans | {
+        f"{last}, half the step": replace(plans[last], picoseconds=time / 10, step=step / 2),
+    }
 
 
 def energy_conservation(trajectories: Mapping[str, pd.DataFrame], atoms: int) -> pd.DataFrame:

@@ -5,9 +5,11 @@ import pytest
 
 from lib.data.datasets import find, open_store
 from lib.data.splits import Split
-from lib.report import dynamics
+from lib.report import dynamics, trajectories
 from lib.report.statistics import errors_of
+from lib.runs.results import IGNORE
 from lib.study.scales import get_scale
+from lib.units import EV
 
 DATA, WEIGHT = "iso17", 10.0
 
@@ -37,17 +39,37 @@ def test_default_runs_are_those_of_the_notebook(scale, runs):
 
 
 def test_trajectories_start_alike_and_say_how_well_energy_is_kept(scale, runs):
-    trajectories, start = dynamics.run_nve(scale, runs, DATA, picoseconds=0.01)
-    assert list(trajectories) == [dynamics.SHARP, dynamics.SMOOTH, "smooth cutoff, half the step"]
-    kinetic = [rows["kinetic"].iloc[0] for rows in trajectories.values()]
+    plans = dynamics.plan_nve(scale, runs, DATA, picoseconds=0.01)
+    by_name, start = {name: plan.rows() for name, plan in plans.items()}, plans[dynamics.SMOOTH].start
+    assert list(by_name) == [dynamics.SHARP, dynamics.SMOOTH, "smooth cutoff, half the step"]
+    kinetic = [rows["kinetic"].iloc[0] for rows in by_name.values()]
     np.testing.assert_allclose(kinetic, kinetic[0])
-    table = dynamics.energy_conservation(trajectories, len(start))
+    table = dynamics.energy_conservation(by_name, len(start))
     assert table["picoseconds"].tolist() == pytest.approx([0.01, 0.01, 0.001])
     assert (table["fluctuation"] < 1.0).all()  # meV/atom
-    smooth = trajectories[dynamics.SMOOTH]
+    smooth = by_name[dynamics.SMOOTH]
     first = dynamics.energy_conservation({dynamics.SMOOTH: smooth[smooth["time"] <= 0.001]}, len(start))["fluctuation"]
     assert table["fluctuation_at_first"][1] == pytest.approx(first[0])  # of the same time as with half the step
     assert table["fluctuation_at_first"][2] == pytest.approx(table["fluctuation"][2])
+
+
+def test_a_recorded_trajectory_is_read_and_its_beginning_repeated(scale, runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(trajectories, "RECORDS", tmp_path)
+    plans = dynamics.plan_nve(scale, runs, DATA, picoseconds=0.02)
+    plan, name = plans[dynamics.SMOOTH], "largest difference (meV/atom)"
+    assert trajectories.repeat(plans).empty
+    plan.record()
+    assert plan.is_recorded()
+    again = trajectories.repeat(plans, 0.01)
+    assert again["potential"].tolist() == [dynamics.SMOOTH]
+    assert again["picoseconds"].tolist() == pytest.approx([0.01])
+    assert again[name][0] < 1e-3
+    rows = plan.rows()
+    np.testing.assert_allclose(rows["total"], plan.run_for(0.02)["total"], rtol=1e-6)
+    rows.assign(total=rows["total"] + 1).to_csv(plan.path, index=False)  # of another potential
+    assert trajectories.repeat(plans, 0.01)[name][0] == pytest.approx(1000 / EV / len(plan.start))
+    monkeypatch.setenv(IGNORE, "1")
+    assert not plan.is_recorded()
 
 
 def test_the_ensemble_is_tested_on_molecules_that_no_seed_has_seen(scale, runs):
