@@ -12,6 +12,7 @@ import torch
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h of the GNU C library
 TOP_PAD = 64 * 2**20  # bytes by which the heap grows at least
+STATIC = "STATIC_NOTEBOOKS"  # environment variable; not empty: notebooks are executed to be read, nobody is there
 
 
 def keep_freed_memory() -> bool:

@@ -12,13 +12,17 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from tqdm.auto import tqdm
 
+from lib.machine import STATIC
+
 EVERY = 20  # steps from one reading of the loss to the next: each reading waits for the GPU
 LOG, SECONDS = "progress.log", 5.0  # name of the log, and time from one of its lines to the next
 
 
 def bars_shown() -> bool:
-    """Whether progress bars are shown: everywhere but where the environment variable ``CI`` is set and not empty."""
-    return not os.environ.get("CI")
+    """Whether progress bars are shown: everywhere but where the environment variable ``CI`` or `machine.STATIC` is set and not
+    empty.
+    """
+    return not (os.environ.get("CI") or os.environ.get(STATIC))
 
 
 class Watched(Protocol):

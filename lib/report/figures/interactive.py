@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.figure import Figure
 
-STATIC = "STATIC_NOTEBOOKS"  # environment variable; not empty: nobody is there to move anything
+from lib.machine import STATIC
 
 
 def slider(draw: Callable[[float], Figure], name: str, values: Sequence[float]) -> None:
