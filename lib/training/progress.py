@@ -19,9 +19,7 @@ LOG, SECONDS = "progress.log", 5.0  # name of the log, and time from one of its 
 
 
 def bars_shown() -> bool:
-    """Whether progress bars are shown: everywhere but where the environment variable ``CI`` or `machine.STATIC` is set and not
-    empty.
-    """
+    """Whether progress bars are shown: not where the environment variable ``CI`` or `machine.STATIC` is not empty."""
     return not (os.environ.get("CI") or os.environ.get(STATIC))
 
 
