@@ -25,7 +25,7 @@ SIGN_COLOURS = {CERTAIN: GREEN, LIKELY: "#8FD3BF", UNKNOWN: "#F0E442", UNLIKELY:
                 SEEN_ONCE: "#B9D9EE", NO_EVIDENCE: "#CCCCCC", UNTESTED: "#FFFFFF"}  # fmt: skip
 ON_AXIS = ("%", "points")  # units of the axis; others are told in words alone
 REACH = 100.0  # of the axis, both ways; what goes beyond ends in an arrow
-ROW, WIDTH = 0.31, 7.0  # inches: a row of two lines, and the width of a page
+ROW, WIDTH = 0.37, 7.0  # inches: a row of three lines, and the width of a page
 
 
 def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
