@@ -74,16 +74,15 @@ STATEMENTS = (
 )
 NOTHING = "nothing"
 NOT_TESTABLE = (
-    "* **Not testable here**: the published data. All of this is measured on small data sets of our own (GFN2-xTB), "
-    "with small networks and few labels; the readers and commands for the published files have never been run on the "
-    "whole of them."
+    "* **Not testable here**: the whole of the published data. All of this is measured on small data sets of our own "
+    "(GFN2-xTB), with small networks and few labels."
 )
 
 
 def standing() -> str:
     """The lines, a list in Markdown."""
     lines = [f"* **{name}**: {_listing(name)}." for name in (REPRODUCED, NOT_REPRODUCED, UNDECIDED)]
-    return "\n".join([*lines, f"{NOT_TESTABLE} Of the paper's claims {NOT_RUN}: {_listing(NOT_RUN)}."])
+    return "\n".join([*lines, f"{NOT_TESTABLE} {NOT_RUN.capitalize()}: {_listing(NOT_RUN)}."])
 
 
 def line_of(statement: Statement) -> str:
