@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -14,7 +15,6 @@ from lib import models
 from lib.chemistry.reference_energies import isolated_energies
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.splits import subsample
-from lib.data.store import ConformationStore
 from lib.errors import TrainingError, required
 from lib.models.base import Model
 from lib.models.repulsion import closest, reach_of
@@ -143,9 +143,9 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
-    isolated = isolated_energies(config.isolated_atoms, data["train"].compositions(), whole_splits[0][0].level)
-    labels = data["train"].energies(), data["train"].compositions()
-    scaling = Scaling.fit(required(config.baseline, "baseline"), *labels, isolated)
+    compositions = data["train"].compositions()
+    isolated = isolated_energies(config.isolated_atoms, compositions, whole_splits[0][0].level)
+    scaling = Scaling.fit(required(config.baseline, "baseline"), data["train"].energies(), compositions, isolated)
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     reach = _reach(config, data["train"])
@@ -158,10 +158,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     if not is_first_process():
         return {}, {}
     _save_history(folder, task.history)
-    target = _target(scaling, whole_splits[0][0], data["train"], reach)
-    if config.isolated_atoms:  # which say what data of one composition do not
-        target = {key: value for key, value in target.items() if key != "composition"}
-        target["isolated_atoms"] = dict(config.isolated_atoms)
+    target = _target(config, scaling, whole_splits[0][0].level, compositions, reach)
     rigidity = _rigidity(config, task, data, execution.device())
     about = {"task": config.task, "target": target, "run": config.key()}
     save_weights(folder / "weights.safetensors", config.model, model, rigidity, **about)
@@ -181,33 +178,38 @@ def _reach(config: RunConfig, train: ConformationBatches) -> Tensor | None:
 
 
 def _target(
-    scaling: Scaling, store: ConformationStore, train: ConformationBatches, reach: Tensor | None
+    config: RunConfig, scaling: Scaling, level: str, compositions: NDArray[np.int64], reach: Tensor | None
 ) -> dict[str, Any]:
-    """The scaling, the level of theory and the atom types seen in training, as JSON values; where all training
-    conformations have one composition, that too; and the ``reach`` between these types, where nuclei repel.
+    """The scaling, the level of theory and the atom types seen in training, as JSON values; the ``reach`` between these
+    types, where nuclei repel; the energies of isolated atoms, or else, where all training conformations have one
+    composition, that.
     """
-    compositions = np.unique(train.compositions(), axis=0)
+    compositions = np.unique(compositions, axis=0)
     target = {
         "mean": scaling.mean,
         "std": scaling.std,
         "per_type": scaling.per_type.tolist(),
-        "level": store.level,
+        "level": level,
         "types": np.flatnonzero(compositions.any(0)).tolist(),
     }
     types = torch.tensor(target["types"])
     target |= {} if reach is None else {"reach": reach[types.unsqueeze(1), types].tolist()}
+    if config.isolated_atoms:  # which say what data of one composition do not
+        return target | {"isolated_atoms": dict(config.isolated_atoms)}
     return target | ({"composition": compositions[0].tolist()} if len(compositions) == 1 else {})
+
+
+def _sample(config: RunConfig, data: ConformationBatches, number: int) -> ConformationBatches:
+    """At most ``number`` conformations of each selection, without noise and forces."""
+    few = [Selection(s.store, subsample(s.index, min(number, len(s.index)), config.seed)) for s in data.selections]
+    return ConformationBatches(few, config.settings.cutoff)
 
 
 def _rigidity(config: RunConfig, task: EnergyTask, data: Parts, device: str) -> Rigidity | None:
     """What says how uncertain energies are, of a model that sums over atoms; from `RIGID` training conformations."""
     if not config.settings.atomwise:
         return None
-    few = []
-    for selection in data["train"].selections:
-        index = subsample(selection.index, min(RIGID, len(selection.index)), config.seed)
-        few.append(Selection(selection.store, index))
-    train = _evaluation_loader(config, ConformationBatches(few, config.settings.cutoff), alone=True)
+    train = _evaluation_loader(config, _sample(config, data["train"], RIGID), alone=True)
     return rigidity_of(task, train, _evaluation_loader(config, data["validation"], alone=True), device)
 
 
@@ -249,9 +251,7 @@ def _measured(config: RunConfig, train: ConformationBatches, execution: Executio
             f"normalise = True needs undivided batches: accumulate = {execution.accumulate}, devices = "
             f"{execution.devices}, nodes = {execution.nodes} must be 1"
         )
-    (selection,) = train.selections
-    index = subsample(selection.index, min(MEASURED, len(selection.index)), config.seed)
-    return _evaluation_loader(config, ConformationBatches([Selection(selection.store, index)], config.settings.cutoff))
+    return _evaluation_loader(config, _sample(config, train, MEASURED))
 
 
 Job = Callable[..., Outcome]
