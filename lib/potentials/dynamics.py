@@ -5,7 +5,7 @@ and the reference that it learnt from go the same way.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -187,14 +187,32 @@ def torsion_scan(
     Returns:
         A column ``angle``, and one a calculator.
     """
-    rows = []
-    for angle in angles:
-        turned = atoms.copy()
+    images = [(angle, atoms.copy()) for angle in angles]
+    for angle, turned in images:
         turned.set_dihedral(*dihedral, angle, indices=moved)
-        row = {"angle": angle}
+    return energies_along("angle", images, calculators, EV)
+
+
+def energies_along(
+    coordinate: str, images: Sequence[tuple[float, Atoms]], calculators: Mapping[str, Calculator], unit: float = 1.0
+) -> pd.DataFrame:
+    """Energies of ``images`` along a ``coordinate``, above the lowest of each calculator.
+
+    Args:
+        coordinate: what it is called.
+        images: its values, each with a structure.
+        calculators: by name.
+        unit: how many of the units that energies are given in are 1 eV: 1 for eV, `units.EV` for kcal/mol.
+
+    Returns:
+        A column for the coordinate, and one a calculator.
+    """
+    rows = []
+    for value, image in images:
+        row = {coordinate: value}
         for name, calculator in calculators.items():
-            turned.calc = calculator
-            row[name] = turned.get_potential_energy() * EV
+            image.calc = calculator
+            row[name] = image.get_potential_energy() * unit
         rows.append(row)
     table = pd.DataFrame(rows)
     names = list(calculators)

@@ -19,7 +19,7 @@ from scipy.signal import argrelextrema
 from lib.chemistry.atom_types import CLOSEST, type_name
 from lib.chemistry.bonds import bonds_of
 from lib.potentials.calculator import types_of
-from lib.potentials.dynamics import beyond
+from lib.potentials.dynamics import beyond, energies_along
 from lib.potentials.ensemble import Potential
 from lib.units import EV
 
@@ -101,17 +101,10 @@ def stretched(
     Returns:
         A column ``length`` (Å), and one a calculator.
     """
-    moved, rows = beyond(atoms, *bond), []
-    for length in lengths:
-        image = atoms.copy()
+    moved, images = beyond(atoms, *bond), [(length, atoms.copy()) for length in lengths]
+    for length, image in images:
         image.set_distance(*bond, length, fix=0, indices=moved)
-        row = {"length": length}
-        for name, calculator in calculators.items():
-            image.calc = calculator
-            row[name] = image.get_potential_energy()
-        rows.append(row)
-    table = pd.DataFrame(rows)
-    return table.assign(**{name: table[name] - table[name].min() for name in calculators})
+    return energies_along("length", images, calculators)
 
 
 def extrema(scan: pd.DataFrame) -> dict[str, int]:
