@@ -85,9 +85,13 @@ def _error(trial: Trial, arm: TrialArm, metric: str) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _common_seeds(before: TrialArm, after: TrialArm) -> list[int]:
+    return sorted(before.results.keys() & after.results.keys())
+
+
 def comparison_of(before: TrialArm, after: TrialArm, metric: str) -> Comparison | None:
     """Both arms over the seeds that both have; None where they have none in common."""
-    seeds = sorted(before.results.keys() & after.results.keys())
+    seeds = _common_seeds(before, after)
     if not seeds:
         return None
     first, second = ([errors_of(arm.results[seed]) for seed in seeds] for arm in (before, after))
@@ -96,7 +100,7 @@ def comparison_of(before: TrialArm, after: TrialArm, metric: str) -> Comparison 
 
 def learnt_of(before: TrialArm, after: TrialArm) -> tuple[bool, bool]:
     """Whether each of two arms explains `LEARNT` of the variance, over the seeds that both have."""
-    seeds = sorted(before.results.keys() & after.results.keys())
+    seeds = _common_seeds(before, after)
     first, second = (_learnt([arm.results[seed] for seed in seeds]) for arm in (before, after))
     return first, second
 
@@ -109,7 +113,7 @@ def _difference(trial: Trial, before: TrialArm, after: TrialArm, metric: str) ->
     lower, learnt = estimate(gain, comparison.samples), sum(learnt_of(before, after))
     ends, n = lower.interval(), len(comparison.scratch.by_seed)
     outcome = Outcome(ends.value, ends.low, ends.high, lower.p_above(), lower.p_below(), n_seeds=n)
-    common = [arm.results[seed] for arm in (before, after) for seed in arm.results if seed in before.results]
+    common = [arm.results[seed] for arm in (before, after) for seed in _common_seeds(before, after)]
     return [_facts(trial, after, common, learnt, 2) | {
         "compared_with": before.name, "metric": metric, "unit": "%", "value": ends.value, "low": ends.low,
         "high": ends.high, "n_seeds": n, "sign": sign_of(outcome) if learnt else NO_EVIDENCE,
