@@ -20,6 +20,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def with_groups(**values: Any) -> None:
+        """Gather the fields of each group, and call the command."""
         given = {}
         for name, kind in groups.items():
             given[name] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})

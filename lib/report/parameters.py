@@ -64,6 +64,7 @@ def refused_by(function: Callable[[Any], object]) -> Rule:
     """What ``function`` accepts, with the message of its ValueError."""
 
     def rule(value: Any) -> str | None:
+        """The function's complaint about ``value``, if any."""
         try:
             function(value)
         except ValueError as error:
@@ -96,6 +97,7 @@ def several(rule: Rule, least: int = 1) -> Rule:
     """A list of at least so many values, each once, each accepted by ``rule``."""
 
     def of_list(values: Any) -> str | None:
+        """The first complaint about a value, about one that repeats, or about their number."""
         if isinstance(values, str) or not isinstance(values, Sequence):
             return f"give a list, such as [{values!r:.100}]"
         for place, value in enumerate(values):

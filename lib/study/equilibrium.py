@@ -73,6 +73,7 @@ def sources(scale: Scale, model: str) -> dict[str, Callable[[int], RunConfig | N
     amounts = amounts_of(scale)
 
     def made(data: tuple[DataSet, ...], number: int) -> Callable[[int], RunConfig]:
+        """`pretraining` on ``number`` conformations of ``data``."""
         return partial(pretraining, scale, model, data, number)
 
     return {
