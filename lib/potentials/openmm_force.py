@@ -74,5 +74,7 @@ def _openmm() -> Any:
             f"OpenMM is not there ({error}): install the extra, python -m pip install --editable '.[openmm]'"
         ) from error
     if not hasattr(openmm, "PythonForce"):
-        raise ImportError(f"OpenMM {openmm.version.version} has no PythonForce, 8.6 has: install the extra, python -m pip install --editable '.[openmm]'")
+        raise ImportError(
+            f"OpenMM {openmm.version.version} has no PythonForce, 8.6 has: install the extra, python -m pip install --editable '.[openmm]'"
+        )
     return openmm
