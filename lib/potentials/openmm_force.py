@@ -1,8 +1,8 @@
 """A trained potential as a force of OpenMM, which brings its integrators, thermostats, barostats and reporters.
 
 http://docs.openmm.org/latest/api-python/generated/openmm.openmm.PythonForce.html. The force asks the ASE calculator, so
-that energies are the same here and there, and its limits (``warn_at``, ``stop_at``) act in both. It may act on a part of
-a system only: the rest then takes what other forces say, and nothing of this one.
+that energies are the same here and there, and its limits (``warn_at``, ``stop_at``) act in both. It may act on a part of a
+system only: the rest then takes what other forces say, and nothing of this one.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import openmm
 
 ANGSTROM = 0.1  # nm, OpenMM's length
+REMEDY = "install the extra, python -m pip install --editable '.[openmm]'"
 KILOJOULE = units.kJ / units.mol  # eV, of kJ/mol, OpenMM's energy
 
 
@@ -70,11 +71,7 @@ def _openmm() -> Any:
         import openmm
         import openmm.unit
     except ImportError as error:
-        raise ImportError(
-            f"OpenMM is not there ({error}): install the extra, python -m pip install --editable '.[openmm]'"
-        ) from error
+        raise ImportError(f"OpenMM is not there ({error}): {REMEDY}") from error
     if not hasattr(openmm, "PythonForce"):
-        raise ImportError(
-            f"OpenMM {openmm.version.version} has no PythonForce, 8.6 has: install the extra, python -m pip install --editable '.[openmm]'"
-        )
+        raise ImportError(f"OpenMM {openmm.version.version} has no PythonForce: {REMEDY}")
     return openmm

@@ -28,10 +28,10 @@ def harmonic(stiffness):
 
 
 def test_without_a_bath_it_is_ases_velocity_verlet():
-    water, calculator = molecule("H2O"), MorsePotential(epsilon=4.0, r0=1.1, rcut1=50, rcut2=60)
+    ring, calculator = Atoms("C3", [[0, 0, 0], [1.2, 0, 0], [0.6, 1.04, 0]]), MorsePotential(r0=1.2, rcut1=50, rcut2=60)
     replica = Replica("alone", 300.0, picoseconds=0.05)
-    rows = run_side_by_side(water, forces_of([calculator], water), [replica], 0.5, np.random.default_rng(1), rows=10)
-    other = water.copy()
+    rows = run_side_by_side(ring, forces_of([calculator], ring), [replica], 0.5, np.random.default_rng(1), rows=10)
+    other = ring.copy()
     other.calc = calculator
     thermalize_momenta(other, temperature_K=300.0, rng=np.random.default_rng(1))
     Stationary(other)
