@@ -1,8 +1,8 @@
 """A trained potential as a force of OpenMM, which brings its integrators, thermostats, barostats and reporters.
 
 http://docs.openmm.org/latest/api-python/generated/openmm.openmm.PythonForce.html. The force asks the ASE calculator, so
-that energies are the same here and there, and its limits (``warn_at``, ``stop_at``) act in both. It may act on a part of a
-system only: the rest then takes what other forces say, and nothing of this one.
+that energies are the same here and there, and its limits (``warn_at``, ``stop_at``) act in both. It may act on a part
+of a system only: the rest then takes what other forces say, and nothing of this one.
 """
 
 from collections.abc import Sequence

@@ -66,7 +66,7 @@ def run_side_by_side(
     for count in range(1, int(steps.max()) + 1):
         swarm.advance(running)
         broken = swarm.longest >= BROKEN
-        out += [swarm.row(k, count) for k in running if count % every[k] == 0 or broken[k]]
+        out += [swarm.row(int(k), count) for k in running if count % every[k] == 0 or broken[k]]
         running = running[~broken[running] & (count < steps[running])]
         if not len(running):
             break
