@@ -14,6 +14,7 @@ from ase.data import chemical_symbols
 
 from lib.chemistry.bonds import bonds_of
 from lib.potentials import soundness
+from lib.potentials.calculator import PotentialCalculator
 from lib.potentials.dynamics import beyond, drift
 from lib.potentials.ensemble import Potential
 from lib.potentials.replicas import Replica, forces_of, run_side_by_side
@@ -70,15 +71,52 @@ def stretches(atoms: Atoms, calculators: Mapping[str, Calculator]) -> pd.DataFra
     Returns:
         Columns ``bond``, ``calculator``, ``length`` (Å), ``energy`` (eV above the lowest) and ``force`` (eV/Å).
     """
-    tables = []
+    rows = []
     for name, bond in bonds_to_stretch(atoms).items():
-        lengths = (np.linspace(*LENGTHS) * atoms.get_distance(*bond)).tolist()
-        energies = soundness.stretched(atoms, calculators, bond, lengths)
-        forces = soundness.pulled(atoms, calculators, bond, lengths)
-        for calculator in calculators:
-            columns = {"length": lengths, "energy": energies[calculator], "force": forces[calculator]}
-            tables.append(pd.DataFrame({"bond": name, "calculator": calculator} | columns))
-    return pd.concat(tables, ignore_index=True)
+        moved = beyond(atoms, *bond)
+        for length in np.linspace(*LENGTHS) * atoms.get_distance(*bond):
+            image = atoms.copy()
+            image.set_distance(*bond, length, fix=0, indices=moved)
+            along = image.get_distance(*bond, vector=True) / length
+            for calculator, computes in calculators.items():
+                image.calc = computes
+                pull = float(image.get_forces()[moved].sum(0) @ along)
+                rows.append((name, calculator, length, image.get_potential_energy(), pull))
+    table = pd.DataFrame(rows, columns=["bond", "calculator", "length", "energy", "force"])
+    lowest = table.groupby(["bond", "calculator"])["energy"].transform("min")
+    return table.assign(energy=table["energy"] - lowest)
+
+
+def deformed(atoms: Atoms, bond: tuple[int, int], times: Sequence[float]) -> dict[tuple[str, float], Atoms]:
+    """``atoms`` with a ``bond`` so many ``times`` as long, and with all coordinates so many times as far from the
+    middle; by what was done, and the times.
+    """
+    moved, out = beyond(atoms, *bond), {}
+    for factor in times:
+        image = atoms.copy()
+        image.set_distance(*bond, factor * atoms.get_distance(*bond), fix=0, indices=moved)
+        out["the bond", factor] = image
+    for factor in times:
+        swollen = atoms.copy()
+        middle = atoms.positions.mean(0)
+        swollen.positions = middle + factor * (atoms.positions - middle)
+        out["the molecule", factor] = swollen
+    return out
+
+
+def unfamiliar(
+    calculator: PotentialCalculator, reference: Calculator, images: Mapping[tuple[str, float], Atoms]
+) -> pd.DataFrame:
+    """What a potential says of itself on ``images`` (`deformed`), and how wrong it is.
+
+    Returns:
+        Columns ``what``, ``times``, ``off`` (eV, the energy less that of ``reference``), ``energy_uncertainty`` (eV)
+        and ``unfamiliarity``.
+    """
+    rows = pd.DataFrame(calculator.evaluate(list(images.values())))[["energy", "energy_uncertainty", "unfamiliarity"]]
+    off = rows.pop("energy") - [reference.get_potential_energy(image) for image in images.values()]
+    names = pd.DataFrame(list(images), columns=["what", "times"])
+    return pd.concat([names, off.rename("off"), rows], axis=1)
 
 
 def judge_stretches(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -108,10 +146,11 @@ def judge_stretches(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 def replicas_of(constant: float, heated: float, temperatures: Sequence[float] = (300.0, 600.0)) -> list[Replica]:
     """One at constant energy for ``constant`` ps, from velocities of the first temperature (K), and one in a heat bath
-    of each for ``heated`` ps.
+    of each for ``heated`` ps; none of those whose time is 0.
     """
     baths = [Replica(f"{kelvin:g} K", kelvin, FRICTION, heated) for kelvin in temperatures]
-    return [*([Replica(CONSTANT, temperatures[0], 0.0, constant)] if constant else []), *baths]
+    every = [Replica(CONSTANT, temperatures[0], 0.0, constant), *baths]
+    return [replica for replica in every if replica.picoseconds]
 
 
 def trajectories(
