@@ -230,7 +230,7 @@ def record(scale: str, name: tuple[str, str] | None, kind: str) -> Path:
 
 def record_all(scale: str) -> Iterator[Path]:
     """Write whatever is `missing`, the reference's first; each as soon as it is measured."""
-    everything = [(None, kind) for kind in OF_REFERENCE]
+    everything: list[tuple[tuple[str, str] | None, str]] = [(None, kind) for kind in OF_REFERENCE]
     everything += [(name, kind) for name in names(scale) for kind in plan_of(scale).kinds_of(*name)]
     for name, kind in everything:
         if not path_of(scale, name, kind).exists():

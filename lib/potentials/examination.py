@@ -20,7 +20,7 @@ from lib.potentials.ensemble import Potential
 from lib.potentials.replicas import Replica, forces_of, run_side_by_side
 from lib.units import EV
 
-NEAR = 0.7  # Å: up to here every pair of atoms repels, whatever the elements
+NEAR = 0.7  # Å: up to here every pair of atoms repels, whatever the elements (H-H has its minimum at 0.74)
 LENGTHS = (0.75, 1.75, 51)  # of a stretched bond, times its length: from, to, how many
 CONSTANT, FRICTION = "constant energy", 0.01  # per fs, of a bath
 
@@ -46,10 +46,14 @@ def laws(potential: Potential, atoms: Atoms, precision: str) -> pd.DataFrame:
 
 
 def holes(curves: pd.DataFrame) -> list[str]:
-    """The pairs of `soundness.pair_curves` whose energy rises, or is negative, below `NEAR`: atoms would fall in."""
+    """The pairs of `soundness.pair_curves` whose energy rises somewhere below `NEAR`, so that atoms are drawn in."""
     near = curves[curves["distance"] <= NEAR + 1e-9]
-    by_pair = near.groupby("pair", sort=False)["energy"]
-    return [str(pair) for pair, energy in by_pair if (np.diff(energy) > 0).any() or (energy < 0).any()]
+    return [str(pair) for pair, e in near.groupby("pair", sort=False)["energy"] if (np.diff(e) > 0).any()]
+
+
+def wall(curves: pd.DataFrame) -> float:
+    """The lowest energy (eV) of any of the pairs of `soundness.pair_curves` at their shortest distance."""
+    return float(curves.groupby("pair")["energy"].first().min())
 
 
 def bonds_to_stretch(atoms: Atoms) -> dict[str, tuple[int, int]]:

@@ -13,6 +13,7 @@ from lib.potentials import examination
 COLUMNS = ["model", "settings", "steps", "precision", "test", "subject", "value", "unit"]
 WHO = ["model", "settings", "steps"]
 LAW, HOLES, EXTREMA, FLIPS, OFF = "law", "pairs with a hole", "extrema", "force flips", "force off"
+WALL = "lowest energy at 0.3 Å"  # of the pairs
 ERROR, OF_AN_ERROR = "test error (MAE)", {"energy": "kcal/mol", "force": "kcal/mol/angstrom"}
 OF_A_BOND = {EXTREMA: ("extrema", "1"), FLIPS: ("flips", "1"), OFF: ("off", "eV/angstrom")}
 OF_A_TRAJECTORY = {
@@ -61,7 +62,8 @@ def _reference(rows: pd.DataFrame, name: str) -> pd.DataFrame:
 def _of_pairs(curves: pd.DataFrame) -> pd.DataFrame:
     holes = examination.holes(curves)
     count = {"test": HOLES, "subject": " ".join(holes), "value": float(len(holes)), "unit": "1"}
-    return pd.DataFrame([count])
+    height = {"test": WALL, "subject": "", "value": examination.wall(curves), "unit": "eV"}
+    return pd.DataFrame([count, height])
 
 
 def _of_bonds(rows: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
@@ -98,6 +100,14 @@ def of_laws(rows: pd.DataFrame) -> pd.DataFrame:
     named["precision"] = named["precision"].where(named["test"] == LAW, "")
     order = list(dict.fromkeys(named[["precision", "law"]].itertuples(index=False, name=None)))
     return named.pivot(index=["precision", "law"], columns=WHO, values="value").loc[order, _order(laws)]
+
+
+def of_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of atoms for reading: how many have a hole, which, and how high the lowest stands at 0.3 Å."""
+    holes = rows[rows["test"] == HOLES].set_index(WHO)
+    heights = rows[rows["test"] == WALL].set_index(WHO)["value"]
+    shown = holes[["value", "subject"]].rename(columns={"value": HOLES, "subject": "which"})
+    return shown.assign(**{f"{WALL} (eV)": heights})
 
 
 def of_bonds(rows: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from lib.report import prose
-from lib.report.soundness import EXTREMA, HOLES, LAW, LONG
+from lib.report.soundness import EXTREMA, HOLES, LAW, LONG, WALL
 
 SINGLE, DOUBLE = "float32", "float64"
 
@@ -26,6 +26,11 @@ def holes(rows: pd.DataFrame, settings: str, pairs: int = 6) -> str:
     count, all_of_them = int(own["value"].sum()), pairs * len(own)
     few = [f"{row['model']} {row['subject']}" for _, row in own.iterrows() if row["value"]]
     return f"{count} of {all_of_them} pairs" + (f" ({prose.names(few)})" if 0 < count < pairs else "")
+
+
+def wall(rows: pd.DataFrame, settings: str) -> str:
+    """The lowest energy (eV) of any model and pair at 0.3 Å."""
+    return f"{prose.select(rows, test=WALL, settings=settings)['value'].min():.2g}"
 
 
 def wavy(rows: pd.DataFrame, settings: str) -> str:

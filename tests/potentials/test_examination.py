@@ -46,11 +46,13 @@ def test_laws_in_both_precisions(tmp_path):
     assert copies["moved by 1e5 Å"] < 1e-3
 
 
-def test_a_hole_is_a_rise_or_a_negative_energy_at_short_range():
+def test_a_hole_is_a_rise_at_short_range():
     distance = np.arange(0.3, 1.5, 0.1)
-    curves = {"fine": 10 - 8 * distance, "well": 10 - 8 * distance - 9 * (distance < 0.45), "low": 0.3 - distance}
-    rows = [pd.DataFrame({"pair": name, "distance": distance, "energy": e}) for name, e in curves.items()]
-    assert examination.holes(pd.concat(rows)) == ["well", "low"]
+    curves = {"fine": 10 - 8 * distance, "well": 10 - 8 * distance - 9 * (distance < 0.45), "low": 0.3 - distance,
+              "bonded": 5 * (distance - 0.9) ** 2}  # fmt: skip
+    rows = pd.concat([pd.DataFrame({"pair": name, "distance": distance, "energy": e}) for name, e in curves.items()])
+    assert examination.holes(rows) == ["well"]
+    assert examination.wall(rows) == pytest.approx(10 - 2.4 - 9)
 
 
 def test_stretched_bonds_are_judged_beside_the_reference():

@@ -67,6 +67,7 @@ def test_every_number_stands_once(table):
     values = table[table["precision"] == "float32"].set_index(["settings", "test", "subject"])["value"]
     assert values[PAPER, soundness.HOLES, "H-O"] == 1
     assert values[FIT, soundness.HOLES, ""] == 0
+    assert soundness.of_pairs(table)["which"].tolist() == ["H-O", ""]
     assert values[FIT, soundness.EXTREMA, "H-O"] == 1 < values[PAPER, soundness.EXTREMA, "H-O"]
     assert values[FIT, soundness.OFF, "H-O"] == 0 < values[PAPER, soundness.OFF, "H-O"]
     assert values[FIT, "lasts", soundness.LONG] == pytest.approx(50)
@@ -88,6 +89,7 @@ def test_sentences_follow_the_table(table):
     assert words.worst(table, FIT, "float64") == "0.001"
     assert words.holes(table, PAPER) == "1 of 6 pairs (SchNet H-O)"
     assert words.holes(table, FIT) == "0 of 6 pairs"
+    assert words.wall(table, FIT) == "8.2"
     assert words.wavy(table, PAPER) == "1 of 1 (SchNet H-O)"
     assert words.broken(table, PAPER).startswith("2 of 2 (SchNet, constant energy, after 4 ps; ")
     assert words.broken(table, "") == "0 of 1"
