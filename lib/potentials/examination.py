@@ -11,6 +11,7 @@ import pandas as pd
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from lib.chemistry.bonds import bonds_of
 from lib.potentials import soundness
@@ -125,7 +126,8 @@ def unfamiliar(
 
 def judge_stretches(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Of each bond and calculator of `stretches`: extrema of the energy, flips of the force, length at the minimum (Å),
-    and the root mean square difference of the force from that of ``reference`` (eV/Å) within a fifth of its minimum.
+    ``holds`` (how many times that length the bond is pulled back to, at most as far as it was stretched), and the root
+    mean square difference of the force from that of ``reference`` (eV/Å) within a fifth of its minimum.
     """
     out = []
     for bond, of_bond in rows.groupby("bond", sort=False):
@@ -142,10 +144,18 @@ def judge_stretches(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
                     "extrema": soundness.extrema(energies[["length", name]])[name],
                     "flips": soundness.flips(forces[["length", name]])[name],
                     "minimum": length[energies[name].idxmin()],
+                    "holds": _holds(length.to_numpy(), energies[name].to_numpy(), int(minimum)),
                     "off": float(np.sqrt((off**2).mean())),
                 }
             )
     return pd.DataFrame(out)
+
+
+def _holds(length: NDArray[np.float64], energy: NDArray[np.float64], minimum: int) -> float:
+    """Up to which length, over that at the place ``minimum``, the energy rises without a fall."""
+    falls = np.flatnonzero(np.diff(energy[minimum:]) < 0)
+    falls = falls[length[minimum:][falls] > 1.05 * length[minimum]]  # its own minimum may lie a little farther
+    return float(length[minimum + (int(falls[0]) if len(falls) else len(energy) - 1 - minimum)] / length[minimum])
 
 
 def replicas_of(constant: float, heated: float, temperatures: Sequence[float] = (300.0, 600.0)) -> list[Replica]:

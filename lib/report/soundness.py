@@ -15,7 +15,8 @@ WHO = ["model", "settings", "steps"]
 LAW, HOLES, EXTREMA, FLIPS, OFF = "law", "pairs with a hole", "extrema", "force flips", "force off"
 WALL = "lowest energy at 0.3 Å"  # of the pairs
 ERROR, OF_AN_ERROR = "test error (MAE)", {"energy": "kcal/mol", "force": "kcal/mol/angstrom"}
-OF_A_BOND = {EXTREMA: ("extrema", "1"), FLIPS: ("flips", "1"), OFF: ("off", "eV/angstrom")}
+HOLDS = "pulled back to"
+OF_A_BOND = {EXTREMA: ("extrema", "1"), FLIPS: ("flips", "1"), HOLDS: ("holds", "1"), OFF: ("off", "eV/angstrom")}
 OF_A_TRAJECTORY = {
     "lasts": ("picoseconds", "ps"),
     "longest bond": ("longest", "1"),
@@ -111,7 +112,7 @@ def of_pairs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_bonds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Stretched bonds for reading: extrema and flips of each bond (1 of one minimum), and the error of the force."""
+    """Stretched bonds for reading, the columns of `OF_A_BOND` for each bond; of one minimum, one extremum and flip."""
     bonds = rows[rows["test"].isin(OF_A_BOND)]
     return bonds.pivot(index=WHO, columns=["test", "subject"], values="value").loc[_order(bonds)]
 

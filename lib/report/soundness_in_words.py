@@ -3,15 +3,20 @@
 import pandas as pd
 
 from lib.report import prose
-from lib.report.soundness import EXTREMA, HOLES, LAW, LONG, WALL
+from lib.report.soundness import EXTREMA, HOLDS, HOLES, LAW, LONG, WALL
 
 SINGLE, DOUBLE = "float32", "float64"
+
+
+def figures(value: float) -> str:
+    """``value`` with two digits or, from ten on, without decimals."""
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
 def largest(rows: pd.DataFrame, settings: str, law: str, precision: str = SINGLE) -> str:
     """From the smallest to the largest of the models' numbers of one ``law``, or the one where they are equal."""
     values = prose.select(rows, test=LAW, settings=settings, subject=law, precision=precision)["value"]
-    low, high = (f"{value:.2g}" for value in (values.min(), values.max()))
+    low, high = figures(values.min()), figures(values.max())
     return low if low == high else f"{low} to {high}"
 
 
@@ -30,14 +35,16 @@ def holes(rows: pd.DataFrame, settings: str, pairs: int = 6) -> str:
 
 def wall(rows: pd.DataFrame, settings: str) -> str:
     """The lowest energy (eV) of any model and pair at 0.3 Å."""
-    return f"{prose.select(rows, test=WALL, settings=settings)['value'].min():.2g}"
+    return figures(prose.select(rows, test=WALL, settings=settings)["value"].min())
 
 
 def wavy(rows: pd.DataFrame, settings: str) -> str:
-    """The stretched bonds with more than one extremum, by model."""
+    """How many stretched bonds have more than one extremum, and from where to where they are pulled back."""
     own = prose.select(rows, test=EXTREMA, settings=settings)
-    more = own[own["value"] > 1]
-    return f"{len(more)} of {len(own)} ({prose.names(f'{r.model} {r.subject}' for r in more.itertuples())})"
+    holds = prose.select(rows, test=HOLDS, settings=settings)["value"]
+    return (
+        f"{int((own['value'] > 1).sum())} of {len(own)} (pulled back to {holds.min():.2g} to {holds.max():.2g} times)"
+    )
 
 
 def broken(rows: pd.DataFrame, settings: str) -> str:
@@ -69,7 +76,8 @@ def unfamiliarity(deformed: pd.DataFrame) -> str:
     zero = prose.select(deformed, times=1.0)["off"].iloc[0]
     last = deformed[deformed["times"] == deformed["times"].max()]
     texts = [
-        f"{row.what} {row.times:g} times as long {row.unfamiliarity:.2g} (its energy is off by {row.off - zero:.2g} eV)"
+        f"{row.what} at {row.times:g} times its size {figures(row.unfamiliarity)}, its energy off by "
+        f"{figures(row.off - zero)} eV"
         for row in last.itertuples()
     ]
     return "; ".join(texts)

@@ -66,6 +66,8 @@ def test_stretched_bonds_are_judged_beside_the_reference():
     judged = examination.judge_stretches(rows, "good").set_index("calculator")
     assert judged.loc["good", ["extrema", "flips", "off"]].tolist() == [1, 1, 0]
     assert judged.loc["good", "minimum"] == pytest.approx(1.2, abs=0.02)
+    assert judged.loc["good", "holds"] == pytest.approx(rows["length"].max() / judged.loc["good", "minimum"])
+    assert judged.loc["rough", "holds"] < 1.3
     assert judged.loc["rough", "extrema"] > 3
     assert judged.loc["rough", "flips"] > 3
     assert judged.loc["rough", "off"] > 0.1

@@ -85,12 +85,14 @@ def test_it_can_be_read(table):
 
 
 def test_sentences_follow_the_table(table):
-    assert words.largest(table, PAPER, "energy of copies") == "1e+02"
+    assert words.largest(table, PAPER, "energy of copies") == "100"
+    assert words.largest(table, FIT, "energy of copies") == "0.01"
     assert words.worst(table, FIT, "float64") == "0.001"
     assert words.holes(table, PAPER) == "1 of 6 pairs (SchNet H-O)"
     assert words.holes(table, FIT) == "0 of 6 pairs"
     assert words.wall(table, FIT) == "8.2"
-    assert words.wavy(table, PAPER) == "1 of 1 (SchNet H-O)"
+    assert words.wavy(table, FIT) == "0 of 1 (pulled back to 1.4 to 1.4 times)"
+    assert words.wavy(table, PAPER).startswith("1 of 1 (pulled back to 1.")
     assert words.broken(table, PAPER).startswith("2 of 2 (SchNet, constant energy, after 4 ps; ")
     assert words.broken(table, "") == "0 of 1"
     assert "in 50 ps" in words.drifts(table, FIT)
