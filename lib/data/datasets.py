@@ -1,7 +1,6 @@
 """Data sets by name: which reader reads which files; opened as a store, converted on first use."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -225,8 +224,8 @@ def _opened(target: Path) -> ConformationStore:
 def _stamp(path: Path, dataset: DataSet) -> str:
     """Twelve digits that change with the files, the code that reads them, the level and the store's format."""
     path = path.resolve()
-    inside = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
-    facts = [(file, (now := os.stat(file)).st_size, now.st_mtime_ns) for file in sorted(inside) or [str(path)]]
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    facts = [(str(file), (now := file.stat()).st_size, now.st_mtime_ns) for file in files]
     identity = (facts, _reading_code(), dataset.reader, dataset.level, dataset.options, FORMAT)
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:12]
 
