@@ -15,7 +15,7 @@ from lib.data.selections import find_selection, load_selections, read_selection
 from lib.data.store import ConformationStore
 from lib.data.store_header import FORMAT
 from lib.errors import DataError, look_up
-from lib.paths import DATA, ROOT, STORES
+from lib.paths import DATA, OFFICIAL, ROOT, STORES
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ SUITES: dict[str, str] = {
     "published": "parts of the published data (ωB97X/6-31G(d))",  # of data sets without a selection, the whole
 }
 NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}", "published": "part of {} (ωB97X)"}
-FOLDERS: dict[str, str] = {"mini": "mini", "official": "official", "published": "official"}  # in `DATA`, by suite
+FOLDERS: dict[str, Path] = {"mini": DATA / "mini", "official": OFFICIAL, "published": OFFICIAL}  # by suite
 MD22_SYSTEMS: dict[str, str] = {
     "Ac-Ala3-NHMe": "Ac-Ala3-NHMe",
     "DHA": "DHA",
@@ -100,7 +100,7 @@ def known_datasets() -> dict[str, DataSet]:
     """Every data set of `FAMILIES` by name: ``mini/ani1x``, and of single systems ``mini/md22/DHA``."""
     whole, single = {}, {}
     for suite, (name, family) in product(SUITES, FAMILIES.items()):
-        path = str(DATA / FOLDERS[suite] / name)
+        path = str(FOLDERS[suite] / name)
         selected = suite == SELECTED and name in load_selections()
         whole[f"{suite}/{name}"] = DataSet(f"{suite}/{name}", name, path, selection=selected)
         for system in family.systems:
