@@ -15,7 +15,7 @@ from lib.data.selections import find_selection, load_selections, read_selection
 from lib.data.store import ConformationStore
 from lib.data.store_header import FORMAT
 from lib.errors import DataError, look_up
-from lib.paths import DATA, ROOT, STORES
+from lib.paths import DATA, OFFICIAL, ROOT, STORES
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ SUITES: dict[str, str] = {
     "published": "parts of the published data (ωB97X/6-31G(d))",  # of data sets without a selection, the whole
 }
 NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}", "published": "part of {} (ωB97X)"}
-FOLDERS: dict[str, str] = {"mini": "mini", "official": "official", "published": "official"}  # in `DATA`, by suite
+FOLDERS: dict[str, Path] = {"mini": DATA / "mini", "official": OFFICIAL, "published": OFFICIAL}  # by suite
 MD22_SYSTEMS: dict[str, str] = {
     "Ac-Ala3-NHMe": "Ac-Ala3-NHMe",
     "DHA": "DHA",
@@ -106,7 +106,7 @@ def known_datasets() -> dict[str, DataSet]:
 
 def _dataset(suite: str, family: str, system: str = "") -> DataSet:
     """That of ``family`` in ``suite``, whole or one ``system`` of it."""
-    path = str(DATA / FOLDERS[suite] / family)
+    path = str(FOLDERS[suite] / family)
     if system:
         return DataSet(f"{suite}/{family}/{system}", family, path, options=(("systems", (system,)),))
     selected = suite == SELECTED and family in load_selections()
