@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
 from lib.files import not_written, whole_file
-from lib.models.base import HEAD, Model, Settings, linear_layer
+from lib.models.base import HEAD, TOLD, Model, Settings, linear_layer
 from lib.models.rigidity import Rigidity
 
 LICENCE, DENOISING = "MIT", "denoising"
@@ -273,7 +273,8 @@ def transfer(model: Model, name: str, weights: Weights, what: str = LAYERS, lear
 
     Every parameter moves but those of ``model.not_pretrained``. The released code loads the head as well: where
     denoising trains it (``model.denoises_with_head``), ``what`` can ask for that, as it is or with its sign turned.
-    Energies train every parameter but those of the noise, so that only the head is left out, or nothing.
+    Energies train every parameter but those of the noise, so that only the head is left out, or nothing. Parameters for
+    forces that a network is told (`base.Settings.told_forces`) stay where they are.
 
     Args:
         model: with fresh weights.
@@ -292,14 +293,14 @@ def transfer(model: Model, name: str, weights: Weights, what: str = LAYERS, lear
     """
     check_transfer(what, name, learnt)
     about, settings = weights.about, (model.settings, weights.settings())
-    own, theirs = settings if what != LAYERS else (each.of_layers() for each in settings)
+    own, theirs = (each.of_layers() if what == LAYERS else each.untold() for each in settings)
     held = {"model": about["model"], "settings": theirs, "task": about.get("task")}
     expected = {"model": name, "settings": own, "task": learnt}
     for key, value in expected.items():
         if held[key] != value:
             raise DataError(weights.path, key, f"it holds {held[key]!r}, not {value!r}", "choose matching weights")
-    state = dict(model.state_dict())
-    _check(weights, state, "choose matching weights")
+    state, given = _without_told(model.state_dict()), _without_told(weights.state)
+    _check(replace(weights, state=given), state, "choose matching weights")
     untrained = model.not_pretrained if learnt == DENOISING else (HEAD,)
     fresh = tuple(prefix for prefix in untrained if what == LAYERS or prefix != HEAD)
     moved = [key for key in state if not key.startswith(fresh)]
@@ -311,6 +312,11 @@ def transfer(model: Model, name: str, weights: Weights, what: str = LAYERS, lear
             for parameter in last.parameters():
                 parameter.neg_()
     return moved
+
+
+def _without_told(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The parameters but those for forces that a network is told."""
+    return {key: value for key, value in state.items() if not key.startswith(TOLD)}
 
 
 def _check(weights: Weights, state: dict[str, Tensor], remedy: str) -> None:

@@ -132,6 +132,17 @@ class RunConfig:
             raise ValueError(
                 f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
             )
+        told = self.settings.told_forces
+        if told and not (weight and self.training.learns_forces and models.entry(self.model).module.takes_forces):
+            raise ValueError(
+                f"told_forces = True of {self.model}: it is for denoising beside energies and forces (noise_weight and "
+                "force_weight) of a model that takes forces in"
+            )
+        if weight and self.training.learns_forces and not told:
+            raise ValueError(
+                f"noise_weight = {weight!r} with force_weight = {self.training.force_weight!r}: a noised conformation "
+                "has no labels of its forces; let the model be told them (told_forces), or set one weight to 0"
+            )
         if self.isolated_atoms and (not self.labelled or self.start is not None):
             raise ValueError(
                 f"isolated_atoms = {dict(self.isolated_atoms)}: they are for the baseline of an energy run that "
@@ -156,9 +167,8 @@ class RunConfig:
         """``source`` must be a run of the same model that has not seen this run's test conformations."""
         if not self.labelled:
             raise ValueError(f"pretrained joins an energy run to an earlier run, not {self.task} to {source.task}")
-        theirs, own = source.settings, self.settings
-        if self.transfer == LAYERS:
-            theirs, own = theirs.of_layers(), own.of_layers()
+        both = source.settings, self.settings
+        theirs, own = (each.of_layers() if self.transfer == LAYERS else each.untold() for each in both)
         if (source.model, theirs) != (self.model, own):
             raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
         shared = {d.name for d in source.data} & {d.name for d in self.data}

@@ -26,7 +26,7 @@ from lib.runs.continuation import continue_from
 from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.runs.uncertainty import rigidity_of
-from lib.training.auxiliary import NoisyNodesTask
+from lib.training.auxiliary import DeNSTask, NoisyNodesTask
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
 from lib.training.tasks import EnergyTask, Task, task_entry
@@ -173,7 +173,8 @@ def _energy_task(
 ) -> EnergyTask:
     """What learns energies, with the noise in its loss where that has a weight."""
     if config.training.noise_weight:
-        return NoisyNodesTask(model, config.training, scaling, measured, reach, config.sigma)
+        kind = DeNSTask if config.settings.told_forces else NoisyNodesTask
+        return kind(model, config.training, scaling, measured, reach, config.sigma)
     return EnergyTask(model, config.training, scaling, measured, reach)
 
 

@@ -20,18 +20,20 @@ from lib.study.trials import Trial
 
 DATA = "ani1x"  # in both suites; mini ANI-1 has no forces
 MODELS_COMPARED = ("egnn", "torchmd_net")
-SHARES = {1.0: "800 labels", 0.25: "200 labels"}  # of the training conformations, for as many steps
+SHARES = {1.0: "800 labels", 0.25: "200 labels"}  # of the published ones, for as many steps
 QUESTION = "What should come before few labels of DFT: nothing, denoising, cheap labels, or both?"
 SCRATCH, DENOISED = "scratch", "denoised"
 CHEAP, CHEAP_LAYERS = "GFN2-xTB labels", "GFN2-xTB labels, layers alone"
 BOTH = "denoised, then GFN2-xTB labels"
 NOISY, DENOISED_NOISY = "noisy nodes", "denoised, then noisy nodes"
-PAIRS = ((DENOISED, CHEAP), (DENOISED, BOTH), (CHEAP, BOTH), (CHEAP, CHEAP_LAYERS), (SCRATCH, NOISY),
+DENS = "GFN2-xTB labels, denoising told the forces"
+PAIRS = ((DENOISED, CHEAP), (DENOISED, BOTH), (CHEAP, BOTH), (CHEAP, CHEAP_LAYERS), (CHEAP, DENS), (SCRATCH, NOISY),
          (DENOISED, DENOISED_NOISY))  # fmt: skip
 # about as many core-minutes as the pre-training by denoising; its rate is the better of 1e-3 and 3e-3 on validation
 # conformations of mini ANI-1x, EGNN, seed 0
 CHEAP_EPOCHS, CHEAP_RATE, CHEAP_LIMITS = 5, 1e-3, Limits(validation=500, test=500)
 NOISE, NOISE_WEIGHT = 0.02, 0.1  # Å, so that energies stay about what they are; of the loss
+TOLD_NOISE = 0.1  # Å, where the forces say which conformation is meant
 
 
 def cheap_labels(scale: Scale, model: str, seed: int, denoised: bool) -> RunConfig:
@@ -41,6 +43,16 @@ def cheap_labels(scale: Scale, model: str, seed: int, denoised: bool) -> RunConf
     config = scale.finetune(Cell(model, DATA, denoised, force_weight=FORCE_WEIGHT), CHEAP_RATE, seed)
     training = replace(config.training, epochs=CHEAP_EPOCHS, warmup=0.3, plateau=0.7, validate_every=1)
     return replace(config, training=training, limits=limits)
+
+
+def dens(scale: Scale, model: str, seed: int) -> RunConfig:
+    """`cheap_labels` from scratch with denoising, told the forces, as a second term of the loss (DeNS)."""
+    config = cheap_labels(scale, model, seed, denoised=False)
+    settings, training = (
+        replace(config.settings, told_forces=True),
+        replace(config.training, noise_weight=NOISE_WEIGHT),
+    )
+    return replace(config, settings=settings, training=training, sigma=TOLD_NOISE)
 
 
 def _run(
@@ -53,6 +65,7 @@ def _run(
         DENOISED: lambda: before.pretrain(model, seed),
         CHEAP: lambda: cheap_labels(before, model, seed, denoised=False),
         BOTH: lambda: cheap_labels(before, model, seed, denoised=True),
+        DENS: lambda: dens(before, model, seed),
     }
     config = replace(scale.finetune(Cell(model, data, False, share=share), rate, seed), pretrained=sources[source](),
                      transfer=transfer)  # fmt: skip
@@ -69,8 +82,12 @@ def labels_trial(
     data: str = DATA,
     rates: Sequence[float] = RATES,
     seeds: Sequence[int] = LAPTOP.seeds,
+    words: str | None = None,
 ) -> Trial:
-    """``model`` on the ``share`` of the labels of ``data`` at ``scale``, after a run of the scale ``before`` or none."""
+    """``model`` on a ``share`` of the labels of ``data`` at ``scale``, after a run of the scale ``before`` or none.
+
+    ``words`` say in the name how many these are; None takes those of `SHARES`.
+    """
     made = partial(partial, _run, scale, before, model, data, share)
     arms = {
         SCRATCH: made(SCRATCH, LAYERS, None),
@@ -78,10 +95,11 @@ def labels_trial(
         CHEAP: made(CHEAP, ALL, None),
         CHEAP_LAYERS: made(CHEAP, LAYERS, None),
         BOTH: made(BOTH, ALL, None),
+        DENS: made(DENS, ALL, None),
         NOISY: made(SCRATCH, LAYERS, NOISE),
         DENOISED_NOISY: made(DENOISED, LAYERS, NOISE),
     }
-    name = f"labels, {MODELS[model].label}, {scale.data_label(data)}, {SHARES[share]}"
+    name = f"labels, {MODELS[model].label}, {scale.data_label(data)}, {words or SHARES[share]}"
     return Trial(name, QUESTION, arms, tuple(rates), tuple(seeds), SCRATCH)
 
 
