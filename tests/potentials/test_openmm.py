@@ -1,6 +1,8 @@
 """A potential in OpenMM does what it does in ASE: energies, forces, a picosecond at constant energy."""
 
 import builtins
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,11 +10,15 @@ import torch
 from ase import Atoms, units
 from ase.build import molecule
 from ase.calculators.calculator import InputError
+from ase.io import read, write
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 from test_laws import potential
+from test_uncertainty import FILE, trained
 
+from lib.paths import ROOT
 from lib.potentials.calculator import PotentialCalculator
+from lib.potentials.ensemble import Potential
 from lib.potentials.openmm_force import KILOJOULE, openmm_force, openmm_system
 
 openmm = pytest.importorskip("openmm", reason="the extra openmm is not installed")
@@ -28,10 +34,7 @@ def calculator(tmp_path):
 
 @pytest.fixture
 def water():
-    atoms = molecule("H2O")
-    thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(0))
-    Stationary(atoms)
-    return atoms
+    return molecule("H2O")
 
 
 def velocity_verlet(step: float):
@@ -72,21 +75,32 @@ def test_energies_and_forces_are_those_of_the_ase_calculator(calculator, water):
         np.testing.assert_allclose(forces, water.get_forces(), atol=1e-8)
 
 
-def test_a_picosecond_at_constant_energy_is_the_same_path(calculator, water):
-    system = openmm_system(calculator, water)
-    context = context_of(system, water)
-    context.setVelocities(water.get_velocities() * units.fs * 1000 * unit.angstrom / unit.picosecond)
-    start, water.calc = water.positions.copy(), calculator
-    path = VelocityVerlet(water, STEP * units.fs)
-    for _ in range(4):
-        path.run(250)
-        context.getIntegrator().step(250)
-        energy, _, positions = state_of(context)
-        np.testing.assert_allclose(positions, water.positions, atol=1e-5)
-        assert energy == pytest.approx(water.get_potential_energy(), abs=1e-6)
-    assert path.get_time() / units.fs == pytest.approx(1000)
-    assert np.abs(water.positions - start).max() > 0.05
-    assert system.getParticleMass(0).value_in_unit(unit.dalton) == pytest.approx(water.get_masses()[0])
+def test_a_picosecond_at_constant_energy():
+    """Of a trained potential, whose molecule stays together: the same path until chaos parts them, the same energy."""
+    calculator = PotentialCalculator(Potential([trained().weights()], "cpu", torch.float64))
+    atoms = read(FILE, 0)
+    thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(0))
+    Stationary(atoms)
+    system = openmm_system(calculator, atoms)
+    context = context_of(system, atoms)
+    context.setVelocities(atoms.get_velocities() * units.fs * 1000 * unit.angstrom / unit.picosecond)
+    start, atoms.calc = atoms.positions.copy(), calculator
+    total, path = atoms.get_total_energy(), VelocityVerlet(atoms, STEP * units.fs)
+    path.run(100)
+    context.getIntegrator().step(100)
+    energy, _, positions = state_of(context)
+    np.testing.assert_allclose(positions, atoms.positions, atol=1e-6)
+    assert np.abs(positions - start).max() > 0.1
+    assert energy == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
+    for run in (path.run, context.getIntegrator().step):
+        run(900)
+    energy, _, positions = state_of(context)
+    kinetic = context.getState(energy=True).getKineticEnergy().value_in_unit(unit.kilojoule_per_mole) * KILOJOULE
+    assert context.getTime().value_in_unit(unit.picosecond) == pytest.approx(1.0)
+    for kept in (energy + kinetic, atoms.get_total_energy()):
+        assert kept == pytest.approx(total, abs=0.05)  # of 1 eV of kinetic energy
+    assert np.linalg.norm(positions - positions.mean(0), axis=1).max() < 10.0
+    assert system.getParticleMass(0).value_in_unit(unit.dalton) == pytest.approx(atoms.get_masses()[0])
 
 
 def test_it_may_act_on_some_particles_only(calculator, water):
@@ -113,6 +127,19 @@ def test_what_the_potential_does_not_know_is_refused_before_and_in_a_simulation(
     context.setPositions(np.zeros((3, 3)))
     with pytest.raises(openmm.OpenMMException, match=r"0.000 Å apart"):
         state_of(context)
+
+
+def test_the_example_of_the_documentation_runs(calculator, water, monkeypatch, tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own_molecules.md").read_text(encoding="utf-8"), re.S)
+    (code,) = [block for block in blocks if "openmm_system" in block]
+    assert "step(2000)" in code
+    write(tmp_path / "test.xyz", water)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lib.own.pretrained.load_pretrained", lambda _: SimpleNamespace(calculator=lambda: calculator))
+    names = {}
+    exec(code.replace("step(2000)", "step(5)"), names)
+    moved = np.abs(names["positions"] - water.positions).max()
+    assert 1e-4 < moved < 0.5
 
 
 def test_without_the_library_the_message_names_the_extra(calculator, water, monkeypatch):
