@@ -121,7 +121,7 @@ class RunConfig:
         weight = self.training.noise_weight
         if weight and not self.labelled:
             raise ValueError(
-                f"noise_weight = {weight!r} with task {self.task!r}: the noise is all of its loss, leave it"
+                f"noise_weight = {weight!r} with task {self.task!r}: leave it at 0, the noise is all its loss"
             )
         if (self.labelled and not weight) == (self.sigma is not None):
             raise ValueError(
