@@ -33,7 +33,7 @@ SLOW = {  # modules that take more than ten seconds on two cores: they train, fu
     "test_label_checks", "test_fuzz", "test_processes", "test_statistics_and_tables", "test_recipes", "test_help",
     "test_bad_inputs", "test_trials", "test_trial_tables", "test_openmm",
     "test_runs", "test_run_together", "test_coverage", "test_precision", "test_input_norm",
-    "test_results_prose",
+    "test_results_prose", "test_rehearsal", "test_bench",
 }  # fmt: skip
 
 
