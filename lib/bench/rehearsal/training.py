@@ -8,6 +8,7 @@ from re import findall, search
 from typing import Any
 
 from lib.bench.rehearsal.watch import Watched, watch
+from lib.errors import TrainingError
 from lib.training.fit import LAST
 from lib.training.progress import LOG
 
@@ -65,6 +66,9 @@ def train(
         steps: to train for.
         minutes: after which fewer are enough.
         name: of its logs.
+
+    Raises:
+        TrainingError: the second start did not resume the first one's run after its checkpoint.
     """
     run = Run(folder / "cache" / "runs")
 
@@ -81,12 +85,14 @@ def train(
         arguments, environment, folder / f"{name}-resumed.log", lambda: len(again.steps()) >= AFTER_RESUMING,
         lambda: bool(again.lines()),
     )  # fmt: skip
-    at_step = int(findall(r"resumes at step (\d+) of", again.lines()[0])[0])
-    if again.folder != at or at_step < 1 or at_step > done[-1][1] + 1 or again.steps()[0][1] <= at_step:
-        raise RuntimeError(f"{name}: it resumed at step {at_step} in {again.folder}, after step {done[-1][1]} in {at}")
+    told = [findall(r"resumes at step (\d+) of", line) for line in again.lines()[:1]]
+    at_step = int(told[0][0]) if told and told[0] else 0
+    if not (seen.killed and resumed.killed and at_step and again.folder == at and again.steps()[0][1] == at_step + 1):
+        said = ", ".join(line[20:] for line in [*run.lines(), *again.lines()])
+        raise TrainingError(f"{name}: it did not go on where it was killed; its log says: {said}")
     return facts_of(seen, done) | {
         "lost by the kill (s)": lost,
-        "steps at the kill": done[-1][1],
+        "last step in the log": done[-1][1],
         "resumed at step": at_step,
         "processor seconds to resume": resumed.processor_before,
         "peak when resumed (GiB)": resumed.peak,
