@@ -38,6 +38,8 @@ class Batch:
         energy: (B,) target, float64 kcal/mol, where there is one.
         forces: (A, 3) target, kcal/mol/Å, where there is one.
         noise: (A, 3) Å, what was added to the clean coordinates, where something was.
+        told: (A, 3) forces that a network takes in beside the coordinates (`models.base.Settings.told_forces`), in
+            units of the scaled target per Å; None where it is told none.
         index: (B,) conformation numbers in the data set, where known.
         loss_weight: by which the loss, a mean over the batch, is multiplied: 1 for a whole step's batch; of a step that
             is divided into n batches, n times the fraction of its conformations that are in this one.
@@ -53,6 +55,7 @@ class Batch:
     noise: Tensor | None = None
     index: Tensor | None = None
     loss_weight: float = 1.0
+    told: Tensor | None = None
 
     @staticmethod
     def from_arrays(
@@ -160,7 +163,7 @@ class Batch:
             f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
         }
         if dtype is not None:
-            moved |= {key: moved[key].to(dtype) for key in ("pos", "forces", "noise") if key in moved}
+            moved |= {key: moved[key].to(dtype) for key in ("pos", "forces", "noise", "told") if key in moved}
         return replace(self, **moved)
 
 
@@ -175,10 +178,15 @@ def neighbour_pairs(pos: Tensor, molecule: Tensor, n_molecules: int, cutoff: flo
         receiver, sender = _candidates_by_tree(pos, molecule, cutoff)
     else:
         receiver, sender = _all_candidates(counts, molecule)
+    return closer_pairs(pos, torch.stack([receiver, sender]), cutoff)
+
+
+def closer_pairs(pos: Tensor, candidates: Tensor, cutoff: float) -> Tensor:
+    """Of ``candidates`` (2, P), each once, those closer than ``cutoff`` Å: in their order, then turned round."""
     with torch.no_grad():
-        delta = pos.index_select(0, receiver) - pos.index_select(0, sender)
+        delta = pos.index_select(0, candidates[0]) - pos.index_select(0, candidates[1])
         near = ((delta * delta).sum(1) < cutoff * cutoff).nonzero().squeeze(1)
-    half = torch.stack([receiver.index_select(0, near), sender.index_select(0, near)])
+    half = candidates.index_select(1, near)
     return torch.cat([half, half.flip(0)], dim=1)
 
 

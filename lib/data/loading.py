@@ -47,18 +47,25 @@ class Selection:
 
 
 class ConformationBatches(Dataset):
-    """Batches of the conformations of ``selections``, numbered through; noised, or with relative energies."""
+    """Batches of the conformations of ``selections``, numbered through; noised, with relative energies, or both."""
 
     def __init__(
-        self, selections: Sequence[Selection], cutoff: float, sigma: float | None = None, forces: bool = False
+        self,
+        selections: Sequence[Selection],
+        cutoff: float,
+        sigma: float | None = None,
+        forces: bool = False,
+        labelled: bool | None = None,
     ) -> None:
-        """With ``sigma`` (Å) batches are noised and carry ``noise``; without, they carry ``energy`` (kcal/mol) and,
-        where asked for, ``forces`` (kcal/mol/Å).
+        """With ``sigma`` (Å) batches are noised and carry ``noise``. Where ``labelled``, which they are without noise
+        unless said otherwise, they carry ``energy`` (kcal/mol) and, where asked for, ``forces`` (kcal/mol/Å), both of
+        the conformation as it was before the noise.
 
         Raises:
             DataError: forces are asked for and a store has none.
         """
         self.selections, self.cutoff, self.sigma, self.forces = list(selections), cutoff, sigma, forces
+        self.labelled = sigma is None if labelled is None else labelled
         for selection in selections if forces else []:
             if not selection.store.has_forces:
                 raise DataError(selection.store.path, "", "it has no forces", "learn energies alone: force_weight None")
@@ -67,6 +74,10 @@ class ConformationBatches(Dataset):
     def __len__(self) -> int:
         """Number of conformations."""
         return int(self.ends[-1])
+
+    def noised(self, sigma: float | None) -> "ConformationBatches":
+        """The same with noise of standard deviation ``sigma`` (Å) on the coordinates; None leaves them as they are."""
+        return ConformationBatches(self.selections, self.cutoff, sigma, self.forces, self.labelled)
 
     def energies(self) -> NDArray[np.float64]:
         """Relative energies (n,) in kcal/mol of all conformations, in order."""
@@ -94,16 +105,17 @@ class ConformationBatches(Dataset):
         types = np.concatenate([p.types for p in parts])
         positions = np.concatenate([p.positions for p in parts])
         molecule = np.repeat(np.arange(len(index)), np.concatenate([p.n_atoms for p in parts]))
-        if self.sigma is None:
-            targets = {"energy": np.concatenate([store.relative_energy(chosen) for store, chosen in picked])}
+        targets = {}
+        if self.labelled:
+            targets["energy"] = np.concatenate([store.relative_energy(chosen) for store, chosen in picked])
             if self.forces:
                 targets["forces"] = np.concatenate([store.gather_forces(chosen) for store, chosen in picked])
-            batch = Batch.from_arrays(types, positions, molecule, self.cutoff, **targets, index=index)
-        else:
+        if self.sigma is not None:
             owners = np.stack([np.sort(which), np.concatenate([chosen for _, chosen in picked])], 1)
             n_atoms = np.concatenate([p.n_atoms for p in parts])
-            noise = conformation_noise(n_atoms, self.sigma, request.noise_key, owners)
-            batch = Batch.from_arrays(types, positions + noise, molecule, self.cutoff, noise=noise, index=index)
+            targets["noise"] = conformation_noise(n_atoms, self.sigma, request.noise_key, owners)
+            positions = positions + targets["noise"]
+        batch = Batch.from_arrays(types, positions, molecule, self.cutoff, **targets, index=index)
         return replace(batch, loss_weight=request.loss_weight)
 
 

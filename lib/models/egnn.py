@@ -8,12 +8,16 @@ Layer t:
     h_i <- h_i + W4 SiLU(W3 [h_i, Σ_j m_ij])
     energy = MLP(Σ_i h_i),   noise = x^(T) - x^(0)
 
+Where the network is told forces f (`Settings.told_forces`), h_i starts with w |f_i| added and x_i moves by φ_t(h_i) f_i
+too, as the source has it for velocities (its equation 7); φ_t is a network of two layers.
+
 Neighbours are those of the input coordinates in every layer. W1 is applied to atoms before the pairs are formed: the
 same function as on concatenated edge inputs, for fewer operations. With ``num_rbf`` > 0 that many Gaussians of the
 distance take the place of its square. Parameter names are those of the released code.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -138,8 +142,24 @@ class EGNNLayer(nn.Module):
         return h + out if self.settings.residual else out
 
 
+class ToldForces(nn.Module):
+    """What takes in forces that the network is told: w, and φ_t of each layer, which starts small."""
+
+    def __init__(self, width: int, n_layers: int) -> None:
+        """For features of ``width``."""
+        super().__init__()
+        self.of_length = nn.Linear(1, width, bias=False)
+        self.steps = nn.ModuleList()
+        for _ in range(n_layers):
+            last = nn.Linear(width, 1, bias=False)
+            nn.init.xavier_uniform_(last.weight, gain=0.001)
+            self.steps.append(nn.Sequential(nn.Linear(width, width), nn.SiLU(), last))
+
+
 class EGNN(Model):
     """The model of the module's docstring: invariant energy, noise equivariant under E(3)."""
+
+    takes_forces: ClassVar[bool] = True
 
     def __init__(self, settings: EGNNSettings) -> None:
         """Draw initial weights from torch's global generator: seed it first."""
@@ -152,6 +172,7 @@ class EGNN(Model):
         self.energy_head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
         # the radial basis; weights files know it by this name
         self.smearing = GaussianBasis(settings.num_rbf, 0.0, settings.cutoff, False) if settings.num_rbf else None
+        self.told = ToldForces(width, settings.n_layers) if settings.told_forces else None
 
     @property
     def not_pretrained(self) -> tuple[str, ...]:
@@ -166,6 +187,9 @@ class EGNN(Model):
         receiver, sender = batch.pairs
         smooth, degree = self._weights(batch)
         h, x = self.type_embedding(batch.z), batch.pos
+        takes, told = self.told, batch.told
+        if takes is not None and told is not None:
+            h = h + takes.of_length(told.norm(dim=1, keepdim=True))
         last = self.settings.n_layers - 1
         for t, layer in enumerate(self.message_layers()):
             delta = x.index_select(0, receiver) - x.index_select(0, sender)
@@ -174,6 +198,7 @@ class EGNN(Model):
             gathered, weight = layer.messages(h, e, receiver, sender, smooth, moves=noise or t < last)
             if weight is not None:
                 x = layer.move(weight, x, delta, squared, receiver, smooth, degree, batch.pos.requires_grad)
+                x = x if takes is None or told is None else x + takes.steps[t](h) * told
             if energy or t < last:
                 h = layer.update(h, gathered)
         scalar = self.read_out(h, batch) if energy else None

@@ -26,6 +26,7 @@ from lib.runs.continuation import continue_from
 from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.runs.uncertainty import rigidity_of
+from lib.training.auxiliary import DeNSTask, NoisyNodesTask
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
 from lib.training.tasks import EnergyTask, Task, task_entry
@@ -139,7 +140,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     """
     model = _initial_model(config, execution)
     if weights is not None:
-        transfer(model, config.model, weights, config.transfer)
+        transfer(model, config.model, weights, config.transfer, required(config.pretrained, "pretrained").task)
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
     data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
@@ -150,10 +151,11 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     reach = _reach(config, data["train"])
-    task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution), reach)
+    task = _energy_task(config, model, scaling, _measured(config, data["train"], execution), reach)
     if config.transfer != LAYERS:
         task.keep_head()
-    training = _training_loader(config, data["train"], execution)
+    trained = data["train"].noised(config.sigma)
+    training = _training_loader(config, trained, execution)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     task.finish()
     if not is_first_process():
@@ -165,6 +167,16 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     save_weights(folder / "weights.safetensors", config.model, model, rigidity, **about)
     metrics = _validation_metrics(task) | _test(config, task, data, folder, execution.device())
     return metrics, _facts(config, folder, whole_splits, data, fitted.steps) | {"target": target}
+
+
+def _energy_task(
+    config: RunConfig, model: Model, scaling: Scaling, measured: DataLoader | None, reach: Tensor | None
+) -> EnergyTask:
+    """What learns energies, with the noise in its loss where that has a weight."""
+    if config.training.noise_weight:
+        kind = DeNSTask if config.settings.told_forces else NoisyNodesTask
+        return kind(model, config.training, scaling, measured, reach, config.sigma)
+    return EnergyTask(model, config.training, scaling, measured, reach)
 
 
 def _reach(config: RunConfig, train: ConformationBatches) -> Tensor | None:
