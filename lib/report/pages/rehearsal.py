@@ -1,4 +1,4 @@
-"""Tables of the rehearsal at the paper's size, from its record in ``data/bench``, and from the recorded rates of a GPU."""
+"""Tables of the rehearsal at the paper's size: its record in ``data/bench``, beside the recorded rates of a GPU."""
 
 import json
 from functools import cache
