@@ -88,7 +88,7 @@ def test_a_process_is_watched_to_its_end(tmp_path):
 def test_a_process_is_killed_when_it_has_done_enough(tmp_path):
     done = tmp_path / "done"
     program = f"import pathlib, time; pathlib.Path({str(done)!r}).touch(); time.sleep(60)"
-    seen = watch(["-c", program], os.environ, tmp_path / "log", done.exists, done.exists)
+    seen = watch(["-c", program], os.environ, tmp_path / "log", done.exists, lambda: int(done.exists()))
     assert seen.killed and seen.seconds < 30 and seen.begun_after <= seen.seconds
 
 

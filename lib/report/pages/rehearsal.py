@@ -48,7 +48,7 @@ def training() -> tuple[Row, list[Row]]:
         rate = batch / facts["processor seconds a step"]
         rows.append([
             MODELS[model].label,
-            str(facts["last step in the log"]),
+            str(facts["steps"]),
             f"{facts['processor seconds a step']:.1f}",
             f"{facts['peak before the first step (GiB)']:.2f}",
             f"{facts['peak (GiB)']:.1f}",
