@@ -73,7 +73,7 @@ test-browser: chromium .venv/installed-browser
 	touch $@
 
 test-slurm: .venv/installed-slurm
-	$(BIN)/pytest -s tests/slurm
+	$(BIN)/pytest -s -rs tests/slurm
 
 SIZE ?= 1
 rehearsal: .venv
