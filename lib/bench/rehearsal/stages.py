@@ -117,6 +117,7 @@ def rehearse(rehearsal: Rehearsal, say: Callable[[str], None]) -> dict[str, Any]
         if name not in record["stages"]:
             record["stages"][name] = stage() | {"disk (GiB)": disk(rehearsal.folder)}
             record["about"] = {"share": rehearsal.share, "steps": rehearsal.steps, "minutes": rehearsal.minutes,
+                               "checkpoint_minutes": rehearsal.checkpoint_minutes,
                                "provenance": provenance("cpu")}  # fmt: skip
             write_text(path, json.dumps(record, indent=1) + "\n")
         said = {key: value for key, value in record["stages"][name].items() if isinstance(value, (int, float))}
