@@ -103,7 +103,7 @@ types: .venv
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser --extra docs --extra slurm \
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser --extra docs --extra slurm --extra openmm \
 	  --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 lab: .venv

@@ -193,10 +193,15 @@ def neighbour_pairs(pos: Tensor, molecule: Tensor, n_molecules: int, cutoff: flo
         receiver, sender = _candidates_by_tree(pos, molecule, cutoff)
     else:
         receiver, sender = _all_candidates(counts, molecule)
+    return closer_pairs(pos, torch.stack([receiver, sender]), cutoff)
+
+
+def closer_pairs(pos: Tensor, candidates: Tensor, cutoff: float) -> Tensor:
+    """Of ``candidates`` (2, P), each once, those closer than ``cutoff`` Å: in their order, then turned round."""
     with torch.no_grad():
-        delta = pos.index_select(0, receiver) - pos.index_select(0, sender)
+        delta = pos.index_select(0, candidates[0]) - pos.index_select(0, candidates[1])
         near = ((delta * delta).sum(1) < cutoff * cutoff).nonzero().squeeze(1)
-    half = torch.stack([receiver.index_select(0, near), sender.index_select(0, near)])
+    half = candidates.index_select(1, near)
     return torch.cat([half, half.flip(0)], dim=1)
 
 

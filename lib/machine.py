@@ -13,6 +13,13 @@ import torch
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h of the GNU C library
 TOP_PAD = 64 * 2**20  # bytes by which the heap grows at least
 STATIC = "STATIC_NOTEBOOKS"  # environment variable; not empty: notebooks are executed to be read, nobody is there
+CONTROL_GROUPS = [
+    (Path("/sys/fs/cgroup") / limit, Path("/sys/fs/cgroup") / used)
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    )
+]  # files of versions 2 and 1: what a container may have, and what it has
 
 
 def keep_freed_memory() -> bool:
@@ -41,6 +48,21 @@ def hardware(device: str = "cuda") -> str:
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """Bytes that this process may still take without swapping: the system's, or those of its control group.
+
+    Where the system does not say (no Linux), all that the machine has.
+    """
+    if not Path("/proc/meminfo").exists():
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    limits = [1024 * int(lines["MemAvailable"].split()[0])]
+    for limit, used in CONTROL_GROUPS:
+        if limit.exists() and limit.read_text().strip() != "max":
+            limits.append(int(limit.read_text()) - int(used.read_text()))
+    return max(0, min(limits))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from conftest import make_molecule, sample, write_ani1
 from packaging.requirements import Requirement
 
 from lib.cli.main import main
-from lib.models import MODELS, PAPER_MODELS
+from lib.models import MODELS
 from lib.paths import DATA, ROOT
 from lib.report import settings_tables
 from lib.study.scales import SCALES
@@ -176,45 +176,6 @@ def test_command_line_reads_the_real_sample(tmp_path, capsys):
     real = sample("ani1_gdb_s01.h5")
     assert main(["data", "convert", "ani1", str(real), str(tmp_path / "store")]) == 0
     assert "3 molecules, 10800 conformations, wB97X/6-31G(d)" in capsys.readouterr().out
-
-
-def test_bench_data_runs(tmp_path, capsys):
-    assert (
-        main(["bench", "data", "--conformations", "20000", "--seconds", "0.2", "--json", str(tmp_path / "b.json")]) == 0
-    )
-    numbers = json.loads((tmp_path / "b.json").read_text())
-    assert numbers["conformations"] == 20000
-    assert all(numbers[f"batches {kind} pairs (conformations/s)"] > 0 for kind in ("with", "without"))
-    assert "torch_geometric" in capsys.readouterr().out
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_bench_models_compares_equal_functions(tmp_path, capsys):
-    """Ours and the textbook version, or the library's, answer alike; every number is there."""
-    options = ["--scales", "smoke", "--batch-size", "3", "--seconds", "0", "--sizes", "20"]
-    assert main(["bench", "models", *options, "--json", str(tmp_path / "b.json")]) == 0
-    found = json.loads((tmp_path / "b.json").read_text())
-    assert len(found["steps"]) == 2 * len(PAPER_MODELS)
-    for step in found["steps"]:
-        assert step["largest difference"] < 1e-5, step
-        assert step["conformations/s"] > 0
-        assert step["MFLOP/conformation"] > 0
-        assert step["peak memory (MiB)"] > 0
-    assert len(found["inference with forces"]) == len(PAPER_MODELS)
-    assert "concatenated edge inputs" in capsys.readouterr().out
-
-
-def test_bench_models_alone_and_in_bfloat16(tmp_path):
-    """In another precision than float32 there is nothing to stand beside."""
-    options = ["--scales", "smoke", "--models", "egnn", "--batch-size", "3", "--seconds", "0", "--sizes"]
-    found = {}
-    for name, more in (("alone", ["--alone"]), ("bfloat16", ["--precision", "bfloat16"])):
-        assert main(["bench", "models", *options, *more, "--json", str(tmp_path / "b.json")]) == 0
-        found[name] = json.loads((tmp_path / "b.json").read_text())
-        assert {step["beside"] for step in found[name]["steps"]} == {"nothing"}
-        assert all(step["conformations/s"] > 0 for step in found[name]["steps"])
-        assert {step["ratio"] for step in found[name]["steps"]} == {None}  # JSON has no NaN
-    assert found["bfloat16"]["about"]["precision"] == "bfloat16"
 
 
 def test_cost_of_the_papers_matrix_is_conformations_over_the_recorded_rate(monkeypatch):

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lib.bench.models import inference, training_rate
+from lib.bench.inference import inference
+from lib.bench.models import training_rate
 from lib.machine import one_thread
 from lib.models import MODELS
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 KEY = "formal_charges"
 HIGHEST = 8  # e
+WHOLE = 1e-5  # e; what a whole number may be off by
 TOTALS = ("charge", "total_charge")  # in atoms.info
 CLOSED_SHELL = {"multiplicity": (1,), "spin": (0, 1)}  # 2 S or 2 S + 1: `inspection` sees an odd 2 S
 
@@ -28,7 +29,7 @@ def formal_charges(atoms: Atoms) -> NDArray[np.int64]:
             f"{HIGHEST} in the array {KEY!r}"
         )
     whole = np.rint(charges)
-    if not np.allclose(charges, whole, atol=1e-6):
+    if not (np.abs(charges - whole) <= WHOLE).all():
         k = int(np.argmax(np.abs(charges - whole)))
         raise ValueError(
             f"atom {k}: charge {charges[k]} is not a formal charge: give whole numbers in the array "

@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,12 +15,12 @@ from lib.files import write_text
 
 app = new_group("Measure the speed of this machine.")
 LONGEST = 1e6  # seconds
-
-
-class ModelsCommand(SeveralValues):
-    """``--sizes`` alone times no cluster."""
-
-    bare: ClassVar[Mapping[str, str]] = {"--sizes": "0"}
+MARKS = (
+    {"about", "steps"},
+    {"about", "stages"},
+    {"about", "inference with forces"},
+    {"convert (conformations/s)"},
+)  # keys of its files
 
 
 @app.command("data", epilog=examples("bench data", "bench data --conformations 100000 --json data-speed.json"))
@@ -56,6 +56,7 @@ def bench_data(
 
 
 WIDTHS = ["paper", "laptop"]
+GIB = 2**30
 Scales = Annotated[
     list[str],
     typer.Option("--scales", callback=different, metavar="NAME ...", help="Whose widths: smoke, laptop, wide, paper."),
@@ -72,7 +73,7 @@ Seconds = Annotated[
     typer.Option(
         "--seconds",
         metavar="SECONDS",
-        help="For each model and task.",
+        help="For each line of the table.",
         callback=number_from(0, LONGEST, "a number of seconds"),
     ),
 ]
@@ -82,20 +83,34 @@ Sizes = Annotated[
     typer.Option(
         "--sizes",
         metavar="N ...",
-        help="Atoms of the clusters on which inference with forces is timed; 0 times none.",
+        help="Atoms of the clusters.",
         show_default="20 60 200 600 2000",
-        callback=at_least(0),
+        callback=at_least(1),
     ),
 ]
 Compiled = Annotated[bool, typer.Option("--compile", help="Fuse our layers with torch.compile.")]
 Alone = Annotated[bool, typer.Option("--alone", help="Measure our models only.")]
 Precision = Annotated[Literal["float32", "bfloat16"], typer.Option("--precision", help="Of training steps.")]
+Busy = Annotated[
+    int,
+    typer.Option("--busy", metavar="N", help="Other processes that multiply matrices meanwhile.", callback=at_least(0)),
+]
+Memory = Annotated[
+    float | None,
+    typer.Option(
+        "--memory",
+        metavar="GIB",
+        help="That a step may take; larger batches are reduced.",
+        show_default="half of what the machine has left",
+        callback=number_from(0, LONGEST, "a number of GiB"),
+    ),
+]
 
 
 @app.command(
     "models",
-    cls=ModelsCommand,
-    epilog=examples("bench models", "bench models --models egnn schnet --sizes 20 200", "bench models --device cuda"),
+    cls=SeveralValues,
+    epilog=examples("bench models", "bench models --models egnn schnet --busy 1", "bench models --device cuda"),
 )
 def bench_models(
     scales: Scales = WIDTHS,
@@ -103,21 +118,63 @@ def bench_models(
     batch_size: BatchSize = 64,
     seconds: Seconds = 20.0,
     device: Device = "cpu",
-    sizes: Sizes = None,
     compiled: Compiled = False,
     alone: Alone = False,
     precision: Precision = "float32",
+    busy: Busy = 0,
+    memory: Memory = None,
     json_file: JsonFile = None,
     force: Force = False,
 ) -> None:
-    """Measure training steps and inference on one thread.
+    """Measure training steps on one thread.
 
-    Our models take turns with textbook versions, or a library's versions, of the same models.
+    Our models take turns with textbook versions, or a library's versions, of the same models. A batch whose step would
+    take more memory than there is, is made smaller, and the table says so.
     """
     import torch
 
-    from lib.bench.models import SIZES, tables, without_nan
+    from lib.bench.models import Conditions, tables
     from lib.bench.models import bench_models as measure
+
+    names = _names(models, scales, device)
+    _check_json(json_file, force)
+    limit = None if memory is None else memory * GIB
+    kind = getattr(torch, precision)
+    conditions = Conditions(batch_size, seconds, device, compiled, kind, alone, busy, limit)
+    _report(measure(scales, names, conditions), tables, json_file)
+
+
+@app.command(
+    "inference",
+    cls=SeveralValues,
+    epilog=examples("bench inference", "bench inference --models schnet --sizes 20 2000 --json inference.json"),
+)
+def bench_inference(
+    scales: Scales = WIDTHS,
+    models: Models = None,
+    sizes: Sizes = None,
+    seconds: Seconds = 2.0,
+    device: Device = "cpu",
+    json_file: JsonFile = None,
+    force: Force = False,
+) -> None:
+    """Measure energy and forces of one cluster through the ASE calculator, on one thread."""
+    from lib.bench.inference import SIZES, tables
+    from lib.bench.inference import bench_inference as measure
+
+    names = _names(models, scales, device)
+    _check_json(json_file, force)
+    _report(measure(scales, names, sizes or SIZES, seconds, device), tables, json_file)
+
+
+def _names(models: list[str] | None, scales: list[str], device: str) -> list[str]:
+    """The models to measure.
+
+    Raises:
+        ValueError: there is no model, scale or device of a name that was given.
+    """
+    import torch
+
     from lib.models import PAPER_MODELS, entry
     from lib.study.scales import get_scale
 
@@ -128,12 +185,73 @@ def bench_models(
         get_scale(scale)
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch sees no GPU here; use --device cpu")
-    _check_json(json_file, force)
-    atoms = SIZES if sizes is None else [size for size in sizes if size]
-    numbers = measure(scales, names, batch_size, seconds, device, atoms, compiled, getattr(torch, precision), alone)
-    sys.stdout.write(tables(numbers) + "\n")
+    return names
+
+
+def _report(measured: dict[str, Any], tables: Callable[[dict[str, Any]], str], json_file: Path | None) -> None:
+    """Print a benchmark's tables and write its numbers."""
+    from lib.bench.models import without_nan
+
+    sys.stdout.write(tables(measured) + "\n")
     if json_file is not None:
-        write_text(json_file, json.dumps(without_nan(numbers), indent=1) + "\n")
+        write_text(json_file, json.dumps(without_nan(measured), indent=1) + "\n")
+
+
+@app.command(
+    "rehearsal",
+    cls=SeveralValues,
+    epilog=examples("bench rehearsal --size 0.01", "bench rehearsal --json rehearsal.json --keep"),
+)
+def bench_rehearsal(
+    size: Annotated[
+        float,
+        typer.Option(
+            "--size",
+            metavar="SHARE",
+            help="Of the published sizes (1: 25 GB of disk).",
+            callback=number_from(1e-5, 1, "a share"),
+        ),
+    ] = 1.0,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", metavar="FOLDER", help="For files and stores.", show_default="cache/rehearsal"),
+    ] = None,
+    models: Models = None,
+    steps: Annotated[
+        int, typer.Option("--steps", metavar="N", help="Of pre-training, for each model.", callback=at_least(1))
+    ] = 300,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            "--minutes",
+            metavar="MINUTES",
+            help="After which fewer steps are enough.",
+            callback=number_from(0, LONGEST, "a number of minutes"),
+        ),
+    ] = 10.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave files and stores where they are.")] = False,
+    json_file: JsonFile = None,
+    force: Force = False,
+) -> None:
+    """Rehearse the paper's size: generated files, converted, split, trained on, killed and resumed.
+
+    Each stage is a process of its own; one that was interrupted goes on where it was, in the same folder.
+    """
+    from lib.bench.models import without_nan
+    from lib.bench.rehearsal.stages import Rehearsal, rehearse, remove
+    from lib.models import PAPER_MODELS, entry
+    from lib.paths import CACHE
+
+    names = list(PAPER_MODELS) if models is None else models
+    for name in names:
+        entry(name)
+    _check_json(json_file, force)
+    place = (folder or CACHE / "rehearsal").resolve()
+    record = rehearse(Rehearsal(place, size, names, steps, minutes), lambda text: typer.echo(text))
+    if json_file is not None:
+        write_text(json_file, json.dumps(without_nan(record), indent=1) + "\n")
+    if not keep:
+        remove(place)
 
 
 def _check_json(path: Path | None, force: bool) -> None:
@@ -147,4 +265,4 @@ def _is_benchmark(path: Path) -> bool:
         numbers = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(numbers, dict) and ({"about", "steps"} <= set(numbers) or "convert (conformations/s)" in numbers)
+    return isinstance(numbers, dict) and any(marks <= set(numbers) for marks in MARKS)

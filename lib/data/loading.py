@@ -108,6 +108,11 @@ class ConformationBatches(Dataset):
         """Number of atoms of each type (n, 28) in all conformations, in order."""
         return np.concatenate([s.store.compositions[s.store.molecule_of(s.index)] for s in self.selections])
 
+    def different_compositions(self) -> NDArray[np.int64]:
+        """The compositions (m, 28) of the molecules that have conformations here, each once."""
+        tables = [s.store.compositions[np.unique(s.store.molecule_of(s.index))] for s in self.selections]
+        return np.unique(np.concatenate(tables), axis=0)
+
     def __getitem__(self, request: Request) -> Batch:
         """The batch of ``request``; conformations of several stores are laid store after store."""
         which = np.searchsorted(self.ends, request.index, side="right")

@@ -15,9 +15,11 @@ from ase.calculators.calculator import CalculationFailed, Calculator, InputError
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from lib.batches import Batch
 from lib.chemistry.atom_types import CLOSEST, atom_types
 from lib.chemistry.formal_charges import formal_charges
-from lib.potentials.ensemble import Potential
+from lib.potentials.ensemble import MakeBatch, Potential
+from lib.potentials.neighbours import Neighbours
 from lib.units import EV
 
 
@@ -72,6 +74,7 @@ class PotentialCalculator(Calculator):
             )
         self.potential, self.members, self.warn_at, self.stop_at = potential, members, warn_at, stop_at
         self._types: NDArray[np.int64] | None = None
+        self._neighbours = Neighbours()
 
     @classmethod
     def from_weights(
@@ -104,7 +107,7 @@ class PotentialCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         self._types = types_of(self.atoms)
-        (self.results,) = self.evaluate([self.atoms])
+        (self.results,) = self._evaluate([self._types], [check(self.atoms)], self._neighbours)
 
     def evaluate(self, images: Sequence[Atoms]) -> list[dict[str, Any]]:
         """The results of many structures, evaluated in batches: faster than one after another.
@@ -112,9 +115,14 @@ class PotentialCalculator(Calculator):
         Raises:
             InputError: atoms that the potential cannot take.
         """
-        types = [types_of(check(atoms)) for atoms in images]
+        return self._evaluate([types_of(check(atoms)) for atoms in images], images)
+
+    def _evaluate(
+        self, types: Sequence[NDArray[np.int64]], images: Sequence[Atoms], make_batch: MakeBatch = Batch.from_arrays
+    ) -> list[dict[str, Any]]:
+        """`evaluate` of images whose atom types are known, in batches of ``make_batch``."""
         try:
-            evaluation = self.potential.evaluate(types, [atoms.positions for atoms in images])
+            evaluation = self.potential.evaluate(types, [atoms.positions for atoms in images], make_batch=make_batch)
         except ValueError as error:
             raise InputError(str(error)) from error
         (energy, forces), (energy_std, forces_std) = evaluation.mean(), evaluation.spread()

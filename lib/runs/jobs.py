@@ -149,9 +149,10 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
         )
         for k, v in select(config, whole_splits).items()
     }
-    compositions = data["train"].compositions()
+    compositions = data["train"].different_compositions()
     isolated = isolated_energies(config.isolated_atoms, compositions, whole_splits[0][0].level)
-    scaling = Scaling.fit(required(config.baseline, "baseline"), data["train"].energies(), compositions, isolated)
+    energies, by_conformation = data["train"].energies(), data["train"].compositions
+    scaling = Scaling.fit(required(config.baseline, "baseline"), energies, by_conformation, isolated)
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     reach = _reach(config, data["train"])
@@ -198,10 +199,9 @@ def _target(
     config: RunConfig, scaling: Scaling, level: str, compositions: NDArray[np.int64], reach: Tensor | None
 ) -> dict[str, Any]:
     """The scaling, the level of theory and the atom types seen in training, as JSON values; the ``reach`` between these
-    types, where nuclei repel; the energies of isolated atoms, or else, where all training conformations have one
-    composition, that.
+    types, where nuclei repel; the energies of isolated atoms, or else, where all training conformations have one of
+    the different ``compositions``, that.
     """
-    compositions = np.unique(compositions, axis=0)
     target = {
         "mean": scaling.mean,
         "std": scaling.std,

@@ -79,7 +79,7 @@ NONSENSE = [
     (["bench", "models", "--models", "foo"], "no model 'foo': choose from"),
     (["bench", "models", "--scales", "huge"], "no scale 'huge': choose from"),
     (["bench", "models", "--batch-size", "0"], "--batch-size 0: give a whole number from 1 on"),
-    (["bench", "models", "--sizes", "-5"], "--sizes -5: give a whole number from 0 on"),
+    (["bench", "inference", "--sizes", "-5"], "--sizes -5: give a whole number from 1 on"),
     (["runs", "curves", "zz"], "0 stored runs begin with 'zz'"),
 ]
 

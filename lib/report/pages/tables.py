@@ -11,6 +11,7 @@ from lib.report.pages.standing import standing
 from lib.report.pages.values import (
     GAIN,
     MAE,
+    NO_BREAK,
     errors,
     fine_tuning,
     gain,
@@ -27,6 +28,7 @@ from lib.study.scales import SCALES
 FEW = 9  # at most so many different words make a column of the ledger one that is counted and filtered by
 UP = ".."  # from docs/ to the root
 THUMBNAIL = 150  # pixels
+BENCHMARKS = DATA / "benchmarks"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -219,6 +221,24 @@ def dynamics() -> str:
     return markdown(["", "ps", "drift, meV/atom/ps", "fluctuation, meV/atom"], rows)
 
 
+def benchmark(name: str) -> str:
+    """RMSE (meV, of forces meV/Å) of our potentials on the test files of a published benchmark, with intervals over
+    seeds, beside those that the literature prints, with its standard deviations (``data/benchmarks``).
+    """
+    ours = pd.read_csv(BENCHMARKS / f"{name}.csv")
+    printed = pd.read_csv(BENCHMARKS / "literature.csv").query("benchmark == @name")
+    arms, potentials = list(ours["arm"].unique()), list(printed["potential"].unique())
+    cells = {(r.test, r.quantity, r.arm): f"{r.rmse:.1f}{NO_BREAK}[{r.low:.1f},{NO_BREAK}{r.high:.1f}]"
+             for r in ours.itertuples()}  # fmt: skip
+    cells |= {(r.test, r.quantity, r.potential): f"{r.rmse:g}{NO_BREAK}±{NO_BREAK}{r.deviation:g}"
+              for r in printed.itertuples()}  # fmt: skip
+    rows = [
+        [f"`{test}`", quantity, *(cells.get((test, quantity, column), "") for column in (*arms, *potentials))]
+        for test, quantity in dict.fromkeys(zip(ours["test"], ours["quantity"], strict=True))
+    ]
+    return markdown(["test file", "RMSE of", *arms, *potentials], rows)
+
+
 def models() -> str:
     """The registry of models."""
     rows = [
@@ -240,6 +260,7 @@ def scales() -> str:
 
 
 TABLES: dict[str, Callable[..., str]] = {
+    "benchmark": benchmark,
     "by-value": by_value,
     "control": control,
     "dynamics": dynamics,
