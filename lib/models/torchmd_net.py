@@ -25,6 +25,7 @@ from lib.models import kernels
 from lib.models.activations import ACTIVATIONS
 from lib.models.base import Model, Settings
 from lib.models.gated import noise_head
+from lib.models.kernels.products import Linear
 from lib.models.kernels.torchmd_net import VectorMessages
 from lib.models.prediction import Prediction
 from lib.models.radial import RADIAL_BASES, cosine_cutoff, envelope, half_pairs
@@ -83,8 +84,8 @@ class NeighbourEmbedding(nn.Module):
         """Weights by Glorot's uniform rule, biases zero."""
         super().__init__()
         self.embedding = nn.Embedding(len(ATOM_TYPES), width)
-        self.distance_proj = nn.Linear(num_rbf, width)
-        self.combine = nn.Linear(2 * width, width)
+        self.distance_proj = Linear(num_rbf, width)
+        self.combine = Linear(2 * width, width)
         for layer in (self.distance_proj, self.combine):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -143,11 +144,11 @@ class Attention(nn.Module):
         width = settings.hidden_channels
         self.heads = settings.num_heads
         self.layernorm = nn.LayerNorm(width)
-        self.q_proj, self.k_proj = nn.Linear(width, width), nn.Linear(width, width)
-        self.v_proj, self.o_proj = nn.Linear(width, 3 * width), nn.Linear(width, 3 * width)
-        self.vec_proj = nn.Linear(width, 3 * width, bias=False)
-        self.dk_proj = nn.Linear(settings.num_rbf, width) if settings.distance_influence in ON_KEYS else None
-        self.dv_proj = nn.Linear(settings.num_rbf, 3 * width) if settings.distance_influence in ON_VALUES else None
+        self.q_proj, self.k_proj = Linear(width, width), Linear(width, width)
+        self.v_proj, self.o_proj = Linear(width, 3 * width), Linear(width, 3 * width)
+        self.vec_proj = Linear(width, 3 * width, bias=False)
+        self.dk_proj = Linear(settings.num_rbf, width) if settings.distance_influence in ON_KEYS else None
+        self.dv_proj = Linear(settings.num_rbf, 3 * width) if settings.distance_influence in ON_VALUES else None
         self.act = look_up(ACTIVATIONS, settings.activation, "activation")()
         self.attn_act = look_up(ACTIVATIONS, settings.attn_activation, "attention activation")()
         for name, parameter in self.named_parameters():
