@@ -25,7 +25,7 @@ from lib.models import kernels
 from lib.models.activations import ACTIVATIONS
 from lib.models.base import Model, Settings
 from lib.models.gated import noise_head
-from lib.models.kernels.products import Linear
+from lib.models.kernels.products import Linear, linear
 from lib.models.kernels.torchmd_net import VectorMessages
 from lib.models.prediction import Prediction
 from lib.models.radial import RADIAL_BASES, cosine_cutoff, envelope, half_pairs
@@ -158,20 +158,20 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, v: Tensor, pairs: Pairs, vectors: bool = True) -> tuple[Tensor, Tensor | None]:
         """What is added to ``x`` (A, F) and, where ``vectors`` are asked for, to ``v`` (A, 3, F)."""
         x = self.layernorm(x)
-        q, k, (s, s1, s2) = self.q_proj(x), self.k_proj(x), self._parts(self.v_proj(x))
+        q, k, (s, s1, s2) = self.q_proj(x), self.k_proj(x), self._parts(self.v_proj, x)
         sv = s1 * v.transpose(0, 1).contiguous()
         dk = None if self.dk_proj is None else self.act(self.dk_proj(pairs.radial))
-        dv, d1, d2 = (None,) * 3 if self.dv_proj is None else self._parts(self.act(self.dv_proj(pairs.radial)))
+        dv, d1, d2 = (None,) * 3 if self.dv_proj is None else map(self.act, self._parts(self.dv_proj, pairs.radial))
         y = self._scalars(q, k, s, dk, dv, pairs)
         u1, u2, u3 = self.vec_proj(v).chunk(3, dim=-1)
         o1, o2, o3 = self.o_proj(y).chunk(3, dim=1)
         dx = (u1 * u2).sum(1) * o2 + o3
         return dx, u3 * o1.unsqueeze(1) + self._vectors(sv, s2, d1, d2, pairs) if vectors else None
 
-    def _parts(self, projected: Tensor) -> list[Tensor]:
-        """(N, 3F) to three of (N, F); within each head the three parts lie side by side."""
-        parts = projected.unflatten(1, (self.heads, 3, -1)).unbind(2)
-        return [part.flatten(1) for part in parts]
+    def _parts(self, layer: nn.Linear, x: Tensor) -> list[Tensor]:
+        """``layer`` of ``x`` (N, …) as three of (N, F), whose rows lie side by side within each head of the weights."""
+        weights, biases = (t.unflatten(0, (self.heads, 3, -1)).unbind(1) for t in (layer.weight, layer.bias))
+        return [linear(x, w.flatten(0, 1), b.flatten()) for w, b in zip(weights, biases, strict=True)]
 
     def _scalars(self, q: Tensor, k: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, pairs: Pairs) -> Tensor:
         """The scalars y (A, F): the terms j = i, which have one filter for all atoms, then those of neighbours."""

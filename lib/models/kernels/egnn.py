@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from lib.models.kernels.chunked import Arguments, ChunkedFunction, chunks, zeros_for
-from lib.models.kernels.products import linear
+from lib.models.kernels.products import linear, outer
 
 silu_backward = torch.ops.aten.silu_backward
 
@@ -54,7 +54,7 @@ class EdgeMessages(ChunkedFunction):
             if w_x is not None:
                 g_out.addmm_(of_weight[c].t(), silu(before3[c]))
                 of3 = silu_backward(of_weight[c] * out_x, before3[c])
-                g_wx += linear(of3.t(), (gated if smooth is None else gated * smooth[c]).t())
+                g_wx += outer(of3, gated if smooth is None else gated * smooth[c])
                 g_bx += of3.sum(0)
                 of_m += linear(of3, w_x.t())
             if smooth is not None:
@@ -66,7 +66,7 @@ class EdgeMessages(ChunkedFunction):
                 g_ba += of_gate.sum(0)
                 of_m = (of_m * gate).addmm_(of_gate, w_a)
             of2 = silu_backward(of_m, before2[c])
-            g_w2 += linear(of2.t(), silu1.t())
+            g_w2 += outer(of2, silu1)
             g_b2 += of2.sum(0)
             of1 = silu_backward(linear(of2, w2.t()), before1[c])
             g_receiver.index_add_(0, receiver[c], of1)

@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 
 from lib.models.activations import LN2
 from lib.models.kernels.chunked import Arguments, ChunkedFunction, chunks
-from lib.models.kernels.products import linear
+from lib.models.kernels.products import linear, outer
 
 
 class Convolution(ChunkedFunction):
@@ -44,9 +44,9 @@ class Convolution(ChunkedFunction):
             of_w.addcmul_(of, x.index_select(0, receiver[c])).mul_(cut[c])
             g_x.index_add_(0, sender[c], to.mul_(filters[c]))
             g_x.index_add_(0, receiver[c], of.mul_(filters[c]))
-            g_w2 += linear(of_w.t(), hidden[c].t())
+            g_w2 += outer(of_w, hidden[c])
             g_b2 += of_w.sum(0)
             of1 = linear(of_w, w2.t()).mul_(1 - 0.5 * torch.exp(-hidden[c]))  # ssp'(x) = 1 - exp(-ssp(x)) / 2
-            g_w1 += linear(of1.t(), radial[c].t())
+            g_w1 += outer(of1, radial[c])
             g_b1 += of1.sum(0)
         return [g_x, None, None, None, None, g_w1, g_b1, g_w2, g_b2]
