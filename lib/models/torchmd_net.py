@@ -26,7 +26,7 @@ from lib.models.activations import ACTIVATIONS
 from lib.models.base import Model, Settings
 from lib.models.gated import noise_head
 from lib.models.kernels.products import Linear, linear
-from lib.models.kernels.torchmd_net import VectorMessages
+from lib.models.kernels.torchmd_net import ScalarMessages, VectorMessages
 from lib.models.prediction import Prediction
 from lib.models.radial import RADIAL_BASES, cosine_cutoff, envelope, half_pairs
 from lib.models.scatter import scatter
@@ -99,6 +99,45 @@ class NeighbourEmbedding(nn.Module):
         near = scatter(weight * e.index_select(0, sender), receiver, len(x))
         near = near.index_add(0, sender, weight * e.index_select(0, receiver))
         return self.combine(torch.cat([x, near], dim=1))
+
+
+def attended(
+    product: Tensor, s: Tensor, Dk: Tensor | None, Dv: Tensor | None, C: Tensor, heads: int, act: nn.Module
+) -> Tensor:
+    """a_ij s_ij (…, F) from q ⊙ k (…, F), V x (…, F), the filters and C (…)."""
+    product, s = product if Dk is None else product * Dk, s if Dv is None else s * Dv
+    product, s = (t.unflatten(-1, (heads, -1)) for t in (product, s))
+    return (s * (act(product.sum(-1, keepdim=True)) * C[..., None, None])).flatten(-2)
+
+
+@kernels.fast_form(ScalarMessages)
+def scalar_messages(
+    q: Tensor, k: Tensor, s: Tensor, Dk: Tensor | None, Dv: Tensor | None, C: Tensor, receiver: Tensor, sender: Tensor,
+    smooth: Tensor | None, heads: int, act: nn.Module,
+) -> Tensor:  # fmt: skip
+    """Σ_j a_ij s_ij over neighbours, (A, F).
+
+    Args:
+        q: (A, F) queries.
+        k: (A, F) keys.
+        s: (A, F) (V x)_0.
+        Dk: (P, F) the filter of keys, or None where distance has no influence on them.
+        Dv: (P, F) the filter of s, or None.
+        C: (P,) the cutoff.
+        receiver: (2P,) i of each directed pair.
+        sender: (2P,) j of each directed pair.
+        smooth: (P, 1) the envelope, or None.
+        heads: into which F is divided.
+        act: of the attention.
+    """
+    at_i, at_j, s_j = (
+        t.index_select(0, index).unflatten(0, (2, -1))  # both directions of a pair share its filters
+        for t, index in ((q, receiver), (k, sender), (s, sender))
+    )
+    near = attended(at_i * at_j, s_j, Dk, Dv, C, heads, act)
+    if smooth is not None:
+        near = near * smooth
+    return scatter(near.flatten(0, 1), receiver, len(q))
 
 
 @kernels.fast_form(VectorMessages)
@@ -176,22 +215,10 @@ class Attention(nn.Module):
     def _scalars(self, q: Tensor, k: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, pairs: Pairs) -> Tensor:
         """The scalars y (A, F): the terms j = i, which have one filter for all atoms, then those of neighbours."""
         own_dk, own_dv = (None if d is None else d[-1] for d in (dk, dv))
-        y = self._attended(q * k, s, own_dk, own_dv, pairs.cut[-1:])
-        q, k, s = (
-            t.index_select(0, index).unflatten(0, (2, -1))  # (2, P, F)
-            for t, index in ((q, pairs.receiver), (k, pairs.sender), (s, pairs.sender))
-        )
         dk, dv = (None if d is None else d[:-1] for d in (dk, dv))
-        near = self._attended(q * k, s, dk, dv, pairs.cut[:-1])
-        if pairs.smooth is not None:
-            near = near * pairs.smooth
-        return y.index_add(0, pairs.receiver, near.flatten(0, 1))
-
-    def _attended(self, product: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, cut: Tensor) -> Tensor:
-        """a_ij s_ij (…, F) from q ⊙ k (…, F), V x (…, F), the filters and C (…)."""
-        product, s = product if dk is None else product * dk, s if dv is None else s * dv
-        product, s = (t.unflatten(-1, (self.heads, -1)) for t in (product, s))
-        return (s * (self.attn_act(product.sum(-1, keepdim=True)) * cut[..., None, None])).flatten(-2)
+        y = attended(q * k, s, own_dk, own_dv, pairs.cut[-1:], self.heads, self.attn_act)
+        return y + scalar_messages(q, k, s, dk, dv, pairs.cut[:-1], pairs.receiver, pairs.sender, pairs.smooth,
+                                   self.heads, self.attn_act)  # fmt: skip
 
     @staticmethod
     def _vectors(sv: Tensor, s2: Tensor, d1: Tensor | None, d2: Tensor | None, pairs: Pairs) -> Tensor:

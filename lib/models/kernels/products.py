@@ -14,7 +14,8 @@ from torch.nn import functional
 from lib.machine import has_wide_instructions_that_mkl_leaves
 from lib.models import kernels
 
-LEAST = 2**20  # multiplications from which on oneDNN is faster on such a processor; below, it takes 10 µs to start
+LEAST = 2**20  # multiplications from which on oneDNN is faster on such a processor: it takes 10 µs to start
+NARROW = 128  # columns of a product below which memory limits both
 
 
 @cache
@@ -50,9 +51,9 @@ def _dense(matrix: Tensor) -> Tensor:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x Wᵀ + b (…, N) of ``x`` (…, K), ``weight`` (N, K) and ``bias`` (N,), as `torch.nn.functional.linear`."""
-    pays = x.numel() * len(weight) >= LEAST and x.dtype == torch.float32 and x.device.type == "cpu"
-    if not (pays and preferred() and kernels.enabled(x)):
+    """The product x Wᵀ + b (…, N) of ``x`` (…, K), ``weight`` (N, K) and ``bias`` (N,), as torch has it."""
+    large = len(weight) >= NARROW and x.numel() * len(weight) >= LEAST
+    if not (kernels.enabled(x) and large and x.dtype == torch.float32 and x.device.type == "cpu" and preferred()):
         return functional.linear(x, weight, bias)
     if x.dim() == 2:
         return OneDNNLinear.apply(x, weight, bias)
@@ -70,6 +71,6 @@ def outer(first: Tensor, second: Tensor) -> Tensor:
 class Linear(nn.Linear):
     """torch's layer, computed by `linear`."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(…, N) of ``input`` (…, K)."""
-        return linear(input, self.weight, self.bias)
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, N) of ``x`` (…, K)."""
+        return linear(x, self.weight, self.bias)
