@@ -119,7 +119,16 @@ def _product_in_place(_: Tensor, first: Tensor, second: Tensor, **__: Any) -> in
     return 2 * first.shape[0] * first.shape[1] * second.shape[1]
 
 
-FLOPS = {**flop_registry, torch.ops.aten.addmm_: _product_in_place}
+def _linear(first: Tensor, second: Tensor, *_: Any, **__: Any) -> int:
+    """Operations of oneDNN's product of (P, K) and (N, K)."""
+    return 2 * first.numel() * second.shape[0]
+
+
+FLOPS = {
+    **flop_registry,
+    torch.ops.aten.addmm_: _product_in_place,
+    torch.ops.mkldnn._linear_pointwise: _linear,
+}
 
 
 def _denormal(t: Tensor) -> int:

@@ -91,8 +91,8 @@ def rows(path: Path) -> Iterator[AtomsRow]:
         raise DataError(path, "", f"{count} rows can be read of {expected}", COPY_AGAIN)
 
 
-def _in_order(database: _ReadOnly) -> Iterator[AtomsRow]:
-    """All rows by their numbers, `AT_ONCE` in memory."""
+def _in_order(database: _ReadOnly) -> Iterator[Any]:
+    """All rows (`AtomsRow`) by their numbers, `AT_ONCE` in memory."""
     last, rest = -(2**63), True
     while rest:
         rest = False

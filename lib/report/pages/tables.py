@@ -223,6 +223,36 @@ def dynamics() -> str:
     return markdown(["", "ps", "drift, meV/atom/ps", "fluctuation, meV/atom"], rows)
 
 
+def soundness() -> str:
+    """What each potential keeps, a row a model with its settings (`soundness.csv`)."""
+    whole = table("soundness")
+    whole = whole[whole["precision"] == "float32"]
+    rows = []
+    for (model, settings), own in whole.groupby(["model", "settings"], sort=False):
+        value = {(row["test"], row["subject"]): row["value"] for _, row in own.iterrows()}
+        bonds = own[own["test"] == "extrema"]["value"]
+        drifted = own[own["test"] == "drifted over kinetic fluctuation"]["value"]
+        rows.append(
+            [
+                str(model), str(settings) or "–",
+                *(_short(value.get(key)) for key in (("test error (MAE)", "force"), ("law", "energy of copies"),
+                                                     ("law", "a molecule 50 Å away"))),
+                _short(next(iter(own[own["test"] == "pairs with a hole"]["value"]), None)),
+                f"{int((bonds == 1).sum())} of {len(bonds)}" if len(bonds) else "",
+                _short(None if drifted.empty else drifted.max()),
+                *(_short(value.get(("lasts", f"{kelvin} K"))) for kelvin in (300, 600)),
+            ]
+        )  # fmt: skip
+    head = ["model", "settings", "force MAE, kcal/mol/Å", "copies, meV", "a molecule 50 Å away, meV/Å"]
+    head += ["pairs with a hole", "bonds with one extremum", "drift over kinetic fluctuation", "300 K, ps", "600 K, ps"]
+    return markdown(head, rows)
+
+
+def _short(number: float | None) -> str:
+    """Two digits, or nothing."""
+    return "" if number is None else f"{number:.2g}"
+
+
 def benchmark(name: str) -> str:
     """RMSE (meV, of forces meV/Å) of our potentials on the test files of a published benchmark, with intervals over
     seeds, beside those that the literature prints, with its standard deviations (``data/benchmarks``).
@@ -283,6 +313,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "rehearsal": rehearsal,
     "results": results,
     "scales": scales,
+    "soundness": soundness,
     "spice": spice,
     "standing": standing,
     "subsets": subsets,
