@@ -17,7 +17,7 @@ help:
 	@echo "make fuzz [SECONDS=3600]                         break files of every reader, byte by byte, and read them"
 	@echo "make test-browser [CHROMIUM=...]                 the site, and a notebook in JupyterLab, in a headless Chromium"
 	@echo "make test-slurm                                  a part of the batch on a SLURM cluster of two nodes, started here"
-	@echo "make rehearsal [SIZE=0.01] [KEEP=1]              generated files of the paper's size, or a share of it, from verify to resume"
+	@echo "make rehearsal [SIZE=0.01] [MINUTES=1] [KEEP=1]  generated files of the paper's size, or a share of it, from verify to resume"
 	@echo "make pages                                       fill the generated tables of README and docs anew"
 	@echo "make book                                        the site: build/site/index.html"
 	@echo "make report [SCALE=...]                          what was run and with what, on one page: build/report.html"
@@ -76,8 +76,9 @@ test-slurm: .venv/installed-slurm
 	$(BIN)/pytest -s -rs tests/slurm
 
 SIZE ?= 1
+MINUTES ?= 10
 rehearsal: .venv
-	$(BIN)/python -m lib bench rehearsal --size $(SIZE) --json build/rehearsal.json $(if $(KEEP),--keep)
+	$(BIN)/python -m lib bench rehearsal --size $(SIZE) --minutes $(MINUTES) --json build/rehearsal.json $(if $(KEEP),--keep)
 
 pages: .venv
 	$(BIN)/python -m lib.report.pages

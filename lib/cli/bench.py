@@ -208,7 +208,7 @@ def bench_rehearsal(
         typer.Option(
             "--size",
             metavar="SHARE",
-            help="Of the published sizes (1: 25 GB of disk).",
+            help="Of the published sizes (1: 20 GB of disk).",
             callback=number_from(1e-5, 1, "a share"),
         ),
     ] = 1.0,
@@ -225,8 +225,8 @@ def bench_rehearsal(
         typer.Option(
             "--minutes",
             metavar="MINUTES",
-            help="After which fewer steps are enough.",
-            callback=number_from(0, LONGEST, "a number of minutes"),
+            help="After which fewer steps are enough; checkpoints twice as often, every five minutes at least.",
+            callback=number_from(0.02, LONGEST, "a number of minutes"),
         ),
     ] = 10.0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave files and stores where they are.")] = False,
@@ -247,7 +247,8 @@ def bench_rehearsal(
         entry(name)
     _check_json(json_file, force)
     place = (folder or CACHE / "rehearsal").resolve()
-    record = rehearse(Rehearsal(place, size, names, steps, minutes), lambda text: typer.echo(text))
+    checkpoints = min(5.0, minutes / 2)
+    record = rehearse(Rehearsal(place, size, names, steps, minutes, checkpoints), lambda text: typer.echo(text))
     if json_file is not None:
         write_text(json_file, json.dumps(without_nan(record), indent=1) + "\n")
     if not keep:
