@@ -73,6 +73,7 @@ Workers = Annotated[
     ),
 ]
 Compiled = Annotated[bool, typer.Option("--compile", help="Fuse layers with torch.compile.")]
+Graphs = Annotated[bool, typer.Option("--graphs", help="Train by CUDA graphs, for small batches on a GPU.")]
 Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write a TensorBoard log to the run's folder.")]
 
 
@@ -90,6 +91,7 @@ def run(
     accumulate: Accumulate = 1,
     workers: Workers = 0,
     compiled: Compiled = False,
+    graphs: Graphs = False,
     tensorboard: Tensorboard = False,
 ) -> None:
     """Train one run of a scale, or load it where it is stored.
@@ -103,7 +105,7 @@ def run(
 
     settings, execution = get_scale(scale), Execution(
         progress=sys.stderr.isatty(), accelerator=accelerator, compiled=compiled, tensorboard=tensorboard,
-        accumulate=accumulate, devices=devices, nodes=nodes, precision=precision, workers=workers,
+        accumulate=accumulate, devices=devices, nodes=nodes, precision=precision, workers=workers, graphs=graphs,
     )  # fmt: skip
     if data is None:
         _refuse_without_data(pretrained, learning_rate)
