@@ -108,6 +108,6 @@ def test_sentences_follow_the_table(table):
 def test_the_figure_shows_both_settings_and_the_reference(parts):
     figure = draw(parts, 19, ("SchNet", "H-O", "H-O"), REFERENCE)
     labels = [[line.get_label() for line in ax.get_lines()] for ax in figure.axes]
-    assert labels[0] == [f"settings: {PAPER}", f"settings: {FIT}"]
+    assert labels[0] == [PAPER, FIT]
     assert labels[2] == [PAPER, FIT, REFERENCE]
     assert labels[3] == [PAPER, FIT]
