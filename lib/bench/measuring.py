@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from lib.machine import flush_denormals, one_thread
+from lib.models.kernels.products import linear
 
 Work = Callable[[], Any]
 SIDE = 2048  # of the square matrices whose product is the machine's matrix rate
@@ -51,9 +52,11 @@ def take_turns(works: Sequence[Work], seconds: float, device: str = "cpu", least
 
 
 def matrix_rate(device: str = "cpu") -> float:
-    """Floating-point operations per second of a float32 product of two square matrices of `SIDE`."""
+    """Floating-point operations per second of a float32 product of two square matrices of `SIDE`, by the faster of
+    torch's own and ours.
+    """
     a = torch.randn(SIDE, SIDE, device=device)
-    return 2 * SIDE**3 / take_turns([lambda: a @ a], 0.0, device, least=5)[0]
+    return 2 * SIDE**3 / min(take_turns([lambda: a @ a, lambda: linear(a, a)], 0.0, device, least=5))
 
 
 def copy_rate(device: str = "cpu") -> float:
@@ -119,7 +122,16 @@ def _product_in_place(_: Tensor, first: Tensor, second: Tensor, **__: Any) -> in
     return 2 * first.shape[0] * first.shape[1] * second.shape[1]
 
 
-FLOPS = {**flop_registry, torch.ops.aten.addmm_: _product_in_place}
+def _linear(first: Tensor, second: Tensor, *_: Any, **__: Any) -> int:
+    """Operations of oneDNN's product of (P, K) and (N, K)."""
+    return 2 * first.numel() * second.shape[0]
+
+
+FLOPS = {
+    **flop_registry,
+    torch.ops.aten.addmm_: _product_in_place,
+    torch.ops.mkldnn._linear_pointwise: _linear,
+}
 
 
 def _denormal(t: Tensor) -> int:

@@ -21,16 +21,17 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, silu
+from torch.nn.functional import silu
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models import kernels
 from lib.models.base import Model, Settings, linear_layer
 from lib.models.kernels.egnn import EdgeMessages
+from lib.models.kernels.products import Linear, linear
 from lib.models.prediction import Prediction
 from lib.models.radial import NEAREST, GaussianBasis, envelope, half_pairs
-from lib.models.scatter import scatter
+from lib.models.scatter import occurrences, scatter
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,11 @@ class EGNNLayer(nn.Module):
         width = settings.hidden_channels
         self.settings = settings
         inputs = 2 * width + (settings.num_rbf or 1)
-        self.edge_mlp = nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.node_mlp = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
+        self.edge_mlp = nn.Sequential(Linear(inputs, width), nn.SiLU(), Linear(width, width), nn.SiLU())
+        self.node_mlp = nn.Sequential(Linear(2 * width, width), nn.SiLU(), Linear(width, width))
         last = nn.Linear(width, 1, bias=False)
         nn.init.xavier_uniform_(last.weight, gain=0.001)
-        self.coord_mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), last)
+        self.coord_mlp = nn.Sequential(Linear(width, width), nn.SiLU(), last)
         if settings.attention:
             self.att_mlp = nn.Sequential(nn.Linear(width, 1), nn.Sigmoid())
 
@@ -220,8 +221,7 @@ class EGNN(Model):
         """What messages (2P, 1) are multiplied by, if anything, and what sums over neighbours (A, 1) are divided by."""
         receiver = batch.pairs[0]
         if not self.settings.smooth_cutoff:
-            degree = torch.bincount(receiver, minlength=len(batch.z)).clamp(min=1).to(batch.pos.dtype)
-            return None, degree.unsqueeze(1)
+            return None, occurrences(receiver, len(batch.z), batch.pos.dtype).clamp(min=1).unsqueeze(1)
         _, _, _, distance = half_pairs(batch, batch.pos)
         half = envelope(distance, self.settings.cutoff).unsqueeze(1)
         smooth = torch.cat([half, half])

@@ -2,18 +2,18 @@
 
 Each model learns the shipped example from scratch, with equal steps: the paper's four with the settings of the paper
 (MLP(Σ h), a cutoff at which the energy may jump, no repulsion), and every model with those for dynamics. Records are
-csv files in ``data/results/soundness``, four a potential, called by its run; those of the reference by its name. What
-records lack is measured here::
+csv files in ``data/results/soundness``, one a kind, called by the run, and those of the reference by its name. What is
+not recorded yet is measured and written by::
 
     from lib.own import trust
 
-    for name in trust.names("laptop"):
-        trust.record("laptop", name)
+    for path in trust.record_all("laptop"):
+        print(path)
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -31,14 +31,16 @@ from lib.potentials.calculator import PotentialCalculator
 from lib.potentials.ensemble import Potential
 from lib.runs import results
 from lib.runs.config import RunConfig
-from lib.runs.runner import is_available, run_all
+from lib.runs.runner import run, run_all, stored
 from lib.study.layers import DYNAMICS
 
 FOLDER = "soundness"
 PAPER, FIT = "the paper's", "for dynamics"  # settings
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 RATE, STEP = 3e-3, 1.0  # highest learning rate of all runs; fs
-LAWS, PAIRS, STRETCHES, TRAJECTORIES = "laws", "pairs", "stretches", "trajectories"  # kinds of records
+LAWS, PAIRS, STRETCHES, TRAJECTORIES, LONG = "laws", "pairs", "stretches", "trajectories", "long"  # kinds of records
+KINDS = (LAWS, PAIRS, STRETCHES, TRAJECTORIES, LONG)
+OF_REFERENCE = (STRETCHES, TRAJECTORIES)
 DIGITS = "%.6g"
 
 
@@ -49,21 +51,42 @@ class Plan:
     Attributes:
         models: those of the notebook; `PAPER_MODELS` among them with both settings.
         steps: of training.
-        constant: ps at constant energy, by model; others take ``heated``.
-        heated: ps in a heat bath.
+        picoseconds: at constant energy, and in each heat bath.
+        long: ps of the long trajectory at constant energy, with the settings for dynamics.
+        few: the models that train slowest, with fewer steps: enough for laws and pairs of atoms, which are all that is
+            asked of them, and too few for a potential.
         live: the model that the notebook trains and examines itself.
+        recorded: whether the notebook draws from records; else it measures everything, as it does where records are to
+            be ignored.
     """
 
     models: tuple[str, ...]
     steps: int
-    heated: float
-    constant: Mapping[str, float]
+    picoseconds: float
+    long: float
+    few: Mapping[str, int] = field(default_factory=dict)
     live: str = "schnet"
+    recorded: bool = True
+
+    @property
+    def measure(self) -> bool:
+        """Whether what is not recorded is measured."""
+        return not self.recorded or bool(os.environ.get(results.IGNORE))
+
+    def steps_of(self, model: str) -> int:
+        """How many steps ``model`` is trained for."""
+        return self.few.get(model, self.steps)
+
+    def kinds_of(self, model: str, settings: str) -> tuple[str, ...]:
+        """What is asked of ``model`` with ``settings``."""
+        if model in self.few:
+            return KINDS[:2]
+        return KINDS if settings == FIT else KINDS[:4]
 
 
 PLANS = {
-    "smoke": Plan(("schnet",), 60, 0.02, {}),
-    "laptop": Plan(tuple(MODELS), 800, 10.0, {"schnet": 50.0, "torchmd_net": 50.0}),
+    "smoke": Plan(("schnet",), 60, 0.02, 0.05, recorded=False),
+    "laptop": Plan(tuple(MODELS), 800, 10.0, 50.0, dict.fromkeys(("se3_transformer", "tensornet", "visnet"), 100)),
 }
 
 
@@ -87,7 +110,7 @@ def config_of(scale: str, name: tuple[str, str]) -> RunConfig:
     model, settings = name
     weights, fit = f"{model}-{scale}", settings == FIT
     tuning = FineTuning(
-        example(), weights + DYNAMICS * fit, rates=(RATE,), steps=plan_of(scale).steps, extensive=fit
+        example(), weights + DYNAMICS * fit, rates=(RATE,), steps=plan_of(scale).steps_of(model), extensive=fit
     )  # fmt: skip
     return tuning.configs(RATE)[0]
 
@@ -110,8 +133,7 @@ def minimum() -> Atoms:
 
 def examine(scale: str, name: tuple[str, str], kind: str) -> pd.DataFrame:
     """The rows of one kind of record of one of `names`, measured here."""
-    model, settings = name
-    potential = potential_of(scale, name)
+    potential, settings = potential_of(scale, name), name[1]
     calculator = PotentialCalculator(potential)
     if kind == LAWS:
         atoms = minimum()
@@ -121,20 +143,21 @@ def examine(scale: str, name: tuple[str, str], kind: str) -> pd.DataFrame:
         return soundness.pair_curves(potential, step=0.05)
     if kind == STRETCHES:
         return examination.stretches(minimum(), {settings: calculator})
-    if kind == TRAJECTORIES:
-        plan = plan_of(scale)
-        constant = plan.constant.get(model, plan.heated) if settings == FIT else plan.heated
-        return examination.trajectories(
-            start(), lambda: calculator, examination.replicas_of(constant, plan.heated), STEP
-        )  # fmt: skip
-    raise ValueError(f"kind = {kind!r}: choose from {(LAWS, PAIRS, STRETCHES, TRAJECTORIES)}")
+    plan = plan_of(scale)
+    if kind == LONG:
+        replicas = examination.replicas_of(plan.long, 0.0)
+    elif kind == TRAJECTORIES:
+        replicas = examination.replicas_of(plan.picoseconds, plan.picoseconds)
+    else:
+        raise ValueError(f"kind = {kind!r}: choose from {KINDS}")
+    return examination.trajectories(start(), lambda: calculator, replicas, STEP)
 
 
 def examine_reference(scale: str, kind: str) -> pd.DataFrame:
     """The same of the reference, which has stretched bonds and heated trajectories."""
     if kind == STRETCHES:
         return examination.stretches(minimum(), dynamics.reference_calculators(EXAMPLE_LEVEL))
-    replicas = examination.replicas_of(0.0, plan_of(scale).heated)
+    replicas = examination.replicas_of(0.0, plan_of(scale).picoseconds)
     return examination.trajectories(
         start(), lambda: dynamics.reference_calculators(EXAMPLE_LEVEL)[dynamics.LEVEL], replicas, STEP
     )
@@ -156,14 +179,59 @@ def rows_of(scale: str, name: tuple[str, str] | None, kind: str, measure: bool) 
     return examine_reference(scale, kind) if name is None else examine(scale, name, kind)
 
 
+def gather(scale: str, kind: str, measure: bool = False) -> pd.DataFrame:
+    """The rows of one kind of record of all `names` and of the reference, with ``model``, ``settings`` and ``steps``.
+
+    What is not recorded is measured here if ``measure``, else left out (`missing`).
+    """
+    tables = []
+    for model, settings in names(scale):
+        if kind in plan_of(scale).kinds_of(model, settings):
+            who = {"model": MODELS[model].label, "settings": settings, "steps": plan_of(scale).steps_of(model)}
+            tables.append((who, rows_of(scale, (model, settings), kind, measure)))
+    if kind in OF_REFERENCE:
+        tables.append(({"model": dynamics.LEVEL, "settings": "", "steps": 0}, rows_of(scale, None, kind, measure)))
+    return pd.concat([rows.assign(**who) for who, rows in tables if rows is not None] or [pd.DataFrame()])
+
+
+def errors(scale: str) -> pd.DataFrame:
+    """Test errors of each of `names` whose run is recorded or stored: energies (kcal/mol) and forces (kcal/mol/Å).
+
+    Returns:
+        Columns ``model``, ``settings``, ``steps``, ``energy`` and ``force``, mean absolute errors.
+    """
+    rows = []
+    for model, settings in names(scale):
+        result = stored(config_of(scale, (model, settings)))
+        if result is not None:
+            who = {"model": MODELS[model].label, "settings": settings, "steps": plan_of(scale).steps_of(model)}
+            rows.append(who | {"energy": result.metrics["test_mae"], "force": result.metrics["test_force_mae"]})
+    return pd.DataFrame(rows)
+
+
+def missing(scale: str) -> list[str]:
+    """What is asked for and not recorded."""
+    plan = plan_of(scale)
+    asked = [(name, kind) for name in names(scale) for kind in plan.kinds_of(*name)]
+    out = [f"{MODELS[model].label}, {settings}: {kind}" for (model, settings), kind in asked
+           if not path_of(scale, (model, settings), kind).exists()]  # fmt: skip
+    return out + [f"{dynamics.LEVEL}: {kind}" for kind in OF_REFERENCE if not path_of(scale, None, kind).exists()]
+
+
 def record(scale: str, name: tuple[str, str] | None, kind: str) -> Path:
-    """Measure and write a record, and the run that it is of."""
+    """Measure and write a record, and that of the run that it is of."""
     path = path_of(scale, name, kind)
     rows = examine_reference(scale, kind) if name is None else examine(scale, name, kind)
     write_text(path, rows.to_csv(index=False, float_format=DIGITS, lineterminator="\n"))
+    if name is not None and not (result := run(config_of(scale, name))).recorded:
+        results.record(result, FOLDER)
     return path
 
 
-def is_trained(scale: str, name: tuple[str, str]) -> bool:
-    """Whether the run of one of `names` is stored with its weights."""
-    return is_available(config_of(scale, name), weights=True)
+def record_all(scale: str) -> Iterator[Path]:
+    """Write whatever is `missing`, the reference's first; each as soon as it is measured."""
+    everything: list[tuple[tuple[str, str] | None, str]] = [(None, kind) for kind in OF_REFERENCE]
+    everything += [(name, kind) for name in names(scale) for kind in plan_of(scale).kinds_of(*name)]
+    for name, kind in everything:
+        if not path_of(scale, name, kind).exists():
+            yield record(scale, name, kind)

@@ -11,15 +11,17 @@ import pandas as pd
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from lib.chemistry.bonds import bonds_of
 from lib.potentials import soundness
+from lib.potentials.calculator import PotentialCalculator
 from lib.potentials.dynamics import beyond, drift
 from lib.potentials.ensemble import Potential
 from lib.potentials.replicas import Replica, forces_of, run_side_by_side
 from lib.units import EV
 
-NEAR = 0.7  # Å: up to here every pair of atoms repels, whatever the elements
+NEAR = 0.7  # Å: up to here every pair of atoms repels, whatever the elements (H-H has its minimum at 0.74)
 LENGTHS = (0.75, 1.75, 51)  # of a stretched bond, times its length: from, to, how many
 CONSTANT, FRICTION = "constant energy", 0.01  # per fs, of a bath
 
@@ -45,10 +47,14 @@ def laws(potential: Potential, atoms: Atoms, precision: str) -> pd.DataFrame:
 
 
 def holes(curves: pd.DataFrame) -> list[str]:
-    """The pairs of `soundness.pair_curves` whose energy rises, or is negative, below `NEAR`: atoms would fall in."""
+    """The pairs of `soundness.pair_curves` whose energy rises somewhere below `NEAR`, so that atoms are drawn in."""
     near = curves[curves["distance"] <= NEAR + 1e-9]
-    by_pair = near.groupby("pair", sort=False)["energy"]
-    return [str(pair) for pair, energy in by_pair if (np.diff(energy) > 0).any() or (energy < 0).any()]
+    return [str(pair) for pair, e in near.groupby("pair", sort=False)["energy"] if (np.diff(e) > 0).any()]
+
+
+def wall(curves: pd.DataFrame) -> float:
+    """The lowest energy (eV) of any of the pairs of `soundness.pair_curves` at their shortest distance."""
+    return float(curves.groupby("pair")["energy"].first().min())
 
 
 def bonds_to_stretch(atoms: Atoms) -> dict[str, tuple[int, int]]:
@@ -70,20 +76,58 @@ def stretches(atoms: Atoms, calculators: Mapping[str, Calculator]) -> pd.DataFra
     Returns:
         Columns ``bond``, ``calculator``, ``length`` (Å), ``energy`` (eV above the lowest) and ``force`` (eV/Å).
     """
-    tables = []
+    rows = []
     for name, bond in bonds_to_stretch(atoms).items():
-        lengths = (np.linspace(*LENGTHS) * atoms.get_distance(*bond)).tolist()
-        energies = soundness.stretched(atoms, calculators, bond, lengths)
-        forces = soundness.pulled(atoms, calculators, bond, lengths)
-        for calculator in calculators:
-            columns = {"length": lengths, "energy": energies[calculator], "force": forces[calculator]}
-            tables.append(pd.DataFrame({"bond": name, "calculator": calculator} | columns))
-    return pd.concat(tables, ignore_index=True)
+        moved = beyond(atoms, *bond)
+        for length in np.linspace(*LENGTHS) * atoms.get_distance(*bond):
+            image = atoms.copy()
+            image.set_distance(*bond, length, fix=0, indices=moved)
+            along = image.get_distance(*bond, vector=True) / length
+            for calculator, computes in calculators.items():
+                image.calc = computes
+                pull = float(image.get_forces()[moved].sum(0) @ along)
+                rows.append((name, calculator, length, image.get_potential_energy(), pull))
+    table = pd.DataFrame(rows, columns=["bond", "calculator", "length", "energy", "force"])
+    lowest = table.groupby(["bond", "calculator"])["energy"].transform("min")
+    return table.assign(energy=table["energy"] - lowest)
+
+
+def deformed(atoms: Atoms, bond: tuple[int, int], times: Sequence[float]) -> dict[tuple[str, float], Atoms]:
+    """``atoms`` with a ``bond`` so many ``times`` as long, and with all coordinates so many times as far from the
+    middle; by what was done, and the times.
+    """
+    moved, out = beyond(atoms, *bond), {}
+    for factor in times:
+        image = atoms.copy()
+        image.set_distance(*bond, factor * atoms.get_distance(*bond), fix=0, indices=moved)
+        out["the bond", factor] = image
+    for factor in times:
+        swollen = atoms.copy()
+        middle = atoms.positions.mean(0)
+        swollen.positions = middle + factor * (atoms.positions - middle)
+        out["the molecule", factor] = swollen
+    return out
+
+
+def unfamiliar(
+    calculator: PotentialCalculator, reference: Calculator, images: Mapping[tuple[str, float], Atoms]
+) -> pd.DataFrame:
+    """What a potential says of itself on ``images`` (`deformed`), and how wrong it is.
+
+    Returns:
+        Columns ``what``, ``times``, ``off`` (eV, the energy less that of ``reference``), ``energy_uncertainty`` (eV)
+        and ``unfamiliarity``.
+    """
+    rows = pd.DataFrame(calculator.evaluate(list(images.values())))[["energy", "energy_uncertainty", "unfamiliarity"]]
+    off = rows.pop("energy") - [reference.get_potential_energy(image) for image in images.values()]
+    names = pd.DataFrame(list(images), columns=["what", "times"])
+    return pd.concat([names, off.rename("off"), rows], axis=1)
 
 
 def judge_stretches(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Of each bond and calculator of `stretches`: extrema of the energy, flips of the force, length at the minimum (Å),
-    and the root mean square difference of the force from that of ``reference`` (eV/Å) within a fifth of its minimum.
+    ``holds`` (how many times that length the bond is pulled back to, at most as far as it was stretched), and the root
+    mean square difference of the force from that of ``reference`` (eV/Å) within a fifth of its minimum.
     """
     out = []
     for bond, of_bond in rows.groupby("bond", sort=False):
@@ -100,18 +144,27 @@ def judge_stretches(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
                     "extrema": soundness.extrema(energies[["length", name]])[name],
                     "flips": soundness.flips(forces[["length", name]])[name],
                     "minimum": length[energies[name].idxmin()],
+                    "holds": _holds(length.to_numpy(), energies[name].to_numpy(), int(minimum)),
                     "off": float(np.sqrt((off**2).mean())),
                 }
             )
     return pd.DataFrame(out)
 
 
+def _holds(length: NDArray[np.float64], energy: NDArray[np.float64], minimum: int) -> float:
+    """Up to which length, over that at the place ``minimum``, the energy rises without a fall."""
+    falls = np.flatnonzero(np.diff(energy[minimum:]) < 0)
+    falls = falls[length[minimum:][falls] > 1.05 * length[minimum]]  # its own minimum may lie a little farther
+    return float(length[minimum + (int(falls[0]) if len(falls) else len(energy) - 1 - minimum)] / length[minimum])
+
+
 def replicas_of(constant: float, heated: float, temperatures: Sequence[float] = (300.0, 600.0)) -> list[Replica]:
     """One at constant energy for ``constant`` ps, from velocities of the first temperature (K), and one in a heat bath
-    of each for ``heated`` ps.
+    of each for ``heated`` ps; none of those whose time is 0.
     """
     baths = [Replica(f"{kelvin:g} K", kelvin, FRICTION, heated) for kelvin in temperatures]
-    return [*([Replica(CONSTANT, temperatures[0], 0.0, constant)] if constant else []), *baths]
+    every = [Replica(CONSTANT, temperatures[0], 0.0, constant), *baths]
+    return [replica for replica in every if replica.picoseconds]
 
 
 def trajectories(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from lib.chemistry.bonds import bonds_of
 from lib.potentials.calculator import PotentialCalculator, types_of
+from lib.potentials.neighbours import Neighbours
 from lib.units import ACCELERATION, BOLTZMANN, EV
 
 BROKEN = 2.0  # times the length at the start: a bond that long is broken
@@ -80,11 +81,11 @@ def forces_of(calculators: Sequence[Calculator], atoms: Atoms) -> Forces:
     """
     first = calculators[0]
     if isinstance(first, PotentialCalculator):
-        types, potential = types_of(atoms), first.potential
+        types, potential, neighbours = types_of(atoms), first.potential, Neighbours()
 
         def together(x: NDArray[np.float64], _: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             """By a batch."""
-            energy, force = potential.evaluate([types] * len(x), list(x)).mean()
+            energy, force = potential.evaluate([types] * len(x), list(x), make_batch=neighbours).mean()
             return energy, force.reshape(x.shape)
 
         return together

@@ -115,28 +115,8 @@ def stretched(
     return energies_along("length", images, calculators)
 
 
-def pulled(
-    atoms: Atoms, calculators: Mapping[str, Calculator], bond: tuple[int, int], lengths: Sequence[float]
-) -> pd.DataFrame:
-    """As `stretched`, the force (eV/Å) along the ``bond`` on the part `beyond` it; positive drives the parts apart.
-
-    Returns:
-        A column ``length`` (Å), and one a calculator.
-    """
-    moved, rows = beyond(atoms, *bond), []
-    for length in lengths:
-        image, row = atoms.copy(), {"length": float(length)}
-        image.set_distance(*bond, length, fix=0, indices=moved)
-        along = image.get_distance(*bond, vector=True) / length
-        for name, calculator in calculators.items():
-            image.calc = calculator
-            row[name] = float(image.get_forces()[moved].sum(0) @ along)
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
 def flips(forces: pd.DataFrame) -> dict[str, int]:
-    """How often each force of `pulled` changes its sign; that of one bond does so once, at its minimum."""
+    """How often each force along a bond (a column a calculator, after ``length``) changes its sign: once a minimum."""
     signs = {name: np.sign(forces[name].to_numpy()) for name in forces.columns[1:]}
     return {name: int((np.diff(each[each != 0]) != 0).sum()) for name, each in signs.items()}
 

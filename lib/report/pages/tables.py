@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
+from lib.errors import look_up
 from lib.models import MODELS, PAPER_MODELS
 from lib.paths import DATA
 from lib.report.pages.notebooks import NotebookPage, home_of_items, notebook_pages
+from lib.report.pages.rehearsal import PARTS
 from lib.report.pages.standing import standing
 from lib.report.pages.values import (
     GAIN,
@@ -221,6 +223,36 @@ def dynamics() -> str:
     return markdown(["", "ps", "drift, meV/atom/ps", "fluctuation, meV/atom"], rows)
 
 
+def soundness() -> str:
+    """What each potential keeps, a row a model with its settings (`soundness.csv`)."""
+    whole = table("soundness")
+    whole = whole[whole["precision"] == "float32"]
+    rows = []
+    for (model, settings), own in whole.groupby(["model", "settings"], sort=False):
+        value = {(row["test"], row["subject"]): row["value"] for _, row in own.iterrows()}
+        bonds = own[own["test"] == "extrema"]["value"]
+        drifted = own[own["test"] == "drifted over kinetic fluctuation"]["value"]
+        rows.append(
+            [
+                str(model), str(settings) or "–",
+                *(_short(value.get(key)) for key in (("test error (MAE)", "force"), ("law", "energy of copies"),
+                                                     ("law", "a molecule 50 Å away"))),
+                _short(next(iter(own[own["test"] == "pairs with a hole"]["value"]), None)),
+                f"{int((bonds == 1).sum())} of {len(bonds)}" if len(bonds) else "",
+                _short(None if drifted.empty else drifted.max()),
+                *(_short(value.get(("lasts", f"{kelvin} K"))) for kelvin in (300, 600)),
+            ]
+        )  # fmt: skip
+    head = ["model", "settings", "force MAE, kcal/mol/Å", "copies, meV", "a molecule 50 Å away, meV/Å"]
+    head += ["pairs with a hole", "bonds with one extremum", "drift over kinetic fluctuation", "300 K, ps", "600 K, ps"]
+    return markdown(head, rows)
+
+
+def _short(number: float | None) -> str:
+    """Two digits, or nothing."""
+    return "" if number is None else f"{number:.2g}"
+
+
 def benchmark(name: str) -> str:
     """RMSE (meV, of forces meV/Å) of our potentials on the test files of a published benchmark, with intervals over
     seeds, beside those that the literature prints, with its standard deviations (``data/benchmarks``).
@@ -259,6 +291,12 @@ def scales() -> str:
     return markdown(head, rows)
 
 
+def rehearsal(part: str) -> str:
+    """A table of the rehearsal at the paper's size (`rehearsal.PARTS`)."""
+    head, rows = look_up(PARTS, part, "table of the rehearsal")()
+    return markdown(head, rows)
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "benchmark": benchmark,
     "by-value": by_value,
@@ -272,8 +310,10 @@ TABLES: dict[str, Callable[..., str]] = {
     "models": models,
     "notebooks": notebooks,
     "own": own,
+    "rehearsal": rehearsal,
     "results": results,
     "scales": scales,
+    "soundness": soundness,
     "spice": spice,
     "standing": standing,
     "subsets": subsets,
