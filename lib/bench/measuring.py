@@ -21,20 +21,24 @@ COPIED = 2**26  # numbers in the copy that is the machine's rate of memory: 256 
 
 
 def timed(work: Work, device: str = "cpu") -> float:
-    """Seconds of ``work``, which on a GPU is over when the GPU is done."""
-    if device != "cpu":
-        torch.cuda.synchronize()
+    """Seconds of ``work``: on a CPU the processor time of the calling thread, which does all of it and which other
+    processes can take no part of; on a GPU the time until it is done.
+    """
+    if device == "cpu":
+        started = time.thread_time()
+        work()
+        return time.thread_time() - started
+    torch.cuda.synchronize()
     started = time.perf_counter()
     work()
-    if device != "cpu":
-        torch.cuda.synchronize()
+    torch.cuda.synchronize()
     return time.perf_counter() - started
 
 
 def take_turns(works: Sequence[Work], seconds: float, device: str = "cpu", least: int = 3) -> list[float]:
     """The fastest time of each of ``works``, which take turns, first one order and then the other.
 
-    The fastest, because other processes can only make a piece of work slower.
+    The fastest, because other processes, which share caches and memory, can only make a piece of work slower.
 
     Args:
         works: what is timed.

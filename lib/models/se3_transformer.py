@@ -248,7 +248,9 @@ class SE3Transformer(GradientModel):
             angular=angular_bases(delta / distance.unsqueeze(1), s.degrees),
             smooth=envelope(distance, s.cutoff).repeat_interleave(2) if s.smooth_cutoff else None,
         )
-        features: Features = {0: torch.eye(len(ATOM_TYPES), dtype=pos.dtype, device=pos.device)[batch.z].unsqueeze(1)}
+        features: Features = {
+            0: torch.eye(len(ATOM_TYPES), dtype=pos.dtype, device=pos.device).index_select(0, batch.z).unsqueeze(1)
+        }
         for attention, norm in self.layers():
             features = norm(attention(features, pairs))
         return self.read_out(self._scalars(features, pairs), batch, s.pooling)
