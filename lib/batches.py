@@ -167,6 +167,21 @@ class Batch:
         return replace(self, **moved)
 
 
+def capped(batch: Batch, most: int) -> Batch:
+    """``batch`` without the pairs in which one atom is not among the other's first ``most`` neighbours, in atom order.
+
+    Which those are depends on the order of atoms, so that energies do too: it is here to measure what a cap does.
+    """
+    receiver, sender = batch.pairs
+    order = torch.argsort(receiver * len(batch.z) + sender)
+    by_receiver = receiver[order]
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device) - torch.searchsorted(by_receiver, by_receiver)
+    near = (place < most).unflatten(0, (2, -1)).all(0).nonzero().squeeze(1)
+    half = batch.pairs[:, : len(receiver) // 2].index_select(1, near)
+    return replace(batch, pairs=torch.cat([half, half.flip(0)], dim=1))
+
+
 def neighbour_pairs(pos: Tensor, molecule: Tensor, n_molecules: int, cutoff: float) -> Tensor:
     """Directed pairs (2, 2P) of atoms of one molecule closer than ``cutoff`` Å, ordered as in the module's docstring.
 

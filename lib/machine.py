@@ -45,6 +45,13 @@ def hardware(device: str = "cuda") -> str:
     return f"{names[0] if names else platform.processor() or platform.machine()}, {available_cores()} cores"
 
 
+def has_wide_instructions_that_mkl_leaves() -> bool:
+    """Whether the processor has AVX-512 and is none of Intel's, on which alone Intel's MKL takes it."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text() if info.exists() else ""
+    return " avx512f" in text and "GenuineIntel" not in text
+
+
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,6 +5,7 @@ mini suite, denormal numbers flushed for both. A step is neighbour pairs, forwar
 fastest of many. Floating-point operations are those of matrix products, forward and backward.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from lib.bench.measuring import (
 from lib.bench.textbook import AS_LIBRARY, TEXTBOOK
 from lib.data.datasets import find, open_store
 from lib.machine import available_memory, denormals_flushed, flush_denormals, hardware, keep_freed_memory, one_thread
+from lib.models import kernels
 from lib.models.base import Model
 from lib.study.scale import SIGMA
 from lib.study.scales import get_scale
@@ -86,7 +88,7 @@ def bench_models(
             "matrix rate (GFLOP/s)": rate / 1e9, "copy rate (GB/s)": copy_rate(c.device) / 1e9,
             "molecules in a batch": c.batch_size, "atoms": ATOMS, "compiled": c.compiled,
             "precision": str(c.precision).removeprefix("torch."), "denormals flushed": denormals_flushed(),
-            "other busy processes": c.busy,
+            "other busy processes": c.busy, "load average": os.getloadavg()[0],
         }  # fmt: skip
         with busy_cores(c.busy) if c.busy else nullcontext():
             steps = [
@@ -194,9 +196,10 @@ def _measured(name: str, scale: str, energy: bool, c: Conditions, rate: float) -
     difference = _difference(ours, others[0], energy, c.device) if others else float("nan")
 
     def works(molecules: int) -> list[Callable[[], None]]:
-        """The steps of both models on that many molecules."""
+        """The steps of both models on that many molecules; the other's by torch's own operations alone."""
         arrays = conformations(molecules)
-        return [step(model, arrays, energy, c.device, c.precision, ours.settings.cutoff) for model in both]
+        steps = [step(model, arrays, energy, c.device, c.precision, ours.settings.cutoff) for model in both]
+        return [steps[0], *(kernels.use("plain")(other) for other in steps[1:])]
 
     needed = [_estimated_memory(works, k, c) for k in range(len(both))]
     molecules = min(c.batch_size, *(_most_molecules(*each, c.limit()) for each in needed))

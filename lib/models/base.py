@@ -6,8 +6,8 @@ energy is Σ_i MLP(h_i), of the same parameters, which is extensive and local.
 """
 
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, replace
-from typing import ClassVar, TypeVar
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from lib.models.prediction import Prediction
 from lib.models.scatter import pool
 
 READ_OUT = ("atomwise", "repulsion")  # settings of how energies are read out, on which no layer depends
+BESIDE_LAYERS = (*READ_OUT, "told_forces", "max_neighbors")  # settings with which layers are pre-trained as without
 HEAD, TOLD = "energy_head.", "told."  # begin the names of the head's parameters, and of those that take told forces in
 Own = TypeVar("Own", bound="Settings")
 
@@ -31,6 +32,8 @@ class Settings:
         repulsion: whether nuclei repel that are nearer to each other than in training (`repulsion`).
         told_forces: whether the network has parameters that take in forces (`Batch.told`), where it is told some; it is
             the same function where it is told none. Of models with ``takes_forces`` alone.
+        max_neighbors: the largest number of an atom's neighbours, the others being left out (`batches.capped`), as in
+            the released code, which has 32; None, which is right, takes all. Small molecules have no more than 32.
     """
 
     cutoff: float = 5.0
@@ -38,10 +41,12 @@ class Settings:
     atomwise: bool = False
     repulsion: bool = False
     told_forces: bool = False
+    max_neighbors: int | None = None
 
     def of_layers(self: Own) -> Own:
         """The same with the read-out of the paper: what message-passing layers, which are transferred, depend on."""
-        return self.read_out_of(Settings()).untold()
+        defaults: dict[str, Any] = {f.name: f.default for f in fields(self) if f.name in BESIDE_LAYERS}
+        return replace(self, **defaults)
 
     def untold(self: Own) -> Own:
         """The same without parameters for forces, which are no part of what is transferred."""

@@ -16,28 +16,31 @@ same function as on concatenated edge inputs, for fewer operations. With ``num_r
 distance take the place of its square. Parameter names are those of the released code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, silu
+from torch.nn.functional import silu
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models import kernels
 from lib.models.base import Model, Settings, linear_layer
 from lib.models.kernels.egnn import EdgeMessages
+from lib.models.kernels.products import Linear, linear
 from lib.models.prediction import Prediction
 from lib.models.radial import NEAREST, GaussianBasis, envelope, half_pairs
-from lib.models.scatter import scatter
+from lib.models.scatter import occurrences, scatter
 
 
 @dataclass(frozen=True)
 class EGNNSettings(Settings):
     """Settings of `EGNN`; the defaults are the paper's (S3 and the released checkpoint).
 
-    A smooth cutoff also makes the mean over neighbours one over 1 + Σ envelope.
+    A smooth cutoff also makes the mean over neighbours one over 1 + Σ envelope. Without ``energy_tanh`` the tanh on the
+    weight of coordinates is there in denoising alone: layers are pre-trained with it and give energies without it, as
+    the released checkpoint and the released configuration of fine-tuning amount to.
     """
 
     hidden_channels: int = 256
@@ -46,12 +49,17 @@ class EGNNSettings(Settings):
     attention: bool = True
     normalize: bool = True
     tanh: bool = True
+    energy_tanh: bool = True
     num_rbf: int = 0  # Gaussians of the distance as edge features; 0 is the paper's bare squared distance
 
     def __post_init__(self) -> None:
         """Refuse a single Gaussian, which has no width."""
         if self.num_rbf < 0 or self.num_rbf == 1:
             raise ValueError(f"num_rbf = {self.num_rbf}: choose 0 (the squared distance) or at least 2 Gaussians")
+
+    def of_layers(self) -> "EGNNSettings":
+        """As `Settings.of_layers`; denoising is the same whatever energies are."""
+        return replace(super().of_layers(), energy_tanh=True)
 
 
 @kernels.fast_form(EdgeMessages)
@@ -97,11 +105,11 @@ class EGNNLayer(nn.Module):
         width = settings.hidden_channels
         self.settings = settings
         inputs = 2 * width + (settings.num_rbf or 1)
-        self.edge_mlp = nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.node_mlp = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
+        self.edge_mlp = nn.Sequential(Linear(inputs, width), nn.SiLU(), Linear(width, width), nn.SiLU())
+        self.node_mlp = nn.Sequential(Linear(2 * width, width), nn.SiLU(), Linear(width, width))
         last = nn.Linear(width, 1, bias=False)
         nn.init.xavier_uniform_(last.weight, gain=0.001)
-        self.coord_mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), last)
+        self.coord_mlp = nn.Sequential(Linear(width, width), nn.SiLU(), last)
         if settings.attention:
             self.att_mlp = nn.Sequential(nn.Linear(width, 1), nn.Sigmoid())
 
@@ -122,16 +130,17 @@ class EGNNLayer(nn.Module):
 
     def move(
         self, weight: Tensor, x: Tensor, delta: Tensor, squared: Tensor, receiver: Tensor, smooth: Tensor | None,
-        degree: Tensor, exact: bool,
+        degree: Tensor, exact: bool, tanh: bool,
     ) -> Tensor:  # fmt: skip
         """The coordinates (A, 3) after this layer, from the ``weight`` (2P, 1) of each pair.
 
-        Gradients leave the length of x_i - x_j out, as in the released code, unless they are to be ``exact``.
+        Gradients leave the length of x_i - x_j out, as in the released code, unless they are to be ``exact``. ``tanh``
+        says whether the weight goes through it.
         """
         if self.settings.normalize:
             length = squared.clamp(min=NEAREST**2).sqrt() if exact else squared.sqrt().detach()
             delta = delta / (length + 1e-8)
-        shift = delta * (torch.tanh(weight) if self.settings.tanh else weight)
+        shift = delta * (torch.tanh(weight) if tanh else weight)
         if smooth is not None:
             shift = shift * smooth
         return x + scatter(shift, receiver, len(x)) / degree
@@ -190,14 +199,14 @@ class EGNN(Model):
         takes, told = self.told, batch.told
         if takes is not None and told is not None:
             h = h + takes.of_length(told.norm(dim=1, keepdim=True))
-        last = self.settings.n_layers - 1
+        last, tanh = self.settings.n_layers - 1, self.settings.tanh and (noise or self.settings.energy_tanh)
         for t, layer in enumerate(self.message_layers()):
             delta = x.index_select(0, receiver) - x.index_select(0, sender)
             squared = (delta * delta).sum(1, keepdim=True)
             e = self._edge_features(squared)
             gathered, weight = layer.messages(h, e, receiver, sender, smooth, moves=noise or t < last)
             if weight is not None:
-                x = layer.move(weight, x, delta, squared, receiver, smooth, degree, batch.pos.requires_grad)
+                x = layer.move(weight, x, delta, squared, receiver, smooth, degree, batch.pos.requires_grad, tanh)
                 x = x if takes is None or told is None else x + takes.steps[t](h) * told
             if energy or t < last:
                 h = layer.update(h, gathered)
@@ -212,8 +221,7 @@ class EGNN(Model):
         """What messages (2P, 1) are multiplied by, if anything, and what sums over neighbours (A, 1) are divided by."""
         receiver = batch.pairs[0]
         if not self.settings.smooth_cutoff:
-            degree = torch.bincount(receiver, minlength=len(batch.z)).clamp(min=1).to(batch.pos.dtype)
-            return None, degree.unsqueeze(1)
+            return None, occurrences(receiver, len(batch.z), batch.pos.dtype).clamp(min=1).unsqueeze(1)
         _, _, _, distance = half_pairs(batch, batch.pos)
         half = envelope(distance, self.settings.cutoff).unsqueeze(1)
         smooth = torch.cat([half, half])

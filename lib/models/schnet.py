@@ -14,7 +14,6 @@ layers.
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
@@ -22,6 +21,7 @@ from lib.models import kernels
 from lib.models.activations import ShiftedSoftplus, shifted_softplus
 from lib.models.base import Settings, linear_layer
 from lib.models.gradient import GradientModel
+from lib.models.kernels.products import Linear, linear
 from lib.models.kernels.schnet import Convolution
 from lib.models.radial import GaussianBasis, cosine_cutoff, envelope, half_pairs
 from lib.models.scatter import scatter
@@ -69,11 +69,11 @@ class Interaction(nn.Module):
         super().__init__()
         width, filters = settings.hidden_channels, settings.num_filters
         self.filter = nn.Sequential(
-            nn.Linear(settings.num_gaussians, filters), ShiftedSoftplus(), nn.Linear(filters, filters)
+            Linear(settings.num_gaussians, filters), ShiftedSoftplus(), Linear(filters, filters)
         )
-        self.lin1 = nn.Linear(width, filters, bias=False)
-        self.lin2 = nn.Linear(filters, width)
-        self.lin = nn.Linear(width, width)
+        self.lin1 = Linear(width, filters, bias=False)
+        self.lin2 = Linear(filters, width)
+        self.lin = Linear(width, width)
         for layer in (*self._filter_layers(), self.lin1, self.lin2, self.lin):
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:

@@ -30,7 +30,8 @@ from lib.models import kernels
 from lib.models.activations import ACTIVATIONS
 from lib.models.base import Model, Settings
 from lib.models.gated import noise_head
-from lib.models.kernels.torchmd_net import VectorMessages
+from lib.models.kernels.products import Linear, linear
+from lib.models.kernels.torchmd_net import ScalarMessages, VectorMessages
 from lib.models.prediction import Prediction
 from lib.models.radial import RADIAL_BASES, cosine_cutoff, envelope, half_pairs
 from lib.models.scatter import scatter
@@ -88,8 +89,8 @@ class NeighbourEmbedding(nn.Module):
         """Weights by Glorot's uniform rule, biases zero."""
         super().__init__()
         self.embedding = nn.Embedding(len(ATOM_TYPES), width)
-        self.distance_proj = nn.Linear(num_rbf, width)
-        self.combine = nn.Linear(2 * width, width)
+        self.distance_proj = Linear(num_rbf, width)
+        self.combine = Linear(2 * width, width)
         for layer in (self.distance_proj, self.combine):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -103,6 +104,45 @@ class NeighbourEmbedding(nn.Module):
         near = scatter(weight * e.index_select(0, sender), receiver, len(x))
         near = near.index_add(0, sender, weight * e.index_select(0, receiver))
         return self.combine(torch.cat([x, near], dim=1))
+
+
+def attended(
+    product: Tensor, s: Tensor, Dk: Tensor | None, Dv: Tensor | None, C: Tensor, heads: int, act: nn.Module
+) -> Tensor:
+    """a_ij s_ij (…, F) from q ⊙ k (…, F), V x (…, F), the filters and C (…)."""
+    product, s = product if Dk is None else product * Dk, s if Dv is None else s * Dv
+    product, s = (t.unflatten(-1, (heads, -1)) for t in (product, s))
+    return (s * (act(product.sum(-1, keepdim=True)) * C[..., None, None])).flatten(-2)
+
+
+@kernels.fast_form(ScalarMessages)
+def scalar_messages(
+    q: Tensor, k: Tensor, s: Tensor, Dk: Tensor | None, Dv: Tensor | None, C: Tensor, receiver: Tensor, sender: Tensor,
+    smooth: Tensor | None, heads: int, act: nn.Module,
+) -> Tensor:  # fmt: skip
+    """Σ_j a_ij s_ij over neighbours, (A, F).
+
+    Args:
+        q: (A, F) queries.
+        k: (A, F) keys.
+        s: (A, F) (V x)_0.
+        Dk: (P, F) the filter of keys, or None where distance has no influence on them.
+        Dv: (P, F) the filter of s, or None.
+        C: (P,) the cutoff.
+        receiver: (2P,) i of each directed pair.
+        sender: (2P,) j of each directed pair.
+        smooth: (P, 1) the envelope, or None.
+        heads: into which F is divided.
+        act: of the attention.
+    """
+    at_i, at_j, s_j = (
+        t.index_select(0, index).unflatten(0, (2, -1))  # both directions of a pair share its filters
+        for t, index in ((q, receiver), (k, sender), (s, sender))
+    )
+    near = attended(at_i * at_j, s_j, Dk, Dv, C, heads, act)
+    if smooth is not None:
+        near = near * smooth
+    return scatter(near.flatten(0, 1), receiver, len(q))
 
 
 @kernels.fast_form(VectorMessages)
@@ -148,11 +188,11 @@ class Attention(nn.Module):
         width = settings.hidden_channels
         self.heads = settings.num_heads
         self.layernorm = nn.LayerNorm(width)
-        self.q_proj, self.k_proj = nn.Linear(width, width), nn.Linear(width, width)
-        self.v_proj, self.o_proj = nn.Linear(width, 3 * width), nn.Linear(width, 3 * width)
-        self.vec_proj = nn.Linear(width, 3 * width, bias=False)
-        self.dk_proj = nn.Linear(settings.num_rbf, width) if settings.distance_influence in ON_KEYS else None
-        self.dv_proj = nn.Linear(settings.num_rbf, 3 * width) if settings.distance_influence in ON_VALUES else None
+        self.q_proj, self.k_proj = Linear(width, width), Linear(width, width)
+        self.v_proj, self.o_proj = Linear(width, 3 * width), Linear(width, 3 * width)
+        self.vec_proj = Linear(width, 3 * width, bias=False)
+        self.dk_proj = Linear(settings.num_rbf, width) if settings.distance_influence in ON_KEYS else None
+        self.dv_proj = Linear(settings.num_rbf, 3 * width) if settings.distance_influence in ON_VALUES else None
         self.act = look_up(ACTIVATIONS, settings.activation, "activation")()
         self.attn_act = look_up(ACTIVATIONS, settings.attn_activation, "attention activation")()
         for name, parameter in self.named_parameters():
@@ -162,40 +202,28 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, v: Tensor, pairs: Pairs, vectors: bool = True) -> tuple[Tensor, Tensor | None]:
         """What is added to ``x`` (A, F) and, where ``vectors`` are asked for, to ``v`` (A, 3, F)."""
         x = self.layernorm(x)
-        q, k, (s, s1, s2) = self.q_proj(x), self.k_proj(x), self._parts(self.v_proj(x))
+        q, k, (s, s1, s2) = self.q_proj(x), self.k_proj(x), self._parts(self.v_proj, x)
         sv = s1 * v.transpose(0, 1).contiguous()
         dk = None if self.dk_proj is None else self.act(self.dk_proj(pairs.radial))
-        dv, d1, d2 = (None,) * 3 if self.dv_proj is None else self._parts(self.act(self.dv_proj(pairs.radial)))
+        dv, d1, d2 = (None,) * 3 if self.dv_proj is None else map(self.act, self._parts(self.dv_proj, pairs.radial))
         y = self._scalars(q, k, s, dk, dv, pairs)
         u1, u2, u3 = self.vec_proj(v).chunk(3, dim=-1)
         o1, o2, o3 = self.o_proj(y).chunk(3, dim=1)
         dx = (u1 * u2).sum(1) * o2 + o3
         return dx, u3 * o1.unsqueeze(1) + self._vectors(sv, s2, d1, d2, pairs) if vectors else None
 
-    def _parts(self, projected: Tensor) -> list[Tensor]:
-        """(N, 3F) to three of (N, F); within each head the three parts lie side by side."""
-        parts = projected.unflatten(1, (self.heads, 3, -1)).unbind(2)
-        return [part.flatten(1) for part in parts]
+    def _parts(self, layer: nn.Linear, x: Tensor) -> list[Tensor]:
+        """``layer`` of ``x`` (N, …) as three of (N, F), whose rows lie side by side within each head of the weights."""
+        weights, biases = (t.unflatten(0, (self.heads, 3, -1)).unbind(1) for t in (layer.weight, layer.bias))
+        return [linear(x, w.flatten(0, 1), b.flatten()) for w, b in zip(weights, biases, strict=True)]
 
     def _scalars(self, q: Tensor, k: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, pairs: Pairs) -> Tensor:
         """The scalars y (A, F): the terms j = i, which have one filter for all atoms, then those of neighbours."""
         own_dk, own_dv = (None if d is None else d[-1] for d in (dk, dv))
-        y = self._attended(q * k, s, own_dk, own_dv, pairs.cut[-1:])
-        q, k, s = (
-            t.index_select(0, index).unflatten(0, (2, -1))  # (2, P, F)
-            for t, index in ((q, pairs.receiver), (k, pairs.sender), (s, pairs.sender))
-        )
         dk, dv = (None if d is None else d[:-1] for d in (dk, dv))
-        near = self._attended(q * k, s, dk, dv, pairs.cut[:-1])
-        if pairs.smooth is not None:
-            near = near * pairs.smooth
-        return y.index_add(0, pairs.receiver, near.flatten(0, 1))
-
-    def _attended(self, product: Tensor, s: Tensor, dk: Tensor | None, dv: Tensor | None, cut: Tensor) -> Tensor:
-        """a_ij s_ij (…, F) from q ⊙ k (…, F), V x (…, F), the filters and C (…)."""
-        product, s = product if dk is None else product * dk, s if dv is None else s * dv
-        product, s = (t.unflatten(-1, (self.heads, -1)) for t in (product, s))
-        return (s * (self.attn_act(product.sum(-1, keepdim=True)) * cut[..., None, None])).flatten(-2)
+        y = attended(q * k, s, own_dk, own_dv, pairs.cut[-1:], self.heads, self.attn_act)
+        return y + scalar_messages(q, k, s, dk, dv, pairs.cut[:-1], pairs.receiver, pairs.sender, pairs.smooth,
+                                   self.heads, self.attn_act)  # fmt: skip
 
     @staticmethod
     def _vectors(sv: Tensor, s2: Tensor, d1: Tensor | None, d2: Tensor | None, pairs: Pairs) -> Tensor:

@@ -64,6 +64,8 @@ class RunConfig:
         transfer: what is taken from ``pretrained``, one of `weights.TRANSFERS`.
         lowest: the share of each molecule's conformations, those of the lowest energies, that train, validation and
             test of a run with labels are drawn from.
+        single_precision: whether training and validation labels are rounded to float32 as total energies, before
+            references are taken off (`loading.rounded_energy`), as in the released code.
         isolated_atoms: elements with the energies (kcal/mol) of isolated atoms, from which the baseline of a run with
             labels is fitted.
     """
@@ -86,6 +88,7 @@ class RunConfig:
     transfer: str = LAYERS
     lowest: float = 1.0
     isolated_atoms: tuple[tuple[str, float], ...] = ()
+    single_precision: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be run, before anything runs."""
@@ -148,6 +151,8 @@ class RunConfig:
                 f"isolated_atoms = {dict(self.isolated_atoms)}: they are for the baseline of an energy run that "
                 "continues no potential, which has one"
             )
+        if self.single_precision and not self.labelled:
+            raise ValueError(f"single_precision = True with task {self.task!r}: it is of labels, leave it out")
         if not self.labelled and (self.share, self.lowest) != (1, 1):
             raise ValueError(
                 f"share = {self.share!r}, lowest = {self.lowest!r} with task {self.task!r}: only energy runs take less "

@@ -54,6 +54,8 @@ def _initial_model(config: RunConfig, execution: Execution) -> Model:
         model = models.build(config.model, config.settings)
     if execution.compiled:
         models.compile_layers(config.model, model, noise=not config.labelled)
+    if execution.graphs:
+        models.use_graphs(model)
     return model
 
 
@@ -143,7 +145,12 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
         transfer(model, config.model, weights, config.transfer, required(config.pretrained, "pretrained").task)
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
-    data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
+    data = {
+        k: ConformationBatches(
+            v, cutoff, forces=forces, single_precision=config.single_precision and not k.startswith("test")
+        )
+        for k, v in select(config, whole_splits).items()
+    }
     compositions = data["train"].different_compositions()
     isolated = isolated_energies(config.isolated_atoms, compositions, whole_splits[0][0].level)
     energies, by_conformation = data["train"].energies(), data["train"].compositions

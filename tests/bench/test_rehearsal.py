@@ -88,7 +88,7 @@ def test_a_process_is_watched_to_its_end(tmp_path):
 def test_a_process_is_killed_when_it_has_done_enough(tmp_path):
     done = tmp_path / "done"
     program = f"import pathlib, time; pathlib.Path({str(done)!r}).touch(); time.sleep(60)"
-    seen = watch(["-c", program], os.environ, tmp_path / "log", done.exists, done.exists)
+    seen = watch(["-c", program], os.environ, tmp_path / "log", done.exists, lambda: int(done.exists()))
     assert seen.killed and seen.seconds < 30 and seen.begun_after <= seen.seconds
 
 
@@ -109,25 +109,43 @@ def test_a_rehearsal_goes_on_after_the_last_stage_and_removes_what_it_made(tmp_p
 
     parts = {"first": lambda: ran.append("first") or {"seconds": 1.0}, "second": second}
     monkeypatch.setattr(Rehearsal, "stages", lambda self: parts)
+    monkeypatch.setattr(stages, "bounds", lambda record: {"seconds": (record["second"]["seconds"], 1.5)})
     with pytest.raises(TrainingError, match="it failed"):
         rehearse(Rehearsal(tmp_path / "r"), said.append)
     broken.append(False)
     record = rehearse(Rehearsal(tmp_path / "r"), said.append)
     assert ran == ["first", "second"] and set(record["stages"]) == {"first", "second"}
     assert record == json.loads((tmp_path / "r" / stages.RECORD).read_text())
+    assert said[-1] == "BROKEN: seconds: 2, at most 1.5"
+    with pytest.raises(ValueError, match=r"has a rehearsal of size 1, not 0.5: name another folder"):
+        rehearse(Rehearsal(tmp_path / "r", 0.5), said.append)
     (tmp_path / "r" / "mine.txt").touch()
     remove(tmp_path / "r")
     assert [path.name for path in (tmp_path / "r").iterdir()] == ["mine.txt"]
 
 
+def test_bounds_are_those_of_the_stages_they_are_for():
+    """Training may have as much memory as its model needs, from its first step on."""
+    plain = {"peak (GiB)": 0.5, "processor seconds": 3.0}
+    training = {"peak (GiB)": 9.0, "peak before the first step (GiB)": 1.0, "peak when resumed (GiB)": 9.0}
+    record = {
+        "convert": plain,
+        stages.SPLIT: plain | {"split (s)": 4.0},
+        stages.PLAN: plain,
+        stages.EPOCH: plain | {"first batch (s)": 0.1, "first batch, from the middle (s)": 0.2},
+        "pre-train": training | {"lost by the kill (s)": 301.0},
+    }
+    measured = [value for value, _ in stages.bounds(record).values()]
+    assert measured == [1.0, 7.0, 0.2, 301.0]
+    assert [value <= limit for value, limit in stages.bounds(record).values()] == [True, True, True, False]
+
+
 @LINUX
 def test_a_killed_run_is_seen_to_go_on_within_its_epoch(tmp_path):
     """Of a small scale; at the paper's size the same function follows the same command."""
-    rehearsal = Rehearsal(tmp_path)
-    arguments = ["-m", "lib", "run", "--scale", "smoke", "--model", "schnet", "--accelerator", "cpu"]
-    facts = training.train(
-        [*arguments, "--checkpoint-minutes", "0.01"], rehearsal.environment(), tmp_path, 2, 0.0, "train"
-    )
-    assert 0 < facts["resumed at step"] <= facts["steps at the kill"] + 30
+    environment = Rehearsal(tmp_path).environment() | {"DENOISING_FRESH": "1"}  # its result is recorded
+    arguments = ["-m", "lib", "run", "--scale", "laptop", "--model", "schnet", "--accelerator", "cpu"]
+    facts = training.train([*arguments, "--checkpoint-minutes", "0.01"], environment, tmp_path, 2, 0.0, "train")
+    assert 0 < facts["resumed at step"] < 1000
     assert 0.05 < facts["peak before the first step (GiB)"] <= facts["peak (GiB)"]
     assert facts["processor seconds a step"] > 0 and facts["lost by the kill (s)"] < 60

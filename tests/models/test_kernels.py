@@ -12,9 +12,9 @@ from lib.models import egnn, kernels, schnet, torchmd_net
 from lib.models.kernels import chunked
 from lib.models.kernels.egnn import EdgeMessages
 from lib.models.kernels.schnet import Convolution
-from lib.models.kernels.torchmd_net import VectorMessages
+from lib.models.kernels.torchmd_net import ScalarMessages, VectorMessages
 
-KERNELS = (EdgeMessages, Convolution, VectorMessages)
+KERNELS = (EdgeMessages, Convolution, ScalarMessages, VectorMessages)
 CASES = [
     ("egnn", {}),
     ("egnn", {"attention": False, "normalize": False, "tanh": False, "residual": False}),
@@ -103,12 +103,15 @@ def random_arguments(name, dtype):
         "schnet": (schnet.messages, [
             draw(4, 6), draw(8, 5).detach(), draw(8, 1).detach(), receiver, sender, draw(6, 5), draw(6), draw(6, 6),
             draw(6)]),
-        "torchmd_net": (torchmd_net.vector_messages, [
+        "torchmd_net scalars": (torchmd_net.scalar_messages, [
+            draw(4, 6), draw(4, 6), draw(4, 6), draw(4, 6), draw(4, 6), draw(4), receiver, sender, draw(4, 1), 2,
+            torch.nn.SiLU()]),
+        "torchmd_net vectors": (torchmd_net.vector_messages, [
             draw(3, 4, 6), draw(4, 6), draw(4, 6), draw(4, 6), draw(8, 3), receiver, sender, draw(4, 1)]),
     }[name]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["egnn", "schnet", "torchmd_net"])
+@pytest.mark.parametrize("name", ["egnn", "schnet", "torchmd_net scalars", "torchmd_net vectors"])
 def test_gradients_are_finite_differences(name, calls):
     """Of the fast form itself, by every argument, first and second order."""
     formula, arguments = random_arguments(name, torch.float64)

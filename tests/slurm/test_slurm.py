@@ -131,6 +131,13 @@ def running(cluster, model):
     return next(((node, job) for job, node, what in map(str.split, lines) if f"_{model}_" in what), None)
 
 
+def job_of(cluster, batch, model):
+    """`running`, when it does."""
+    jobs = []
+    batch.wait_until(f"{model} is trained", lambda: jobs.append(running(cluster, model)) or jobs[-1])
+    return jobs[-1]
+
+
 def test_a_batch_that_loses_a_job_and_a_node_ends_with_the_results_of_a_quiet_one(cluster, tmp_path):
     """Then it is interrupted, and started again as a user does."""
     batch, quiet = Batch(tmp_path / "slurm", cluster.environment), Batch(tmp_path / "quiet", cluster.environment)
@@ -172,7 +179,7 @@ def disturb(cluster, batch):
     """
     (one, _), (other, _) = JOBS
     batch.wait_until("both jobs have finished a run", lambda: all(batch.finished(model) for model, _ in JOBS))
-    (_, cancelled), (node, lost) = running(cluster, one), running(cluster, other)
+    (_, cancelled), (node, lost) = (job_of(cluster, batch, model) for model, _ in JOBS)
     cluster.ask("scancel", cancelled)
     cluster.kill_node(node)
     say(f"scancel {cancelled} ({one}), node {node} killed with {lost} ({other}), {len(batch.results())} runs finished")
@@ -181,9 +188,16 @@ def disturb(cluster, batch):
     cluster.start_node(node)
     batch.wait_until("the node is back", lambda: cluster.state(node) in ("idle", "allocated"))
     batch.wait_until("it is submitted again", lambda: (running(cluster, one) or (0, cancelled))[1] != cancelled)
-    queue = cluster.ask("squeue", "--format", "%i %N %T %r %l %m %k")
+    queue = ""
+
+    def asks_for_more():
+        """Whether the cancelled job has more time and memory than the one that SLURM has queued again."""
+        nonlocal queue
+        queue = cluster.ask("squeue", "--format", "%i %N %T %r %l %m %k")
+        return "1:00:00 16000M" in queue and " 30:00 8000M" in queue
+
+    batch.wait_until("it asks for more than the other one", asks_for_more)
     say(f"the node is back, and snakemake has submitted the cancelled job again\n{queue}")
-    assert "1:00:00 16000M" in queue and " 30:00 8000M" in queue  # more time and memory than the other one
 
 
 def test_two_nodes_train_as_one(cluster, tmp_path):

@@ -64,6 +64,14 @@ def test_notebooks_that_lack_records_are_left_out(tmp_path, monkeypatch):
     assert list(campaign.left_out("smoke", asked)) == ["10_forces"]  # dynamics wants the potentials themselves
 
 
+def test_where_no_speed_was_measured_nothing_is_split_for_the_plan(monkeypatch):
+    """At the paper's size a split takes seconds, and the plan has hundreds of runs."""
+    monkeypatch.setattr(study_cost, "is_available", lambda config, weights: False)
+    monkeypatch.setattr(study_cost, "splits", lambda config: pytest.fail("it was split"))
+    wide = get_scale("wide")
+    assert isnan(study_cost.todo(wide, "", [wide.pretrain("egnn", 0)])[study_cost.MINUTES])
+
+
 def test_a_notebook_shows_the_pairs_whose_runs_are_all_available(monkeypatch):
     """One run that is missing, of one arm, leaves out both arms; nothing there is an error that says what to do."""
     scale = get_scale("smoke")

@@ -48,7 +48,7 @@ def _database(path: Path, z: Sequence[int], frames: NDArray[np.float32], count: 
         for table in ("systems", "species", "keys", "number_key_values"):
             connection.execute(f"DELETE FROM {table}")
         marks = ", ".join("?" * len(columns))
-        energies = ENERGY + rng.standard_normal(count)
+        energies = ENERGY + rng.uniform(-0.5, 0.5, count)
         rows = (tuple(row.values()) for row in _rows(first, z, frames, energies, rng))
         connection.executemany(f"INSERT INTO systems VALUES ({marks})", rows)
         numbers = range(1, count + 1)

@@ -17,6 +17,7 @@ from lib.models import PAPER_MODELS
 from lib.runs.provenance import provenance
 
 RECORD = "record.json"
+SPLIT, PLAN, EPOCH = "split, strict", "plan", "start of an epoch"  # names of stages
 INSIDE = ["-m", "lib.bench.rehearsal.inside"]
 LARGEST = ("ani1", "ani1x")  # what energies are tried on: the first model on the first, which is the largest
 SHORT = 0.2  # of the minutes for pre-training: energies
@@ -56,9 +57,9 @@ class Rehearsal:
             out[f"convert {name}"] = self._command(["-m", "lib", "data", "convert", name], answers=False)
         out[f"convert {len(MD22_SYSTEMS)} systems of md22"] = self._command([*INSIDE, "systems"])
         out["open and verify the stores"] = self._command([*INSIDE, "open"])
-        out["split, strict"] = self._command([*INSIDE, "split"])
-        out["plan"] = self._command(["-m", "lib", "runs", "plan", "--scale", "paper"], answers=False)
-        out["start of an epoch"] = self._command([*INSIDE, "epoch"])
+        out[SPLIT] = self._command([*INSIDE, "split"])
+        out[PLAN] = self._command(["-m", "lib", "runs", "plan", "--scale", "paper"], answers=False)
+        out[EPOCH] = self._command([*INSIDE, "epoch"])
         for model in self.models:
             out[f"pre-train {model}"] = self._training(model)
         for k, model in enumerate(self.models):
@@ -103,19 +104,44 @@ def rehearse(rehearsal: Rehearsal, say: Callable[[str], None]) -> dict[str, Any]
 
     Raises:
         TrainingError: a stage ended with an error.
+        ValueError: in that folder another share was rehearsed.
     """
     rehearsal.folder.mkdir(parents=True, exist_ok=True)
     path = rehearsal.folder / RECORD
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"stages": {}}
+    share = record.get("about", {}).get("share", rehearsal.share)
+    if share != rehearsal.share:
+        raise ValueError(f"{rehearsal.folder} has a rehearsal of size {share:g}, not {rehearsal.share:g}: name another "
+                         "folder, or remove it")  # fmt: skip
     for name, stage in rehearsal.stages().items():
         if name not in record["stages"]:
             record["stages"][name] = stage() | {"disk (GiB)": disk(rehearsal.folder)}
             record["about"] = {"share": rehearsal.share, "steps": rehearsal.steps, "minutes": rehearsal.minutes,
+                               "checkpoint_minutes": rehearsal.checkpoint_minutes,
                                "provenance": provenance("cpu")}  # fmt: skip
             write_text(path, json.dumps(record, indent=1) + "\n")
         said = {key: value for key, value in record["stages"][name].items() if isinstance(value, (int, float))}
         say(f"{name}: {', '.join(f'{key} {value:.4g}' for key, value in said.items())}")
+    for bound, (value, limit) in bounds(record["stages"]).items():
+        say(f"{'holds' if value <= limit else 'BROKEN'}: {bound}: {value:.3g}, at most {limit:g}")
     return record
+
+
+def bounds(stages: dict[str, dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """What was measured and what it may be, by bound: the largest of all stages that it is for."""
+    before, training = (
+        "peak before the first step (GiB)",
+        [s for s in stages.values() if "peak when resumed (GiB)" in s],
+    )
+    own = [s.get(before, s["peak (GiB)"]) for s in stages.values()]
+    return {
+        "own memory of a stage, of training before its first step, GiB": (max(own), 2.0),
+        "split and plan, processor seconds": (stages[SPLIT]["split (s)"] + stages[PLAN]["processor seconds"], 60.0),
+        "start of an epoch, or in its middle, processor seconds": (
+            max(stages[EPOCH]["first batch (s)"], stages[EPOCH]["first batch, from the middle (s)"]), 10.0
+        ),
+        "lost by a kill, seconds": (max((facts["lost by the kill (s)"] for facts in training), default=0.0), 300.0),
+    }  # fmt: skip
 
 
 def disk(folder: Path) -> float:

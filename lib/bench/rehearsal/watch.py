@@ -31,6 +31,8 @@ class Watched:
         peak: GiB of its own memory, at most.
         peak_before: the same until the moment that ``begun`` told; NaN where it did not.
         begun_after, processor_before: seconds, and processor seconds, from the start to that moment.
+        marked: processor seconds from the start until what ``begun`` tells was last seen to grow.
+        last: the number that ``begun`` gave then.
         killed: whether it was killed because ``enough`` said so.
         output: what it wrote.
     """
@@ -41,6 +43,8 @@ class Watched:
     peak_before: float = float("nan")
     begun_after: float = float("nan")
     processor_before: float = float("nan")
+    marked: float = float("nan")
+    last: int = 0
     killed: bool = False
     output: str = ""
 
@@ -55,7 +59,7 @@ def watch(
     environment: Mapping[str, str],
     log: Path,
     enough: Callable[[], bool] = lambda: False,
-    begun: Callable[[], bool] = lambda: False,
+    begun: Callable[[], int] = lambda: 0,
 ) -> Watched:
     """Run ``python`` with ``arguments`` to its end, or until ``enough`` and then SIGKILL.
 
@@ -64,7 +68,7 @@ def watch(
         environment: of the process.
         log: the file for what it writes.
         enough: asked a few times a second whether to kill it.
-        begun: asked likewise whether what is to be told apart in ``peak_before`` has begun.
+        begun: asked likewise; what is to be told apart in ``peak_before`` has begun when it gives more than 0.
 
     Raises:
         TrainingError: it ended with an error; the message has its last line and names the log.
@@ -92,14 +96,17 @@ def watch(
     return seen
 
 
-def _look(seen: Watched, pid: int, started: float, begun: Callable[[], bool]) -> None:
+def _look(seen: Watched, pid: int, started: float, begun: Callable[[], int]) -> None:
     memory, worked = own_memory(pid), processor_seconds(pid)
     if memory == memory:  # not NaN
         seen.peak = max(memory, seen.peak) if seen.peak == seen.peak else memory
         seen.processor_seconds = worked
-    if seen.begun_after != seen.begun_after and begun():
-        seen.begun_after, seen.peak_before = time.monotonic() - started, seen.peak
-        seen.processor_before = seen.processor_seconds
+    now = begun()
+    if now > seen.last:
+        if not seen.last:
+            seen.begun_after, seen.peak_before = time.monotonic() - started, seen.peak
+            seen.processor_before = seen.processor_seconds
+        seen.last, seen.marked = now, seen.processor_seconds
 
 
 def processor_seconds(pid: int) -> float:

@@ -19,8 +19,16 @@ BESIDE = ("-wal", "-journal")  # what another program has not yet written into t
 class _ReadOnly(SQLite3Database):
     """ASE's reader on a connection that cannot write, does not lock, and trusts no function of the file's schema."""
 
+    _tables: list[str] | None = None
+
     def _connect(self) -> sqlite3.Connection:
         return connection(Path(str(self.filename)))
+
+    def _get_external_table_names(self, db_con: Any = None) -> list[str]:
+        """Asked for once, where ASE opens the database anew for each row, which takes most of its time."""
+        if self._tables is None:
+            self._tables = super()._get_external_table_names(db_con)
+        return self._tables
 
 
 def connection(path: Path) -> sqlite3.Connection:

@@ -55,7 +55,7 @@ def fast_form(kernel: type[ChunkedFunction]) -> Callable[[Callable], Callable]:
         """The formula ``plain`` with its kernel."""
 
         @wraps(plain)
-        def chosen(first: Tensor, *others: Tensor | None) -> Any:
+        def chosen(first: Tensor, *others: Any) -> Any:
             """Kernel or formula, decided at each call."""
             if enabled(first) and kernel.supports(first, *others):
                 return kernel.apply(plain, first, *others)

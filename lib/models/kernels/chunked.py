@@ -25,7 +25,7 @@ def chunks(pairs: int, width: int) -> Iterator[slice]:
 
 def zeros_for(arguments: Arguments) -> list[Any]:
     """Zeros to add gradients to, one for each argument that can have one."""
-    return [None if a is None or not a.is_floating_point() else torch.zeros_like(a) for a in arguments]
+    return [torch.zeros_like(a) if isinstance(a, Tensor) and a.is_floating_point() else None for a in arguments]
 
 
 class ChunkedFunction(torch.autograd.Function):
@@ -47,21 +47,24 @@ class ChunkedFunction(torch.autograd.Function):
         return True
 
     @classmethod
-    def forward(cls, ctx: Any, plain: Callable, *arguments: Tensor | None) -> Any:
-        """`outputs` of ``arguments``, which are those of ``plain``."""
+    def forward(cls, ctx: Any, plain: Callable, *arguments: Any) -> Any:
+        """`outputs` of ``arguments``, which are those of ``plain``: tensors, None, and settings of the formula."""
         outputs, saved = cls.outputs(*arguments)
+        tensors = [a if isinstance(a, Tensor) else None for a in arguments]
         ctx.plain, ctx.n_arguments = plain, len(arguments)
-        ctx.save_for_backward(*arguments, *saved)
+        ctx.settings = [None if isinstance(a, Tensor) else a for a in arguments]
+        ctx.save_for_backward(*tensors, *saved)
         return outputs
 
     @classmethod
     def backward(cls, ctx: Any, *of_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of all arguments, none of the formula."""
-        arguments, saved = ctx.saved_tensors[: ctx.n_arguments], ctx.saved_tensors[ctx.n_arguments :]
+        tensors, saved = ctx.saved_tensors[: ctx.n_arguments], ctx.saved_tensors[ctx.n_arguments :]
+        arguments = [s if t is None else t for t, s in zip(tensors, ctx.settings, strict=True)]
         if not torch.is_grad_enabled():
             return (None, *cls.gradients(arguments, saved, of_outputs))
         # views: one argument may depend on another, and its gradient must not go on into that one here
-        arguments = [None if a is None else a.view_as(a) for a in arguments]
+        arguments = [a.view_as(a) if isinstance(a, Tensor) else a for a in arguments]
         needed = [a for a, need in zip(arguments, ctx.needs_input_grad[1:], strict=True) if need]
         outputs = ctx.plain(*arguments)
         outputs = [outputs] if isinstance(outputs, Tensor) else [o for o in outputs if o is not None]

@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, silu
+from torch.nn.functional import silu
 
 from lib.models.kernels.chunked import Arguments, ChunkedFunction, chunks, zeros_for
+from lib.models.kernels.products import linear, outer
 
 silu_backward = torch.ops.aten.silu_backward
 
@@ -26,7 +27,7 @@ class EdgeMessages(ChunkedFunction):
         for c in chunks(pairs, width):
             torch.index_select(at_receiver, 0, receiver[c], out=before1[c])
             before1[c].add_(at_sender.index_select(0, sender[c])).addmm_(distance[c], w_d.t())
-            torch.addmm(b2, silu(before1[c]), w2.t(), out=before2[c])
+            before2[c] = linear(silu(before1[c]), w2, b2)
             m = silu(before2[c])
             if w_a is not None:
                 m *= torch.sigmoid(linear(m, w_a, b_a))
@@ -34,7 +35,7 @@ class EdgeMessages(ChunkedFunction):
                 m *= smooth[c]
             gathered.index_add_(0, receiver[c], m)
             if weight is not None:
-                torch.addmm(b_x, m, w_x.t(), out=before3[c])
+                before3[c] = linear(m, w_x, b_x)
                 torch.mm(silu(before3[c]), out_x.t(), out=weight[c])
         return (gathered, weight), (before1, before2, before3)
 
@@ -53,9 +54,9 @@ class EdgeMessages(ChunkedFunction):
             if w_x is not None:
                 g_out.addmm_(of_weight[c].t(), silu(before3[c]))
                 of3 = silu_backward(of_weight[c] * out_x, before3[c])
-                g_wx.addmm_(of3.t(), gated if smooth is None else gated * smooth[c])
+                g_wx += outer(of3, gated if smooth is None else gated * smooth[c])
                 g_bx += of3.sum(0)
-                of_m.addmm_(of3, w_x)
+                of_m += linear(of3, w_x.t())
             if smooth is not None:
                 g_smooth[c] = (of_m * gated).sum(1, keepdim=True)
                 of_m *= smooth[c]
@@ -65,9 +66,9 @@ class EdgeMessages(ChunkedFunction):
                 g_ba += of_gate.sum(0)
                 of_m = (of_m * gate).addmm_(of_gate, w_a)
             of2 = silu_backward(of_m, before2[c])
-            g_w2.addmm_(of2.t(), silu1)
+            g_w2 += outer(of2, silu1)
             g_b2 += of2.sum(0)
-            of1 = silu_backward(of2 @ w2, before1[c])
+            of1 = silu_backward(linear(of2, w2.t()), before1[c])
             g_receiver.index_add_(0, receiver[c], of1)
             g_sender.index_add_(0, sender[c], of1)
             torch.mm(of1, w_d, out=g_distance[c])

@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, softplus
+from torch.nn.functional import softplus
 
 from lib.models.activations import LN2
 from lib.models.kernels.chunked import Arguments, ChunkedFunction, chunks
+from lib.models.kernels.products import linear, outer
 
 
 class Convolution(ChunkedFunction):
@@ -26,7 +27,7 @@ class Convolution(ChunkedFunction):
         hidden, filters = x.new_empty(2, len(receiver), len(w1))
         for c in chunks(len(receiver), x.shape[1]):
             torch.sub(softplus(linear(radial[c], w1, b1)), LN2, out=hidden[c])
-            w = torch.mm(hidden[c], w2.t(), out=filters[c]).add_(b2).mul_(cut[c])
+            w = torch.mul(linear(hidden[c], w2, b2), cut[c], out=filters[c])
             out.index_add_(0, receiver[c], x.index_select(0, sender[c]).mul_(w))
             out.index_add_(0, sender[c], x.index_select(0, receiver[c]).mul_(w))
         return out, (hidden, filters)
@@ -43,9 +44,9 @@ class Convolution(ChunkedFunction):
             of_w.addcmul_(of, x.index_select(0, receiver[c])).mul_(cut[c])
             g_x.index_add_(0, sender[c], to.mul_(filters[c]))
             g_x.index_add_(0, receiver[c], of.mul_(filters[c]))
-            g_w2.addmm_(of_w.t(), hidden[c])
+            g_w2 += outer(of_w, hidden[c])
             g_b2 += of_w.sum(0)
-            of1 = (of_w @ w2).mul_(1 - 0.5 * torch.exp(-hidden[c]))  # ssp'(x) = 1 - exp(-ssp(x)) / 2
-            g_w1.addmm_(of1.t(), radial[c])
+            of1 = linear(of_w, w2.t()).mul_(1 - 0.5 * torch.exp(-hidden[c]))  # ssp'(x) = 1 - exp(-ssp(x)) / 2
+            g_w1 += outer(of1, radial[c])
             g_b1 += of1.sum(0)
         return [g_x, None, None, None, None, g_w1, g_b1, g_w2, g_b2]

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
+from lib.errors import look_up
 from lib.models import MODELS, PAPER_MODELS
 from lib.paths import DATA
 from lib.report.pages.notebooks import NotebookPage, home_of_items, notebook_pages
+from lib.report.pages.rehearsal import PARTS
 from lib.report.pages.standing import standing
 from lib.report.pages.values import (
     GAIN,
@@ -289,6 +291,12 @@ def scales() -> str:
     return markdown(head, rows)
 
 
+def rehearsal(part: str) -> str:
+    """A table of the rehearsal at the paper's size (`rehearsal.PARTS`)."""
+    head, rows = look_up(PARTS, part, "table of the rehearsal")()
+    return markdown(head, rows)
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "benchmark": benchmark,
     "by-value": by_value,
@@ -302,6 +310,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "models": models,
     "notebooks": notebooks,
     "own": own,
+    "rehearsal": rehearsal,
     "results": results,
     "scales": scales,
     "soundness": soundness,
