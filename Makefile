@@ -6,7 +6,7 @@ CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
-.PHONY: help reproduce plan check test fuzz test-browser test-slurm chromium lint types lock lab mini-suite pages speed book report clean .venv
+.PHONY: help reproduce plan check test fuzz test-browser test-slurm rehearsal chromium lint types lock lab mini-suite pages speed book report clean .venv
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
@@ -17,6 +17,7 @@ help:
 	@echo "make fuzz [SECONDS=3600]                         break files of every reader, byte by byte, and read them"
 	@echo "make test-browser [CHROMIUM=...]                 the site, and a notebook in JupyterLab, in a headless Chromium"
 	@echo "make test-slurm                                  a part of the batch on a SLURM cluster of two nodes, started here"
+	@echo "make rehearsal [SIZE=0.01] [MINUTES=1] [KEEP=1]  generated files of the paper's size, or a share of it, from verify to resume"
 	@echo "make speed                                       measure the speed tables of lib/bench/README.md anew"
 	@echo "make pages                                       fill the generated tables of README and docs anew"
 	@echo "make book                                        the site: build/site/index.html"
@@ -73,7 +74,12 @@ test-browser: chromium .venv/installed-browser
 	touch $@
 
 test-slurm: .venv/installed-slurm
-	$(BIN)/pytest -s tests/slurm
+	$(BIN)/pytest -s -rs tests/slurm
+
+SIZE ?= 1
+MINUTES ?= 10
+rehearsal: .venv
+	$(BIN)/python -m lib bench rehearsal --size $(SIZE) --minutes $(MINUTES) --json build/rehearsal.json $(if $(KEEP),--keep)
 
 # eight minutes on an idle machine; then the pages that show them
 SPEED = $(BIN)/python -m lib bench
@@ -115,7 +121,7 @@ types: .venv
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser --extra docs --extra slurm \
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra notebooks --extra dev --extra browser --extra docs --extra slurm --extra openmm \
 	  --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 lab: .venv

@@ -134,4 +134,5 @@ rule notebook:
         "notebook {input.notebook} with {input.parameters}; log: {log}"
     shell:
         f"mkdir -p {OUTPUT} && STATIC_NOTEBOOKS=1 {IGNORED} {PYTHON} -m papermill --log-level WARNING --no-progress-bar "
+        "--start-timeout 600 "  # seconds: on a busy node a kernel takes its time
         f"-f {{input.parameters}} {{params.missing}} {{input.notebook}} {OUTPUT}/{{wildcards.notebook}}.ipynb > {{log:q}} 2>&1"

@@ -38,6 +38,8 @@ class Batch:
         energy: (B,) target, float64 kcal/mol, where there is one.
         forces: (A, 3) target, kcal/mol/Å, where there is one.
         noise: (A, 3) Å, what was added to the clean coordinates, where something was.
+        told: (A, 3) forces that a network takes in beside the coordinates (`models.base.Settings.told_forces`), in
+            units of the scaled target per Å; None where it is told none.
         index: (B,) conformation numbers in the data set, where known.
         loss_weight: by which the loss, a mean over the batch, is multiplied: 1 for a whole step's batch; of a step that
             is divided into n batches, n times the fraction of its conformations that are in this one.
@@ -53,6 +55,7 @@ class Batch:
     noise: Tensor | None = None
     index: Tensor | None = None
     loss_weight: float = 1.0
+    told: Tensor | None = None
 
     @staticmethod
     def from_arrays(
@@ -160,8 +163,23 @@ class Batch:
             f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
         }
         if dtype is not None:
-            moved |= {key: moved[key].to(dtype) for key in ("pos", "forces", "noise") if key in moved}
+            moved |= {key: moved[key].to(dtype) for key in ("pos", "forces", "noise", "told") if key in moved}
         return replace(self, **moved)
+
+
+def capped(batch: Batch, most: int) -> Batch:
+    """``batch`` without the pairs in which one atom is not among the other's first ``most`` neighbours, in atom order.
+
+    Which those are depends on the order of atoms, so that energies do too: it is here to measure what a cap does.
+    """
+    receiver, sender = batch.pairs
+    order = torch.argsort(receiver * len(batch.z) + sender)
+    by_receiver = receiver[order]
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device) - torch.searchsorted(by_receiver, by_receiver)
+    near = (place < most).unflatten(0, (2, -1)).all(0).nonzero().squeeze(1)
+    half = batch.pairs[:, : len(receiver) // 2].index_select(1, near)
+    return replace(batch, pairs=torch.cat([half, half.flip(0)], dim=1))
 
 
 def neighbour_pairs(pos: Tensor, molecule: Tensor, n_molecules: int, cutoff: float) -> Tensor:

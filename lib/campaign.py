@@ -72,7 +72,9 @@ def stored_of(name: str) -> list[Result]:
 
 
 def shipped(name: str) -> set[str]:
-    """Keys of the runs whose weights come with the project: the first seed's pre-training, and those of dynamics."""
+    """Keys of the runs whose weights come with the project: the first seed's pre-training, and the potentials that
+    notebooks 10 and 11 run.
+    """
     scale = get_scale(name)
     variants = (scale, scale.smooth())
     pretrained = {variant.pretrain(model, scale.seeds[0]).key() for variant in variants for model in scale.models}
@@ -80,8 +82,9 @@ def shipped(name: str) -> set[str]:
 
 
 def _potentials(name: str) -> set[str]:
-    """Keys of the energy runs of dynamics, which needs their weights as well as their numbers."""
-    return {config.key() for config in dynamics.default_runs(get_scale(name)) if config.labelled}
+    """Keys of the energy runs of dynamics and of one's own molecules, which need their weights beside their numbers."""
+    of_dynamics = {config.key() for config in dynamics.default_runs(get_scale(name)) if config.labelled}
+    return of_dynamics | set(learning_curve.example_potentials(name))
 
 
 def plan_scale(name: str) -> pd.DataFrame:

@@ -23,3 +23,4 @@ FIGURES = folder_from("DENOISING_FIGURES", ROOT / "figures")
 CACHE = folder_from("DENOISING_CACHE", ROOT / "cache")
 STORES = CACHE / "stores"
 RUNS = CACHE / "runs"
+OFFICIAL = folder_from("DENOISING_OFFICIAL", DATA / "official")  # the published data sets, a folder each

@@ -31,9 +31,9 @@ LEVEL = "GFN2-xTB"
 SLOW = {  # modules that take more than ten seconds on two cores: they train, fuzz, or start other programs
     "test_mini_suite", "test_registry", "test_notebooks", "test_own_data", "test_resume", "test_sources", "test_batch",
     "test_label_checks", "test_fuzz", "test_processes", "test_statistics_and_tables", "test_recipes", "test_help",
-    "test_bad_inputs", "test_trials", "test_trial_tables",
+    "test_bad_inputs", "test_trials", "test_trial_tables", "test_openmm",
     "test_runs", "test_run_together", "test_coverage", "test_precision", "test_input_norm",
-    "test_results_prose", "test_bench",
+    "test_results_prose", "test_rehearsal", "test_bench",
 }  # fmt: skip
 
 

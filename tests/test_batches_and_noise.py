@@ -152,6 +152,12 @@ def test_energies_belong_to_their_conformations(two_stores):
     assert batch.energy.dtype == torch.float64
 
 
+def test_different_compositions_are_those_of_the_conformations(two_stores):
+    data = ConformationBatches([*two_stores, two_stores[0]], 5.0)
+    np.testing.assert_array_equal(data.different_compositions(), np.unique(data.compositions(), axis=0))
+    assert len(data.different_compositions()) == 2
+
+
 def test_worker_processes_load_the_same_batches(two_stores):
     """To the bit; and an epoch that goes on after two batches is the rest of it."""
     data = ConformationBatches(two_stores, 5.0, sigma=0.2)

@@ -16,14 +16,14 @@ import pytest
 
 from lib.errors import DataError
 from lib.paths import ROOT
-from lib.report import levels, prose, published
+from lib.report import levels, prose, published, soundness_in_words
 from lib.report.claims import load_claims
 from lib.report.verdicts import UNTESTED
 from lib.study.scale import SIGMA
 from lib.study.scales import SCALES
 
 LEDGER = ROOT / "notebooks" / "09_what_was_reproduced.ipynb"
-TEACHING = sorted(p for each in ("0[1-7]", "1[23]") for p in (ROOT / "notebooks").glob(f"{each}_*.ipynb"))
+TEACHING = sorted(p for each in ("0[1-7]", "1[234]") for p in (ROOT / "notebooks").glob(f"{each}_*.ipynb"))
 
 
 def python(folder, *arguments):
@@ -87,6 +87,7 @@ def told(cell, scale):
         "SIGMA": SIGMA,
         "published": published,
         "levels": levels,
+        "words": soundness_in_words,
     }
     *body, last = re.split(r"\n(?=prose\.tell)", cell.source)
     exec("\n".join(body), names)

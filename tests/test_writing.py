@@ -56,7 +56,7 @@ PLACES = {
     # into the hidden folder of `lib.mini_suite.build.build`
     "lib.mini_suite.frames.create_file": BESIDE, "lib.mini_suite.free_atoms.write_reference_energies": BESIDE,
     "lib.mini_suite.iso17": BESIDE, "lib.mini_suite.md22.write": BESIDE,
-    "lib.bench.data._generate": TEMPORARY, "lib.cli.targets.check_folder": TEMPORARY,
+    "lib.bench.data._generate": TEMPORARY, "lib.bench.rehearsal": TEMPORARY, "lib.cli.targets.check_folder": TEMPORARY,
     "lib.report.pages.site": ONE_BY_ONE, "lib.mini_suite.dipoles": ONE_BY_ONE,
     "lib.mini_suite.published": ONE_BY_ONE, "lib.mini_suite.grow.write_list": ONE_BY_ONE,
     "lib.training.progress.RunLog": BESIDE, "lib.report.trajectories.Trajectory.record": BESIDE,

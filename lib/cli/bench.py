@@ -17,6 +17,7 @@ app = new_group("Measure the speed of this machine.")
 LONGEST = 1e6  # seconds
 MARKS = (
     {"about", "steps"},
+    {"about", "stages"},
     {"about", "inference with forces"},
     {"about", "graphs"},
     {"convert (conformations/s)"},
@@ -214,6 +215,64 @@ def _report(measured: dict[str, Any], tables: Callable[[dict[str, Any]], str], j
     sys.stdout.write(tables(measured) + "\n")
     if json_file is not None:
         write_text(json_file, json.dumps(without_nan(measured), indent=1) + "\n")
+
+
+@app.command(
+    "rehearsal",
+    cls=SeveralValues,
+    epilog=examples("bench rehearsal --size 0.01", "bench rehearsal --json rehearsal.json --keep"),
+)
+def bench_rehearsal(
+    size: Annotated[
+        float,
+        typer.Option(
+            "--size",
+            metavar="SHARE",
+            help="Of the published sizes (1: 20 GB of disk).",
+            callback=number_from(1e-5, 1, "a share"),
+        ),
+    ] = 1.0,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", metavar="FOLDER", help="For files and stores.", show_default="cache/rehearsal"),
+    ] = None,
+    models: Models = None,
+    steps: Annotated[
+        int, typer.Option("--steps", metavar="N", help="Of pre-training, for each model.", callback=at_least(1))
+    ] = 300,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            "--minutes",
+            metavar="MINUTES",
+            help="After which fewer steps are enough; checkpoints twice as often, every five minutes at least.",
+            callback=number_from(0.02, LONGEST, "a number of minutes"),
+        ),
+    ] = 10.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave files and stores where they are.")] = False,
+    json_file: JsonFile = None,
+    force: Force = False,
+) -> None:
+    """Rehearse the paper's size: generated files, converted, split, trained on, killed and resumed.
+
+    Each stage is a process of its own; one that was interrupted goes on where it was, in the same folder.
+    """
+    from lib.bench.models import without_nan
+    from lib.bench.rehearsal.stages import Rehearsal, rehearse, remove
+    from lib.models import PAPER_MODELS, entry
+    from lib.paths import CACHE
+
+    names = list(PAPER_MODELS) if models is None else models
+    for name in names:
+        entry(name)
+    _check_json(json_file, force)
+    place = (folder or CACHE / "rehearsal").resolve()
+    checkpoints = min(5.0, minutes / 2)
+    record = rehearse(Rehearsal(place, size, names, steps, minutes, checkpoints), lambda text: typer.echo(text))
+    if json_file is not None:
+        write_text(json_file, json.dumps(without_nan(record), indent=1) + "\n")
+    if not keep:
+        remove(place)
 
 
 def _check_json(path: Path | None, force: bool) -> None:

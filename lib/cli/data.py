@@ -40,7 +40,8 @@ def fetch_data(name: Published, folder: Folder = None) -> None:
 
     An interrupted download goes on where it stopped.
     """
-    from lib.data.sources import OFFICIAL, fetch, find_source
+    from lib.data.sources import fetch, find_source
+    from lib.paths import OFFICIAL
 
     source = find_source(name)
     check_folder("--folder", folder or OFFICIAL / name)
@@ -52,7 +53,8 @@ def fetch_data(name: Published, folder: Folder = None) -> None:
 @app.command("verify", cls=Command, epilog=examples("data verify ani1x"))
 def verify_data(name: Published, folder: Folder = None) -> None:
     """Check that a published data set is there and unchanged."""
-    from lib.data.sources import OFFICIAL, find_source, verify
+    from lib.data.sources import find_source, verify
+    from lib.paths import OFFICIAL
 
     verdicts = verify(find_source(name).files, folder or OFFICIAL / name)
     for file, verdict in verdicts.items():
@@ -118,8 +120,9 @@ def convert(
     """
     from lib.data.datasets import DataSet, open_store
     from lib.data.readers import READERS
-    from lib.data.sources import OFFICIAL, beside_table1, load_sources
+    from lib.data.sources import beside_table1, load_sources
     from lib.data.store import ConformationStore
+    from lib.paths import OFFICIAL
 
     read = look_up(READERS, name, "reader")
     source, given = path or OFFICIAL / name, _reader_options(read, level, settings or ())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lib.cli.options import Model, Scale, Seed, at_least, rate
+from lib.cli.options import Model, Scale, Seed, at_least, number_from, rate
 from lib.cli.parsing import examples
 
 if TYPE_CHECKING:
@@ -72,6 +72,15 @@ Workers = Annotated[
         callback=at_least(0),
     ),
 ]
+CheckpointMinutes = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-minutes",
+        metavar="MINUTES",
+        help="Between checkpoints within an epoch: what a killed run loses at most.",
+        callback=number_from(0.01, 1e4, "a number of minutes"),
+    ),
+]
 Compiled = Annotated[bool, typer.Option("--compile", help="Fuse layers with torch.compile.")]
 Graphs = Annotated[bool, typer.Option("--graphs", help="Train by CUDA graphs, for small batches on a GPU.")]
 Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write a TensorBoard log to the run's folder.")]
@@ -90,6 +99,7 @@ def run(
     precision: Precision = "32-true",
     accumulate: Accumulate = 1,
     workers: Workers = 0,
+    checkpoint_minutes: CheckpointMinutes = 5.0,
     compiled: Compiled = False,
     graphs: Graphs = False,
     tensorboard: Tensorboard = False,
@@ -105,7 +115,8 @@ def run(
 
     settings, execution = get_scale(scale), Execution(
         progress=sys.stderr.isatty(), accelerator=accelerator, compiled=compiled, tensorboard=tensorboard,
-        accumulate=accumulate, devices=devices, nodes=nodes, precision=precision, workers=workers, graphs=graphs,
+        accumulate=accumulate, devices=devices, nodes=nodes, precision=precision, workers=workers,
+        checkpoint_minutes=checkpoint_minutes, graphs=graphs,
     )  # fmt: skip
     if data is None:
         _refuse_without_data(pretrained, learning_rate)

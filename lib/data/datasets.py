@@ -15,7 +15,7 @@ from lib.data.selections import find_selection, load_selections, read_selection
 from lib.data.store import ConformationStore
 from lib.data.store_header import FORMAT
 from lib.errors import DataError, look_up
-from lib.paths import DATA, ROOT, STORES
+from lib.paths import DATA, OFFICIAL, ROOT, STORES
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ SUITES: dict[str, str] = {
     "published": "parts of the published data (ωB97X/6-31G(d))",  # of data sets without a selection, the whole
 }
 NAMES_IN_TABLES: dict[str, str] = {"mini": "mini {} (GFN2-xTB)", "official": "{}", "published": "part of {} (ωB97X)"}
-FOLDERS: dict[str, str] = {"mini": "mini", "official": "official", "published": "official"}  # in `DATA`, by suite
+FOLDERS: dict[str, Path] = {"mini": DATA / "mini", "official": OFFICIAL, "published": OFFICIAL}  # by suite
 MD22_SYSTEMS: dict[str, str] = {
     "Ac-Ala3-NHMe": "Ac-Ala3-NHMe",
     "DHA": "DHA",
@@ -98,15 +98,19 @@ def family_of(data: str) -> str:
 
 def known_datasets() -> dict[str, DataSet]:
     """Every data set of `FAMILIES` by name: ``mini/ani1x``, and of single systems ``mini/md22/DHA``."""
-    whole, single = {}, {}
-    for suite, (name, family) in product(SUITES, FAMILIES.items()):
-        path = str(DATA / FOLDERS[suite] / name)
-        selected = suite == SELECTED and name in load_selections()
-        whole[f"{suite}/{name}"] = DataSet(f"{suite}/{name}", name, path, selection=selected)
-        for system in family.systems:
-            full_name = f"{suite}/{name}/{system}"
-            single[full_name] = DataSet(full_name, name, path, options=(("systems", (system,)),))
-    return whole | single
+    names = list(product(SUITES, FAMILIES.items()))
+    whole = [_dataset(suite, name) for suite, (name, _) in names]
+    single = [_dataset(suite, name, system) for suite, (name, family) in names for system in family.systems]
+    return {dataset.name: dataset for dataset in (*whole, *single)}
+
+
+def _dataset(suite: str, family: str, system: str = "") -> DataSet:
+    """That of ``family`` in ``suite``, whole or one ``system`` of it."""
+    path = str(FOLDERS[suite] / family)
+    if system:
+        return DataSet(f"{suite}/{family}/{system}", family, path, options=(("systems", (system,)),))
+    selected = suite == SELECTED and family in load_selections()
+    return DataSet(f"{suite}/{family}", family, path, selection=selected)
 
 
 def label(suite: str, data: str) -> str:
@@ -134,12 +138,14 @@ def find(name: str) -> DataSet:
         ValueError: there is none, and the message lists the names; or it is half registered, and the message says what
             is missing.
     """
-    dataset, family = known_datasets().get(name), family_of(name.partition("/")[2])
-    if dataset is None and family in READERS and family not in FAMILIES:
+    suite, _, data = name.partition("/")
+    family, _, system = data.partition("/")
+    known = suite in SUITES and family in FAMILIES and (not system or system in FAMILIES[family].systems)
+    if not known and family in READERS and family not in FAMILIES:
         raise ValueError(f"data set {name!r} is half registered: its reader needs a line in lib.data.datasets.FAMILIES")
-    if dataset is not None and dataset.reader not in READERS:
+    if known and family not in READERS:
         raise ValueError(f"data set {name!r} is half registered: it needs a reader in lib.data.readers.READERS")
-    return look_up(known_datasets(), name, "data set")
+    return _dataset(suite, family, system) if known else look_up(known_datasets(), name, "data set")
 
 
 def fingerprint_of(dataset: DataSet) -> str:
@@ -219,14 +225,14 @@ def _stamp(path: Path, dataset: DataSet) -> str:
     """Twelve digits that change with the files, the code that reads them, the level and the store's format."""
     path = path.resolve()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    facts = [(str(file), (now := file.stat()).st_size, now.st_mtime_ns) for file in files]
     identity = (facts, _reading_code(), dataset.reader, dataset.level, dataset.options, FORMAT)
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:12]
 
 
 @cache
 def _reading_code() -> str:
-    """The source code of the readers and of the modules that they share."""
+    """SHA-256 of the source code of the readers and of the modules that they share."""
     folder = ROOT / "lib"
     files = sorted((folder / "data" / "readers").glob("*.py")) + [folder / name for name in READ_WITH]
-    return "".join(file.read_text(encoding="utf-8") for file in files)
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

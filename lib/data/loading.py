@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lib.batches import Batch
+from lib.chemistry.reference_energies import reference_energies
 from lib.data.store import ConformationStore
 from lib.errors import DataError
 from lib.noising import conformation_noise
 
 ORDER, TRAINING_NOISE, FIXED_NOISE = 10, 11, 12  # streams of random numbers, apart from one another
+LARGE = "wB97X/6-31G(d)"  # the level of `rounded_energy`
 
 
 @dataclass(frozen=True)
@@ -46,19 +48,40 @@ class Selection:
         return self.store.n_atoms[self.store.molecule_of(self.index)]
 
 
+def rounded_energy(store: ConformationStore, index: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Relative energies (B,) in kcal/mol from total energies that were rounded to float32, as in the released code.
+
+    The totals are as large as those of the paper's level of theory, all electrons counted, whatever the store's own.
+
+    Raises:
+        ValueError: an atom type has no reference energy at that level.
+    """
+    free = np.add.reduceat(reference_energies(LARGE, store.types), store.first_atom)[store.molecule_of(index)]
+    return (store.relative_energy(index) + free).astype(np.float32).astype(np.float64) - free
+
+
 class ConformationBatches(Dataset):
-    """Batches of the conformations of ``selections``, numbered through; noised, or with relative energies."""
+    """Batches of the conformations of ``selections``, numbered through; noised, with relative energies, or both."""
 
     def __init__(
-        self, selections: Sequence[Selection], cutoff: float, sigma: float | None = None, forces: bool = False
+        self,
+        selections: Sequence[Selection],
+        cutoff: float,
+        sigma: float | None = None,
+        forces: bool = False,
+        labelled: bool | None = None,
+        single_precision: bool = False,
     ) -> None:
-        """With ``sigma`` (Å) batches are noised and carry ``noise``; without, they carry ``energy`` (kcal/mol) and,
-        where asked for, ``forces`` (kcal/mol/Å).
+        """With ``sigma`` (Å) batches are noised and carry ``noise``. Where ``labelled``, which they are without noise
+        unless said otherwise, they carry ``energy`` (kcal/mol) and, where asked for, ``forces`` (kcal/mol/Å), both of
+        the conformation as it was before the noise. In ``single_precision`` energies are those of `rounded_energy`.
 
         Raises:
             DataError: forces are asked for and a store has none.
         """
         self.selections, self.cutoff, self.sigma, self.forces = list(selections), cutoff, sigma, forces
+        self.labelled = sigma is None if labelled is None else labelled
+        self.single_precision = single_precision
         for selection in selections if forces else []:
             if not selection.store.has_forces:
                 raise DataError(selection.store.path, "", "it has no forces", "learn energies alone: force_weight None")
@@ -68,13 +91,27 @@ class ConformationBatches(Dataset):
         """Number of conformations."""
         return int(self.ends[-1])
 
+    def noised(self, sigma: float | None) -> "ConformationBatches":
+        """The same with noise of standard deviation ``sigma`` (Å) on the coordinates; None leaves them as they are."""
+        return ConformationBatches(
+            self.selections, self.cutoff, sigma, self.forces, self.labelled, self.single_precision
+        )
+
     def energies(self) -> NDArray[np.float64]:
         """Relative energies (n,) in kcal/mol of all conformations, in order."""
-        return np.concatenate([s.store.relative_energy(s.index) for s in self.selections])
+        return np.concatenate([self._energy(s.store, s.index) for s in self.selections])
+
+    def _energy(self, store: ConformationStore, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        return rounded_energy(store, index) if self.single_precision else store.relative_energy(index)
 
     def compositions(self) -> NDArray[np.int64]:
         """Number of atoms of each type (n, 28) in all conformations, in order."""
         return np.concatenate([s.store.compositions[s.store.molecule_of(s.index)] for s in self.selections])
+
+    def different_compositions(self) -> NDArray[np.int64]:
+        """The compositions (m, 28) of the molecules that have conformations here, each once."""
+        tables = [s.store.compositions[np.unique(s.store.molecule_of(s.index))] for s in self.selections]
+        return np.unique(np.concatenate(tables), axis=0)
 
     def __getitem__(self, request: Request) -> Batch:
         """The batch of ``request``; conformations of several stores are laid store after store."""
@@ -89,16 +126,17 @@ class ConformationBatches(Dataset):
         types = np.concatenate([p.types for p in parts])
         positions = np.concatenate([p.positions for p in parts])
         molecule = np.repeat(np.arange(len(index)), np.concatenate([p.n_atoms for p in parts]))
-        if self.sigma is None:
-            targets = {"energy": np.concatenate([store.relative_energy(chosen) for store, chosen in picked])}
+        targets = {}
+        if self.labelled:
+            targets["energy"] = np.concatenate([self._energy(store, chosen) for store, chosen in picked])
             if self.forces:
                 targets["forces"] = np.concatenate([store.gather_forces(chosen) for store, chosen in picked])
-            batch = Batch.from_arrays(types, positions, molecule, self.cutoff, **targets, index=index)
-        else:
+        if self.sigma is not None:
             owners = np.stack([np.sort(which), np.concatenate([chosen for _, chosen in picked])], 1)
             n_atoms = np.concatenate([p.n_atoms for p in parts])
-            noise = conformation_noise(n_atoms, self.sigma, request.noise_key, owners)
-            batch = Batch.from_arrays(types, positions + noise, molecule, self.cutoff, noise=noise, index=index)
+            targets["noise"] = conformation_noise(n_atoms, self.sigma, request.noise_key, owners)
+            positions = positions + targets["noise"]
+        batch = Batch.from_arrays(types, positions, molecule, self.cutoff, **targets, index=index)
         return replace(batch, loss_weight=request.loss_weight)
 
 

@@ -23,7 +23,6 @@ from lib.files import write_text, writing
 from lib.paths import DATA
 
 SOURCES = DATA / "sources.yml"
-OFFICIAL = DATA / "official"
 
 
 @dataclass(frozen=True)

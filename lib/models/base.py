@@ -6,8 +6,8 @@ energy is Σ_i MLP(h_i), of the same parameters, which is extensive and local.
 """
 
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, replace
-from typing import ClassVar, TypeVar
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
@@ -16,7 +16,8 @@ from lib.models.prediction import Prediction
 from lib.models.scatter import pool
 
 READ_OUT = ("atomwise", "repulsion")  # settings of how energies are read out, on which no layer depends
-HEAD = "energy_head."  # begins the names of the head's parameters
+BESIDE_LAYERS = (*READ_OUT, "told_forces", "max_neighbors")  # settings with which layers are pre-trained as without
+HEAD, TOLD = "energy_head.", "told."  # begin the names of the head's parameters, and of those that take told forces in
 Own = TypeVar("Own", bound="Settings")
 
 
@@ -29,16 +30,27 @@ class Settings:
         smooth_cutoff: messages vanish at the cutoff with their first and second derivatives (`radial.envelope`).
         atomwise: the energy is a sum over atoms, Σ MLP(h) instead of MLP(Σ h).
         repulsion: whether nuclei repel that are nearer to each other than in training (`repulsion`).
+        told_forces: whether the network has parameters that take in forces (`Batch.told`), where it is told some; it is
+            the same function where it is told none. Of models with ``takes_forces`` alone.
+        max_neighbors: the largest number of an atom's neighbours, the others being left out (`batches.capped`), as in
+            the released code, which has 32; None, which is right, takes all. Small molecules have no more than 32.
     """
 
     cutoff: float = 5.0
     smooth_cutoff: bool = False
     atomwise: bool = False
     repulsion: bool = False
+    told_forces: bool = False
+    max_neighbors: int | None = None
 
     def of_layers(self: Own) -> Own:
         """The same with the read-out of the paper: what message-passing layers, which are transferred, depend on."""
-        return self.read_out_of(Settings())
+        defaults: dict[str, Any] = {f.name: f.default for f in fields(self) if f.name in BESIDE_LAYERS}
+        return replace(self, **defaults)
+
+    def untold(self: Own) -> Own:
+        """The same without parameters for forces, which are no part of what is transferred."""
+        return replace(self, told_forces=False)
 
     def read_out_of(self: Own, other: "Settings") -> Own:
         """The same with the read-out of ``other``."""
@@ -49,12 +61,13 @@ class Model(nn.Module):
     """A module with ``settings`` and an ``energy_head``, the network that reads the energy out of features.
 
     ``denoises_with_head`` says whether denoising trains the ``energy_head`` too: where the noise is the gradient of its
-    scalar.
+    scalar; ``takes_forces`` whether it can be told forces (`Settings.told_forces`).
     """
 
     settings: Settings
     energy_head: nn.Sequential
     denoises_with_head: ClassVar[bool] = False
+    takes_forces: ClassVar[bool] = False
 
     @property
     def not_pretrained(self) -> tuple[str, ...]:

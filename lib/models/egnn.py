@@ -8,12 +8,16 @@ Layer t:
     h_i <- h_i + W4 SiLU(W3 [h_i, Σ_j m_ij])
     energy = MLP(Σ_i h_i),   noise = x^(T) - x^(0)
 
+Where the network is told forces f (`Settings.told_forces`), h_i starts with w |f_i| added and x_i moves by φ_t(h_i) f_i
+too, as the source has it for velocities (its equation 7); φ_t is a network of two layers.
+
 Neighbours are those of the input coordinates in every layer. W1 is applied to atoms before the pairs are formed: the
 same function as on concatenated edge inputs, for fewer operations. With ``num_rbf`` > 0 that many Gaussians of the
 distance take the place of its square. Parameter names are those of the released code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +38,9 @@ from lib.models.scatter import occurrences, scatter
 class EGNNSettings(Settings):
     """Settings of `EGNN`; the defaults are the paper's (S3 and the released checkpoint).
 
-    A smooth cutoff also makes the mean over neighbours one over 1 + Σ envelope.
+    A smooth cutoff also makes the mean over neighbours one over 1 + Σ envelope. Without ``energy_tanh`` the tanh on the
+    weight of coordinates is there in denoising alone: layers are pre-trained with it and give energies without it, as
+    the released checkpoint and the released configuration of fine-tuning amount to.
     """
 
     hidden_channels: int = 256
@@ -43,12 +49,17 @@ class EGNNSettings(Settings):
     attention: bool = True
     normalize: bool = True
     tanh: bool = True
+    energy_tanh: bool = True
     num_rbf: int = 0  # Gaussians of the distance as edge features; 0 is the paper's bare squared distance
 
     def __post_init__(self) -> None:
         """Refuse a single Gaussian, which has no width."""
         if self.num_rbf < 0 or self.num_rbf == 1:
             raise ValueError(f"num_rbf = {self.num_rbf}: choose 0 (the squared distance) or at least 2 Gaussians")
+
+    def of_layers(self) -> "EGNNSettings":
+        """As `Settings.of_layers`; denoising is the same whatever energies are."""
+        return replace(super().of_layers(), energy_tanh=True)
 
 
 @kernels.fast_form(EdgeMessages)
@@ -119,16 +130,17 @@ class EGNNLayer(nn.Module):
 
     def move(
         self, weight: Tensor, x: Tensor, delta: Tensor, squared: Tensor, receiver: Tensor, smooth: Tensor | None,
-        degree: Tensor, exact: bool,
+        degree: Tensor, exact: bool, tanh: bool,
     ) -> Tensor:  # fmt: skip
         """The coordinates (A, 3) after this layer, from the ``weight`` (2P, 1) of each pair.
 
-        Gradients leave the length of x_i - x_j out, as in the released code, unless they are to be ``exact``.
+        Gradients leave the length of x_i - x_j out, as in the released code, unless they are to be ``exact``. ``tanh``
+        says whether the weight goes through it.
         """
         if self.settings.normalize:
             length = squared.clamp(min=NEAREST**2).sqrt() if exact else squared.sqrt().detach()
             delta = delta / (length + 1e-8)
-        shift = delta * (torch.tanh(weight) if self.settings.tanh else weight)
+        shift = delta * (torch.tanh(weight) if tanh else weight)
         if smooth is not None:
             shift = shift * smooth
         return x + scatter(shift, receiver, len(x)) / degree
@@ -139,8 +151,24 @@ class EGNNLayer(nn.Module):
         return h + out if self.settings.residual else out
 
 
+class ToldForces(nn.Module):
+    """What takes in forces that the network is told: w, and φ_t of each layer, which starts small."""
+
+    def __init__(self, width: int, n_layers: int) -> None:
+        """For features of ``width``."""
+        super().__init__()
+        self.of_length = nn.Linear(1, width, bias=False)
+        self.steps = nn.ModuleList()
+        for _ in range(n_layers):
+            last = nn.Linear(width, 1, bias=False)
+            nn.init.xavier_uniform_(last.weight, gain=0.001)
+            self.steps.append(nn.Sequential(nn.Linear(width, width), nn.SiLU(), last))
+
+
 class EGNN(Model):
     """The model of the module's docstring: invariant energy, noise equivariant under E(3)."""
+
+    takes_forces: ClassVar[bool] = True
 
     def __init__(self, settings: EGNNSettings) -> None:
         """Draw initial weights from torch's global generator: seed it first."""
@@ -153,6 +181,7 @@ class EGNN(Model):
         self.energy_head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
         # the radial basis; weights files know it by this name
         self.smearing = GaussianBasis(settings.num_rbf, 0.0, settings.cutoff, False) if settings.num_rbf else None
+        self.told = ToldForces(width, settings.n_layers) if settings.told_forces else None
 
     @property
     def not_pretrained(self) -> tuple[str, ...]:
@@ -167,14 +196,18 @@ class EGNN(Model):
         receiver, sender = batch.pairs
         smooth, degree = self._weights(batch)
         h, x = self.type_embedding(batch.z), batch.pos
-        last = self.settings.n_layers - 1
+        takes, told = self.told, batch.told
+        if takes is not None and told is not None:
+            h = h + takes.of_length(told.norm(dim=1, keepdim=True))
+        last, tanh = self.settings.n_layers - 1, self.settings.tanh and (noise or self.settings.energy_tanh)
         for t, layer in enumerate(self.message_layers()):
             delta = x.index_select(0, receiver) - x.index_select(0, sender)
             squared = (delta * delta).sum(1, keepdim=True)
             e = self._edge_features(squared)
             gathered, weight = layer.messages(h, e, receiver, sender, smooth, moves=noise or t < last)
             if weight is not None:
-                x = layer.move(weight, x, delta, squared, receiver, smooth, degree, batch.pos.requires_grad)
+                x = layer.move(weight, x, delta, squared, receiver, smooth, degree, batch.pos.requires_grad, tanh)
+                x = x if takes is None or told is None else x + takes.steps[t](h) * told
             if energy or t < last:
                 h = layer.update(h, gathered)
         scalar = self.read_out(h, batch) if energy else None

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lib.batches import capped
 from lib.errors import look_up
 from lib.models.base import Model
 from lib.models.egnn import EGNN, EGNNSettings
@@ -95,7 +96,13 @@ def build(name: str, settings: Any) -> Model:
         settings = make_settings(name, settings)
     if not isinstance(settings, entry(name).settings):
         raise ValueError(f"{name} takes {entry(name).settings.__name__}, not {type(settings).__name__}")
-    return entry(name).module(settings)
+    model = entry(name).module(settings)
+    most = model.settings.max_neighbors
+    if most is not None and most < 1:
+        raise ValueError(f"max_neighbors = {most!r} of {name}: give a whole number from 1 on, or None for all of them")
+    if most is not None:
+        model.register_forward_pre_hook(lambda _, given: (capped(given[0], most), *given[1:]))
+    return model
 
 
 def compile_layers(name: str, model: Model, noise: bool) -> None:

@@ -59,6 +59,10 @@ def repulsion(batch: Batch, reach: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         pos = batch.pos.detach().double().requires_grad_()
         receiver, sender, _, distance = half_pairs(batch, pos)
+        near = distance.detach() < reach.to(distance)[batch.z[receiver], batch.z[sender]]
+        if not near.any():  # as in most steps of a simulation
+            return pos.new_zeros(batch.n_molecules), torch.zeros_like(pos)
+        receiver, sender, distance = receiver[near], sender[near], distance[near]
         pairs = pair_repulsion(batch.z[receiver], batch.z[sender], distance, reach)
         energy = pairs.new_zeros(batch.n_molecules).index_add(0, batch.molecule[receiver], pairs)
         (gradient,) = torch.autograd.grad(energy.sum(), pos, materialize_grads=True)

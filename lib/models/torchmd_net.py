@@ -8,12 +8,17 @@ x (F) and vectors v (3, F); j runs over neighbours and i itself (where d = 0 and
     x_i <- x_i + (U1 v_i · U2 v_i) ⊙ O2 y_i + O3 y_i,   v_i <- v_i + U3 v_i ⊙ O1 y_i + w_i
     energy = MLP(Σ_i LN(x_i)),   noise = two gated equivariant blocks of (LN(x), v)
 
+Vectors start at zero. Where the network is told forces f (`Settings.told_forces`), w |f_i| is added to x_i and u f_i to
+v_i at the start, as DeNS has it (https://arxiv.org/abs/2403.09549: a linear map of the force's spherical harmonics,
+here of degree 0 and 1, times its length, is added to an atom's embedding).
+
 What depends on distance alone is computed once a pair and once for all atoms with themselves, and (V x)_1 ⊙ v is formed
 on atoms before it is gathered. The function is torchmd-net's ``TorchMD_ET``; parameter names are those of the released
 code, whose energy MLP has SiLU whatever ``activation`` is. No neighbour is dropped, whatever their number.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -232,6 +237,8 @@ class Attention(nn.Module):
 class TorchMDNet(Model):
     """The model of the module's docstring: invariant energy, noise equivariant under E(3)."""
 
+    takes_forces: ClassVar[bool] = True
+
     def __init__(self, settings: TorchMDNetSettings) -> None:
         """Draw initial weights from torch's global generator: seed it first."""
         super().__init__()
@@ -246,6 +253,7 @@ class TorchMDNet(Model):
         self.out_norm = nn.LayerNorm(width)
         self.energy_head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
         self.force_head = noise_head(width, s.activation)
+        self.told = nn.ModuleList(nn.Linear(1, width, bias=False) for _ in range(2)) if s.told_forces else None
 
     def _pairs(self, batch: Batch, pos: Tensor) -> Pairs:
         s = self.settings
@@ -271,6 +279,10 @@ class TorchMDNet(Model):
         if self.neighbor_embedding is not None:
             x = self.neighbor_embedding(batch.z, x, pairs)
         v = x.new_zeros(len(x), 3, x.shape[1])
+        if self.told is not None and batch.told is not None:
+            of_length, of_vector = self.told
+            x = x + of_length(batch.told.norm(dim=1, keepdim=True))
+            v = v + of_vector(batch.told.unsqueeze(2))
         last = self.attention_layers[-1]
         for layer in self.attention_layers:
             dx, dv = layer(x, v, pairs, vectors=noise or layer is not last)

@@ -41,19 +41,38 @@ def arms(tuning: FineTuning) -> dict[bool, FineTuning]:
 
 def example_runs(scale: str) -> list[RunConfig]:
     """What notebook 11 runs at its defaults at the scale called ``scale``; with the read-out of the paper."""
-    weights, dataset = f"torchmd_net-{scale}{DYNAMICS}", example()
-    settings, _ = named(weights)
-    source, labels = FineTuning.layers(weights), settings.own.n_train
-    fewest, most = min(labels), max(labels)
-    whole = FineTuning(dataset, weights, source, labels=most, seeds=settings.seeds, extensive=False)
-    itself = replace(whole, source=dataset, labels=fewest)
-    own = (itself.pretraining(seed) for seed in settings.seeds)
-    out = [source, *(config for config in own if config is not None)]
+    whole, labels = _example(scale)
+    itself = replace(whole, source=whole.data, labels=min(labels))
+    own = (itself.pretraining(seed) for seed in itself.seeds)
+    out = [FineTuning.layers(whole.weights), *(config for config in own if config is not None)]
     for arm in arms(whole).values():
-        scan = arm.scan()
-        rate = rates.choose_rate({config.training.learning_rate: stored(config) for config in scan}, rates.FIRST)
-        out += scan + [config for n in labels for config in replace(arm, labels=n).configs(rate)]
-    return out + itself.configs(rate)
+        out += arm.scan() + [config for n in labels for config in replace(arm, labels=n).configs(_rate(arm))]
+    return out + itself.configs(_rate(whole))
+
+
+def example_potentials(scale: str) -> list[str]:
+    """Keys of those of `example_runs` that are the potential at the end (`best_arm`); none before they are run."""
+    whole, labels = _example(scale)
+    most, results = max(labels), {}
+    for pretrained, arm in arms(whole).items():
+        runs = [stored(config) for config in arm.configs(_rate(arm))]
+        results[most, pretrained] = [run for run in runs if run is not None]
+        if len(results[most, pretrained]) < len(runs):
+            return []
+    return [result.key for result in best_arm(results)]
+
+
+def _example(scale: str) -> tuple[FineTuning, tuple[int, ...]]:
+    """What is trained with most labels from the pre-trained layers, and the numbers of labels."""
+    weights = f"torchmd_net-{scale}{DYNAMICS}"
+    settings, _ = named(weights)
+    labels, source = settings.own.n_train, FineTuning.layers(weights)
+    return FineTuning(example(), weights, source, labels=max(labels), seeds=settings.seeds, extensive=False), labels
+
+
+def _rate(arm: FineTuning) -> float:
+    """The learning rate that validates best, or `rates.FIRST` before any was tried."""
+    return rates.choose_rate({c.training.learning_rate: stored(c) for c in arm.scan()}, rates.FIRST)
 
 
 def run_curve(

@@ -122,3 +122,18 @@ def summary(errors: pd.DataFrame, members: int) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def before_and_after(errors: Mapping[str, pd.DataFrame], fitted_on: str, members: int) -> pd.DataFrame:
+    """`summary` of each of ``errors`` (of `evaluate_on`, by the name of their conformations), with spreads as they are
+    and with those times the factors (`spread_factors`) of the errors called ``fitted_on``.
+
+    Returns:
+        The columns of `summary` with ``conformations``, ``factor`` (before or after) and ``times``, the factor itself.
+    """
+    factors, rows = spread_factors(errors[fitted_on], members), []
+    for name, own in errors.items():
+        for when, times in (("before", dict.fromkeys(factors, 1.0)), ("after", factors)):
+            of_kind = summary(rescaled(own, times), members)
+            rows.append(of_kind.assign(conformations=name, factor=when, times=of_kind["kind"].map(times)))
+    return pd.concat(rows, ignore_index=True)

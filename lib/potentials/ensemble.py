@@ -80,6 +80,7 @@ class Potential:
         self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
         self.dtype = dtype
         self.members: list[tuple[Model, dict]] = []
+        self._reaches = [reach_of(each.about.get("target", {})) for each in weights]
         self.rigidities = [each.rigidity for each in weights]
         self.spread_factors = _spread_factors(weights)
         for each in weights:
@@ -197,12 +198,11 @@ class Potential:
         atoms = torch.as_tensor(z, device=self.device), pos, torch.as_tensor(molecule, device=self.device)
         batches = {cutoff: make_batch(*atoms, cutoff) for cutoff in {m.settings.cutoff for m, _ in self.members}}
         rows = []
-        for (model, target), rigidity in zip(self.members, self.rigidities, strict=True):
+        for (model, target), rigidity, reach in zip(self.members, self.rigidities, self._reaches, strict=True):
             batch = batches[model.settings.cutoff]
             with last_features(model) as seen:
                 answer = energy_and_forces(model, batch)
             energy, force = (each.double().cpu().numpy() * target["std"] for each in answer)
-            reach = reach_of(target)
             if reach is not None:
                 of_nuclei, push = (each.cpu().numpy() for each in repulsion(batch, reach))
                 energy, force = energy + of_nuclei, force + push

@@ -15,15 +15,16 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from numpy.typing import NDArray
 from scipy.signal import argrelextrema
+from scipy.spatial.transform import Rotation
 
 from lib.chemistry.atom_types import CLOSEST, type_name
 from lib.chemistry.bonds import bonds_of
 from lib.potentials.calculator import types_of
 from lib.potentials.dynamics import beyond, energies_along
 from lib.potentials.ensemble import Potential
+from lib.potentials.replicas import BROKEN
 from lib.units import EV
 
-BROKEN = 2.0  # times the length at the start: a bond that long is broken
 FARTHEST = 3.0  # Å, of two atoms that are brought together
 
 
@@ -62,6 +63,13 @@ def felt_translation(potential: Potential, atoms: Atoms, shift: float = 1e5) -> 
     types = types_of(atoms)
     still, moved = (_evaluate(potential, types, atoms.positions + s)[1] for s in (0.0, shift))
     return float(1000 / EV * np.abs(moved - still).max())
+
+
+def felt_rotation(potential: Potential, atoms: Atoms, seed: int = 0) -> float:
+    """The largest change of a force component (meV/Å) where the molecule is turned, in its own axes."""
+    types, turn = types_of(atoms), Rotation.random(random_state=seed).as_matrix()
+    still, turned = (_evaluate(potential, types, atoms.positions @ m.T)[1] for m in (np.eye(3), turn))
+    return float(1000 / EV * np.abs(turned @ turn - still).max())
 
 
 def pair_curves(potential: Potential, step: float = 0.02) -> pd.DataFrame:
@@ -105,6 +113,12 @@ def stretched(
     for length, image in images:
         image.set_distance(*bond, length, fix=0, indices=moved)
     return energies_along("length", images, calculators)
+
+
+def flips(forces: pd.DataFrame) -> dict[str, int]:
+    """How often each force along a bond (a column a calculator, after ``length``) changes its sign: once a minimum."""
+    signs = {name: np.sign(forces[name].to_numpy()) for name in forces.columns[1:]}
+    return {name: int((np.diff(each[each != 0]) != 0).sum()) for name, each in signs.items()}
 
 
 def extrema(scan: pd.DataFrame) -> dict[str, int]:

@@ -4,7 +4,7 @@ A `Case` has the errors of both arms with their draws (`statistics.Sample`), so 
 shares of the data, noises) is a paired difference over the same seeds and test molecules.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +42,7 @@ from lib.study.trials import Trial, arms_of
 from lib.training.metrics import ERRORS
 
 Subsets = dict[str, NDArray[np.int64] | None]
+DENOISING_ITEM = "Denoising"  # the error of pre-training by σ
 DENOISING = "denoising error"  # the metric of pre-training, in units of σ²
 
 
@@ -148,12 +149,15 @@ def samples_of(cases: Sequence[Case]) -> list[Sample]:
     return [s for case in cases for s in case.comparison.samples]
 
 
-def gather(scale: Scale) -> list[Case]:
-    """Every case of `PARTS` and of `OF_TRIALS` whose runs are recorded or stored, and those of the denoising error by
-    σ.
-    """
-    cases = [case for item in PARTS for case in _of_item(scale, item)]
-    return cases + _denoising(scale) + _of_trials(scale)
+ITEMS = (*PARTS, DENOISING_ITEM, *OF_TRIALS)
+
+
+def gather(scale: Scale, items: Collection[str] = ITEMS) -> list[Case]:
+    """Every case of ``items`` whose runs are recorded or stored; of other names than `ITEMS` there is none."""
+    cases = [case for item in PARTS if item in items for case in _of_item(scale, item)]
+    if DENOISING_ITEM in items:
+        cases += _denoising(scale)
+    return cases + [case for item in OF_TRIALS if item in items for case in _of_trials(scale, item)]
 
 
 def _of_item(scale: Scale, item: str) -> list[Case]:
@@ -187,13 +191,12 @@ def _of_pair(scale: Scale, item: str, arms: Pair[Arm], subset: str, molecules: N
     return cases
 
 
-def _of_trials(scale: Scale) -> list[Case]:
-    """The cases of `OF_TRIALS`, which stand beside those of the mini suite alone."""
-    items = OF_TRIALS.items() if scale.suite == SUITE else ()
+def _of_trials(scale: Scale, item: str) -> list[Case]:
+    """The cases of ``item`` of `OF_TRIALS`, which stand beside those of the mini suite alone."""
+    trials, pairs = OF_TRIALS[item]
     return [
         case
-        for item, (trials, pairs) in items
-        for trial in trials(scale)
+        for trial in (trials(scale) if scale.suite == SUITE else ())
         for subset, pair in pairs.items()
         for case in _of_trial(scale, item, trial, subset, pair)
     ]
@@ -229,6 +232,6 @@ def _denoising(scale: Scale) -> list[Case]:
         if seeds and sigma != SIGMA:
             arms = ([r[s].metrics["validation_denoising_error"] for s in seeds] for r in (usual, results))
             comparison = Comparison(*(Sample.of_seeds(np.array(arm)) for arm in arms))
-            cases.append(Case("Denoising", SUITES[scale.suite], "", "", MODELS[model].label, DENOISING, 1.0, sigma,
+            cases.append(Case(DENOISING_ITEM, SUITES[scale.suite], "", "", MODELS[model].label, DENOISING, 1.0, sigma,
                               (True, True), comparison))  # fmt: skip
     return cases

@@ -89,10 +89,16 @@ def verdicts(scale: str, items: Iterable[str]) -> pd.DataFrame:
 
     All runs that are recorded or stored decide, as in the whole ledger, of which these are rows.
     """
-    table = ledger(get_scale(scale), measured_rows(scale)).set_index("claim")
-    own = [c.claim for c in load_claims() if set(c.select["item"]) & set(items)]
-    out = table.loc[own, ["statement", "sign", "size", "value", "low", "high", "why"]]
-    return out.rename(columns={"statement": "the paper claims"}).set_index("the paper claims")
+    claims = [claim for claim in load_claims() if set(claim.select["item"]) & set(items)]
+    cases = gather(get_scale(scale), {item for claim in claims for item in claim.select["item"]})
+    outcomes, measured = [], measured_rows(scale)
+    for claim in claims:
+        outcome = decide(claim, cases, measured)
+        outcomes.append({
+            "the paper claims": claim.statement, "sign": sign_of(outcome), "size": outcome.size,
+            "value": outcome.value, "low": outcome.low, "high": outcome.high, "why": outcome.why,
+        })  # fmt: skip
+    return pd.DataFrame(outcomes).set_index("the paper claims")
 
 
 def rounding(repeated: pd.DataFrame, cases: Sequence[Case], suite: str) -> pd.DataFrame:

@@ -186,4 +186,8 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         **RUN, "stiff": number(1e-3, 10, "Å"), "soft": number(1e-3, 10, "Å"), "sigma": number(*SIGMAS, "Å"),
         "steps": COUNT, "missing": or_none(one_of(MISSING)),
     },
+    "14_can_it_be_trusted": {
+        **PLACE, "copies": whole(2, 20), "apart": number(20, 1e4, "Å"), "shown": or_none(MODEL), "bond": _text,
+        "held_out": whole(20, 1000), "warn_at": number(0.1, 1e6), "stop_at": number(0.1, 1e6),
+    },
 }  # fmt: skip

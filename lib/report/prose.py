@@ -20,7 +20,7 @@ from lib.report.trials import short_name
 from lib.report.verdicts import CERTAIN
 
 NUMBERS = ("value", "low", "high", "paper_value", "share", "sigma")  # columns that may be empty
-SMOKE = "smoke"
+SMOKE, NO_RUN = "smoke", "no such run is here"
 CAUTION = (
     "*At `smoke` scale the networks are barely trained: these numbers prove that the machinery runs, nothing else.*"
 )
@@ -105,9 +105,18 @@ def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
     """
     rows = select(table, arm=arm, compared_with=than, metric=metric)
     if rows.empty:
-        return "no such run is here"
+        return NO_RUN
     rows = rows.assign(case=[short_name(trial) for trial in rows["trial"]])
     return f"{listing(rows, 'case')} (certain in {int((rows['sign'] == CERTAIN).sum())} of {len(rows)})"
+
+
+def lowest(table: pd.DataFrame, metric: str = "mae") -> str:
+    """Which arm of each trial of ``table`` has the lowest error, and that error with its interval."""
+    rows = select(table, compared_with="", metric=metric).reset_index(drop=True)
+    if rows.empty:
+        return NO_RUN
+    best = rows.loc[rows.groupby("trial", sort=False)["value"].idxmin()]
+    return "; ".join(f"{short_name(row['trial'])}: {row['arm']}, {interval(row)}" for _, row in best.iterrows())
 
 
 def tell(text: str, scale: str = "") -> Markdown:

@@ -47,11 +47,13 @@ class RunConfig:
         model: a name of `models.MODELS`, with its ``settings``.
         training: optimiser and schedule.
         seed: of split, order, noise and initial weights.
-        sigma: Å, standard deviation of the noise; without labels only.
+        sigma: Å, standard deviation of the noise; with labels only where the noise has a weight in the loss
+            (`TrainingSettings.noise_weight`).
         baseline: what is taken off the energies, one of `scaling.BASELINES`; with labels only.
         limits: how many conformations.
         share: of the training conformations within ``limits``, that a run with labels takes; smaller ones are nested.
-        pretrained: the pre-training whose message-passing layers a run with labels starts from.
+        pretrained: the run whose message-passing layers a run with labels starts from: a pre-training, or a run with
+            labels of other data, such as those of a cheaper level of theory, which may start from a third.
         split_order: one of `splits.ORDERS`, of a fine-tuning split, or ``published`` for the split that comes with the
             data set.
         strict_split: pre-training leaves out the test conformations of the fine-tuning split of the same seed; without
@@ -62,6 +64,8 @@ class RunConfig:
         transfer: what is taken from ``pretrained``, one of `weights.TRANSFERS`.
         lowest: the share of each molecule's conformations, those of the lowest energies, that train, validation and
             test of a run with labels are drawn from.
+        single_precision: whether training and validation labels are rounded to float32 as total energies, before
+            references are taken off (`loading.rounded_energy`), as in the released code.
         isolated_atoms: elements with the energies (kcal/mol) of isolated atoms, from which the baseline of a run with
             labels is fitted.
     """
@@ -84,6 +88,7 @@ class RunConfig:
     transfer: str = LAYERS
     lowest: float = 1.0
     isolated_atoms: tuple[tuple[str, float], ...] = ()
+    single_precision: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be run, before anything runs."""
@@ -103,7 +108,7 @@ class RunConfig:
         if len({d.name for d in self.data}) < len(self.data):
             raise ValueError(f"data sets {[d.name for d in self.data]} must have different names")
         self._check_task()
-        check_transfer(self.transfer, self.model)
+        check_transfer(self.transfer, self.model, *([] if self.pretrained is None else [self.pretrained.task]))
         if self.transfer != LAYERS and self.pretrained is None:
             raise ValueError(f"transfer = {self.transfer!r} from nothing: name the pre-training, or leave {LAYERS!r}")
         if self.pretrained is not None:
@@ -116,17 +121,38 @@ class RunConfig:
 
     def _check_task(self) -> None:
         """Refuse settings that belong to another kind of task."""
-        if self.labelled == (self.sigma is not None):
-            raise ValueError(f"sigma = {self.sigma!r} with task {self.task!r}: it belongs to denoising, and only there")
+        weight = self.training.noise_weight
+        if weight and not self.labelled:
+            raise ValueError(
+                f"noise_weight = {weight!r} with task {self.task!r}: leave it at 0, the noise is all its loss"
+            )
+        if (self.labelled and not weight) == (self.sigma is not None):
+            raise ValueError(
+                f"sigma = {self.sigma!r} with task {self.task!r}: it belongs to denoising, and only there or with a "
+                "noise_weight"
+            )
         if self.labelled != (self.baseline in BASELINES):
             raise ValueError(
                 f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
+            )
+        told = self.settings.told_forces
+        if told and not (weight and self.training.learns_forces and models.entry(self.model).module.takes_forces):
+            raise ValueError(
+                f"told_forces = True of {self.model}: it is for denoising beside energies and forces (noise_weight and "
+                "force_weight) of a model that takes forces in"
+            )
+        if weight and self.training.learns_forces and not told:
+            raise ValueError(
+                f"noise_weight = {weight!r} with force_weight = {self.training.force_weight!r}: a noised conformation "
+                "has no labels of its forces; let the model be told them (told_forces), or set one weight to 0"
             )
         if self.isolated_atoms and (not self.labelled or self.start is not None):
             raise ValueError(
                 f"isolated_atoms = {dict(self.isolated_atoms)}: they are for the baseline of an energy run that "
                 "continues no potential, which has one"
             )
+        if self.single_precision and not self.labelled:
+            raise ValueError(f"single_precision = True with task {self.task!r}: it is of labels, leave it out")
         if not self.labelled and (self.share, self.lowest) != (1, 1):
             raise ValueError(
                 f"share = {self.share!r}, lowest = {self.lowest!r} with task {self.task!r}: only energy runs take less "
@@ -143,15 +169,16 @@ class RunConfig:
             raise ValueError(f"an energy run takes one data set, not {[d.name for d in self.data]}")
 
     def _check_pretrained(self, source: "RunConfig") -> None:
-        """``source`` must be a pre-training of the same model that has not seen this run's test conformations."""
-        if not self.labelled or source.labelled:
-            raise ValueError(f"pretrained joins an energy run to a denoising run, not {self.task} to {source.task}")
-        theirs, own = source.settings, self.settings
-        if self.transfer == LAYERS:
-            theirs, own = theirs.of_layers(), own.of_layers()
+        """``source`` must be a run of the same model that has not seen this run's test conformations."""
+        if not self.labelled:
+            raise ValueError(f"pretrained joins an energy run to an earlier run, not {self.task} to {source.task}")
+        both = source.settings, self.settings
+        theirs, own = (each.of_layers() if self.transfer == LAYERS else each.untold() for each in both)
         if (source.model, theirs) != (self.model, own):
             raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
         shared = {d.name for d in source.data} & {d.name for d in self.data}
+        if shared and source.labelled:
+            raise ValueError(f"the run that this one starts from has learnt the labels of {sorted(shared)} before")
         if shared and source.strict_split and (source.seed, source.split_order) != (self.seed, self.split_order):
             raise ValueError(
                 f"the pre-training of seed {source.seed} has seen test conformations of seed {self.seed}: "

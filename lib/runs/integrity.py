@@ -16,6 +16,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from lib.errors import DataError
+from lib.models import make_settings
 from lib.runs import results, runner
 from lib.runs.checksums import REMEDY, SEAL, seal_problem
 from lib.runs.config import FORMAT, key_of
@@ -228,9 +229,12 @@ def _history_problem(result: Result) -> str | None:
 def _weights_problem(result: Result) -> str | None:
     """Weights that cannot be read, are not finite, or are of another model or task than the settings say."""
     weights, config = result.weights(), result.about["config"]  # refuses another run's, where they name theirs
-    for name in ("model", "settings", "task"):
-        if weights.about.get(name) != config[name]:
-            return f"its weights are of {name} {weights.about.get(name)!r}, not {config[name]!r}: another run's"
+    expected = {"model": config["model"], "task": config["task"],
+                "settings": make_settings(config["model"], config["settings"])}  # fmt: skip
+    held = {"model": weights.about["model"], "task": weights.about.get("task"), "settings": weights.settings()}
+    for name, value in expected.items():  # settings that a record is too old to name are at their default
+        if held[name] != value:
+            return f"its weights are of {name} {held[name]!r}, not {value!r}: another run's"
     if config["task"] == "energy" and weights.about.get("target") != result.about.get("target"):
         return "its weights have another energy target (mean, std, level) than the run: another run's"
     if not all(bool(values.isfinite().all()) for values in weights.state.values()):

@@ -26,6 +26,7 @@ from lib.runs.continuation import continue_from
 from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.runs.uncertainty import rigidity_of
+from lib.training.auxiliary import DeNSTask, NoisyNodesTask
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling
 from lib.training.tasks import EnergyTask, Task, task_entry
@@ -141,20 +142,27 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     """
     model = _initial_model(config, execution)
     if weights is not None:
-        transfer(model, config.model, weights, config.transfer)
+        transfer(model, config.model, weights, config.transfer, required(config.pretrained, "pretrained").task)
     whole_splits = splits(config)
     forces, cutoff = config.training.force_weight is not None, config.settings.cutoff
-    data = {k: ConformationBatches(v, cutoff, forces=forces) for k, v in select(config, whole_splits).items()}
-    compositions = data["train"].compositions()
+    data = {
+        k: ConformationBatches(
+            v, cutoff, forces=forces, single_precision=config.single_precision and not k.startswith("test")
+        )
+        for k, v in select(config, whole_splits).items()
+    }
+    compositions = data["train"].different_compositions()
     isolated = isolated_energies(config.isolated_atoms, compositions, whole_splits[0][0].level)
-    scaling = Scaling.fit(required(config.baseline, "baseline"), data["train"].energies(), compositions, isolated)
+    energies, by_conformation = data["train"].energies(), data["train"].compositions
+    scaling = Scaling.fit(required(config.baseline, "baseline"), energies, by_conformation, isolated)
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     reach = _reach(config, data["train"])
-    task = EnergyTask(model, config.training, scaling, _measured(config, data["train"], execution), reach)
+    task = _energy_task(config, model, scaling, _measured(config, data["train"], execution), reach)
     if config.transfer != LAYERS:
         task.keep_head()
-    training = _training_loader(config, data["train"], execution)
+    trained = data["train"].noised(config.sigma)
+    training = _training_loader(config, trained, execution)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     task.finish()
     if not is_first_process():
@@ -166,6 +174,16 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     save_weights(folder / "weights.safetensors", config.model, model, rigidity, **about)
     metrics = _validation_metrics(task) | _test(config, task, data, folder, execution.device())
     return metrics, _facts(config, folder, whole_splits, data, fitted.steps) | {"target": target}
+
+
+def _energy_task(
+    config: RunConfig, model: Model, scaling: Scaling, measured: DataLoader | None, reach: Tensor | None
+) -> EnergyTask:
+    """What learns energies, with the noise in its loss where that has a weight."""
+    if config.training.noise_weight:
+        kind = DeNSTask if config.settings.told_forces else NoisyNodesTask
+        return kind(model, config.training, scaling, measured, reach, config.sigma)
+    return EnergyTask(model, config.training, scaling, measured, reach)
 
 
 def _reach(config: RunConfig, train: ConformationBatches) -> Tensor | None:
@@ -183,10 +201,9 @@ def _target(
     config: RunConfig, scaling: Scaling, level: str, compositions: NDArray[np.int64], reach: Tensor | None
 ) -> dict[str, Any]:
     """The scaling, the level of theory and the atom types seen in training, as JSON values; the ``reach`` between these
-    types, where nuclei repel; the energies of isolated atoms, or else, where all training conformations have one
-    composition, that.
+    types, where nuclei repel; the energies of isolated atoms, or else, where all training conformations have one of
+    the different ``compositions``, that.
     """
-    compositions = np.unique(compositions, axis=0)
     target = {
         "mean": scaling.mean,
         "std": scaling.std,

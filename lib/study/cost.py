@@ -62,6 +62,8 @@ def job_minutes(core_minutes: float) -> int:
 
 def _seconds(scale: Scale, config: RunConfig) -> float:
     per_conformation = scale.cost.of(config.model, config.task)
+    if isnan(per_conformation):  # so that nothing is split for it
+        return per_conformation
     selections = select(config, splits(config))["train"]
     passed = config.training.epochs * sum(float(relative_cost(s.n_atoms).sum()) for s in selections)
     return 1.0 + passed * per_conformation * (FORCES_COST if config.training.learns_forces else 1)

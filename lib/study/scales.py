@@ -85,6 +85,7 @@ LAPTOP = Scale(
         "egnn": {"hidden_channels": 64, "n_layers": 4},
         "torchmd_net": {"hidden_channels": 64, "num_layers": 4, "num_heads": 4},
         "tensornet": {"hidden_channels": 64},
+        "visnet": {"hidden_channels": 64, "num_layers": 3, "num_heads": 4},
     },
     seeds=(0, 1, 2),
     pretraining=PretrainingPlan(

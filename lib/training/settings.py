@@ -24,6 +24,7 @@ class TrainingSettings:
             paper.
         validate_every: epochs from one validation to the next; divides ``epochs``, so that the last one validates.
         patience: validations without a new best metric after which training stops; with 0 it never stops early.
+        noise_weight: of the noise's error in the loss of an energy (`auxiliary`); with 0 nothing is noised.
         average: decay of the exponential moving average of the weights by step, which then validates and is kept; with
             0 there is none.
     """
@@ -40,6 +41,7 @@ class TrainingSettings:
     validate_every: int = 1
     patience: int = 0
     average: float = 0.0
+    noise_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values with which nothing can be trained."""
@@ -54,7 +56,7 @@ class TrainingSettings:
             )
         if self.epochs % self.validate_every:
             raise ValueError(f"validate_every = {self.validate_every} must divide epochs = {self.epochs}")
-        for name in ("min_learning_rate", "warmup", "plateau", "clip", "force_weight", "patience"):
+        for name in ("min_learning_rate", "warmup", "plateau", "clip", "force_weight", "patience", "noise_weight"):
             value = getattr(self, name) or 0.0
             if not (value >= 0 and isfinite(value)):
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be a finite number that is not negative")

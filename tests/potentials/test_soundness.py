@@ -37,6 +37,7 @@ def test_copies_and_distant_atoms_tell_read_outs_apart(atomwise, sound, water, t
     assert (off < 1e-4) == sound
     assert sound or off > 1.0
     assert soundness.felt_translation(trained, water) < 1e-3
+    assert soundness.felt_rotation(trained, water) < 1e-3
 
 
 def test_pairs_that_repel_fall_from_the_shortest_distance_on(tmp_path):

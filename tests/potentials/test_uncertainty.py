@@ -30,12 +30,16 @@ SETTINGS = {"hidden_channels": 16, "num_filters": 16, "num_interactions": 2, "sm
 TRAINING = TrainingSettings(epochs=10, batch_size=8, learning_rate=5e-3, force_weight=10.0, validate_every=5)
 
 
-@pytest.fixture(scope="module")
-def path():
-    """The weights of a small potential that sums over atoms."""
+def trained():
+    """The run of a small potential that sums over atoms."""
     config = RunConfig("energy", (EXAMPLE,), "schnet", make_settings("schnet", SETTINGS), TRAINING, 0, baseline="atoms",
                        limits=Limits(80, 40, 40))  # fmt: skip
-    return run(config, QUIET).path / "weights.safetensors"
+    return run(config, QUIET)
+
+
+@pytest.fixture(scope="module")
+def path():
+    return trained().path / "weights.safetensors"
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 ReturnToService=2
-SlurmdTimeout=10
+SlurmdTimeout=30
 KillWait=2
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=1 RealMemory=64000
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=1 RealMemory=64000
@@ -51,11 +51,7 @@ def program(name: str) -> str | None:
 
 
 def why_not() -> str | None:
-    """Install SLURM where it is missing and can be installed; the reason why it cannot, or None.
-
-    Raises:
-        RuntimeError: apt is there and failed.
-    """
+    """Install SLURM where it is missing and can be installed; the reason why it cannot, or None."""
     if all(map(program, DAEMONS)):
         return None
     if program("apt-get") is None:
@@ -67,7 +63,7 @@ def why_not() -> str | None:
     for words in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
         done = subprocess.run([*as_root, *words], capture_output=True, text=True)
         if done.returncode:
-            raise RuntimeError(f"apt-get {' '.join(words)} failed: {done.stderr.strip()[-500:]}")
+            return f"SLURM is not installed, and apt-get {' '.join(words)} failed: {done.stderr.strip()[-500:]}"
     return None
 
 

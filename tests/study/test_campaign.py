@@ -5,8 +5,10 @@ from math import isnan
 import pytest
 
 from lib import campaign
+from lib.own import learning_curve
 from lib.paths import ROOT
 from lib.report import dynamics, tables
+from lib.runs.results import find_record
 from lib.study import arms as study_arms
 from lib.study import cost as study_cost
 from lib.study import matrix
@@ -24,6 +26,16 @@ def test_weights_that_are_shipped_are_the_first_seeds_pretraining_and_the_potent
     assert {scale.pretrain(model, 0).key() for model in scale.models} < found
     assert scale.smooth().pretrain("egnn", 0).key() in found
     assert not found & {scale.pretrain("egnn", 1).key(), scale.pretrain("egnn", 0, sigma=0.5).key()}
+
+
+def test_shipped_weights_are_in_the_box_where_their_runs_are_recorded():
+    """So that notebooks 10 and 11 run potentials without training any."""
+    potentials = learning_curve.example_potentials("laptop")
+    assert len(potentials) == len(get_scale("laptop").seeds)
+    assert campaign.shipped("laptop") >= set(potentials)
+    lacking = [key for key in campaign.shipped("laptop") if (r := find_record(key)) and not r.has_weights()]
+    assert not lacking
+    assert learning_curve.example_potentials("smoke") == []  # nothing is recorded at this scale
 
 
 def test_every_run_belongs_to_a_notebook_that_is_there():
@@ -50,6 +62,14 @@ def test_notebooks_that_lack_records_are_left_out(tmp_path, monkeypatch):
     assert campaign.left_out("smoke", asked) == {}
     monkeypatch.setattr(study_cost, "is_available", lambda config, weights: not weights)
     assert list(campaign.left_out("smoke", asked)) == ["10_forces"]  # dynamics wants the potentials themselves
+
+
+def test_where_no_speed_was_measured_nothing_is_split_for_the_plan(monkeypatch):
+    """At the paper's size a split takes seconds, and the plan has hundreds of runs."""
+    monkeypatch.setattr(study_cost, "is_available", lambda config, weights: False)
+    monkeypatch.setattr(study_cost, "splits", lambda config: pytest.fail("it was split"))
+    wide = get_scale("wide")
+    assert isnan(study_cost.todo(wide, "", [wide.pretrain("egnn", 0)])[study_cost.MINUTES])
 
 
 def test_a_notebook_shows_the_pairs_whose_runs_are_all_available(monkeypatch):

@@ -104,7 +104,7 @@ def test_metrics_are_known_with_and_without_their_part():
 @pytest.fixture
 def suite(tmp_path, monkeypatch):
     """A folder of data sets with the files of a sixth one, ``mini/sixth``."""
-    monkeypatch.setattr(datasets, "DATA", tmp_path)
+    monkeypatch.setitem(datasets.FOLDERS, "mini", tmp_path / "mini")
     (tmp_path / "mini").mkdir()
     molecules = [make_molecule(name, z, 60, k) for k, (name, z) in enumerate(MOLECULES.items())]
     write_ani1(tmp_path / "mini" / "sixth", molecules)

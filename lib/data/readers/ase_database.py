@@ -12,14 +12,23 @@ from ase.db.sqlite import SQLite3Database
 from lib.data.readers.checks import COPY_AGAIN, refuse_empty
 from lib.errors import DataError
 
+AT_ONCE = 1000  # rows that are read into memory together; ASE reads all of a database
 BESIDE = ("-wal", "-journal")  # what another program has not yet written into the database
 
 
 class _ReadOnly(SQLite3Database):
     """ASE's reader on a connection that cannot write, does not lock, and trusts no function of the file's schema."""
 
+    _tables: list[str] | None = None
+
     def _connect(self) -> sqlite3.Connection:
         return connection(Path(str(self.filename)))
+
+    def _get_external_table_names(self, db_con: Any = None) -> list[str]:
+        """Asked for once, where ASE opens the database anew for each row, which takes most of its time."""
+        if self._tables is None:
+            self._tables = super()._get_external_table_names(db_con)
+        return self._tables
 
 
 def connection(path: Path) -> sqlite3.Connection:
@@ -60,7 +69,7 @@ def rows(path: Path) -> Iterator[AtomsRow]:
     try:
         _refuse_others(path)
         expected = _refuse_damaged(path)
-        for row in _ReadOnly(str(path)).select():
+        for row in _in_order(_ReadOnly(str(path))):
             place = f"row {row.id}"
             if not isinstance(row.get("data", {}), dict) or not isinstance(row.key_value_pairs, dict):
                 raise DataError(path, place, "its data or key_value_pairs are no tables of keys", COPY_AGAIN)
@@ -80,6 +89,16 @@ def rows(path: Path) -> Iterator[AtomsRow]:
         raise _unreadable(path, f"after {place}" if place else "", error) from error
     if count != expected:
         raise DataError(path, "", f"{count} rows can be read of {expected}", COPY_AGAIN)
+
+
+def _in_order(database: _ReadOnly) -> Iterator[Any]:
+    """All rows (`AtomsRow`) by their numbers, `AT_ONCE` in memory."""
+    last, rest = -(2**63), True
+    while rest:
+        rest = False
+        for row in database.select([("id", ">", last)], sort="id", limit=AT_ONCE):
+            last, rest = row.id, True
+            yield row
 
 
 def _unreadable(path: Path, entry: str, error: Exception) -> DataError:

@@ -31,12 +31,12 @@ NO_ISO17 = "is it another layout? read the database with the reader own"
 
 
 class _Frame(NamedTuple):
-    """A row: its number, positions (N, 3) Å, energy in kcal/mol, forces (N, 3) in eV/Å."""
+    """A row: its number, positions (N, 3) Å, energy in kcal/mol, forces (N, 3) in kcal/mol/Å."""
 
     row: int
-    positions: NDArray[np.float64]
+    positions: NDArray[np.float32]
     energy: float
-    forces: NDArray[np.float64]
+    forces: NDArray[np.float32]
 
 
 def read(path: Path | str, level: str | None = None, parts: Sequence[str] = PARTS) -> Iterator[Molecule]:
@@ -148,7 +148,8 @@ def _groups(file: Path) -> dict[tuple[int, ...], list[_Frame]]:
                 f"of shape {row.positions.shape}",
                 NO_ISO17,
             )
-        frame = _Frame(row.id, row.positions, float(energy) * EV, forces)
+        positions = near_origin(row.positions[np.newaxis])[0]
+        frame = _Frame(row.id, positions, float(energy) * EV, (forces * EV).astype(np.float32))
         groups.setdefault(tuple(int(z) for z in row["numbers"]), []).append(frame)
     if not groups:
         raise DataError(file, "", "the database has no rows", COPY_AGAIN)
@@ -166,9 +167,9 @@ def _molecule(file: Path, z: tuple[int, ...], frames: list[_Frame], level: str) 
             name=name,
             z=np.array(z),
             charges=np.zeros(len(z), dtype=np.int64),
-            positions=near_origin(np.array([frame.positions for frame in frames])),
+            positions=np.array([frame.positions for frame in frames]),
             energy=np.array([frame.energy for frame in frames], dtype=np.float64),
-            forces=(np.array([frame.forces for frame in frames]) * EV).astype(np.float32),
+            forces=np.array([frame.forces for frame in frames]),
             level=level,
             rows=np.array([frame.row for frame in frames], dtype=np.int64),
         ),

@@ -3,10 +3,12 @@
 Layout (https://doi.org/10.5281/zenodo.8222043): ``atomic_numbers (N,), conformations (M,N,3) bohr, formation_energy
 (M,) Hartree, dft_total_energy (M,) Hartree, dft_total_gradient (M,N,3) Hartree/bohr, smiles (1,) mapped, subset (1,)``.
 The gradient is +dE/dx; forces are minus that. Atoms stand in the order of the SMILES map numbers, so formal charges are
-sorted by them. The paper fits ``formation_energy``, which has the energies of free atoms and ions taken off.
+sorted by them; the released code takes atom types in the order of the SMILES, hydrogens last. The paper fits
+``formation_energy``, which has the energies of free atoms and ions taken off.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -29,7 +31,10 @@ ALIKE = 0.02  # Hartree an atom; in the published C8H18N+ they are 0.002 apart, 
 
 
 def read(
-    path: Path | str | Sequence[Path | str], level: str | None = None, subsets: Sequence[str] | None = None
+    path: Path | str | Sequence[Path | str],
+    level: str | None = None,
+    subsets: Sequence[str] | None = None,
+    misplaced: bool = False,
 ) -> Iterator[Molecule]:
     """Molecules of one file, of a list of files, or of a folder's ``*.hdf5``, with formation energies.
 
@@ -38,6 +43,8 @@ def read(
         level: level of theory that is expected; the attribute ``level_of_theory`` of a file says it. The published
             files say nothing, and are told by the energies of free atoms that were taken off.
         subsets: read only groups whose subset contains one of these words, e.g. ``["Dipeptides", "DES370K"]``.
+        misplaced: give atoms the elements and charges in the order of the SMILES, hydrogens last, as the released code
+            does, which is wrong; to measure what that does.
 
     Raises:
         DataError: a file is broken, empty, of another layout; a SMILES is not mapped or does not fit the atoms; or no
@@ -61,7 +68,8 @@ def read(
                     remedy = f"choose from {sorted(set(subset.values()))}"
                     raise DataError(file_path, "", f"no group of {list(subsets)}", remedy)
             for group in chosen:
-                yield _molecule(Entry.of(file_path, group, True), of_all)
+                molecule = _molecule(Entry.of(file_path, group, True), of_all)
+                yield _misplaced(Entry.of(file_path, group, True), molecule) if misplaced else molecule
 
 
 def subsets_of(path: Path | str | Sequence[Path | str]) -> dict[str, str]:
@@ -127,6 +135,17 @@ def _molecule(entry: Entry, level: str) -> Molecule:
             level=level,
         ),
     )
+
+
+def _misplaced(entry: Entry, molecule: Molecule) -> Molecule:
+    """``molecule`` with the elements and charges in the order of the SMILES, whose explicit hydrogens come last."""
+    atoms = list(Chem.AddHs(Chem.MolFromSmiles(entry.one_text("smiles"))).GetAtoms())
+    z = np.array([atom.GetAtomicNum() for atom in atoms], dtype=molecule.z.dtype)
+    charges = np.array([atom.GetFormalCharge() for atom in atoms], dtype=np.int64)
+    if sorted(z) != sorted(molecule.z):
+        problem = f"without its map the SMILES has {len(z)} atoms of other elements than atomic_numbers"
+        raise DataError(entry.path, entry.name, problem, "read it in the order of its map")
+    return replace(molecule, z=z, charges=charges)
 
 
 def charges_in_map_order(path: Path, entry: str, smiles: str, z: NDArray[np.int64]) -> NDArray[np.int64]:

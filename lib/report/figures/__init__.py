@@ -19,6 +19,7 @@ from lib.report.figures.potentials import (
     vibrations,
 )
 from lib.report.figures.series import error_by_share, error_by_sigma, two_arms
+from lib.report.figures.soundness import soundness
 from lib.report.figures.style import save_figure, set_style
 from lib.report.figures.trials import trial_errors
 
@@ -44,6 +45,7 @@ __all__ = [
     "set_style",
     "shaken",
     "slider",
+    "soundness",
     "torsion",
     "trial_errors",
     "two_arms",

@@ -4,13 +4,16 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
+from lib.errors import look_up
 from lib.models import MODELS, PAPER_MODELS
 from lib.paths import DATA
 from lib.report.pages.notebooks import NotebookPage, home_of_items, notebook_pages
+from lib.report.pages.rehearsal import PARTS
 from lib.report.pages.standing import standing
 from lib.report.pages.values import (
     GAIN,
     MAE,
+    NO_BREAK,
     errors,
     fine_tuning,
     gain,
@@ -27,6 +30,7 @@ from lib.study.scales import SCALES
 FEW = 9  # at most so many different words make a column of the ledger one that is counted and filtered by
 UP = ".."  # from docs/ to the root
 THUMBNAIL = 150  # pixels
+BENCHMARKS = DATA / "benchmarks"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -219,6 +223,54 @@ def dynamics() -> str:
     return markdown(["", "ps", "drift, meV/atom/ps", "fluctuation, meV/atom"], rows)
 
 
+def soundness() -> str:
+    """What each potential keeps, a row a model with its settings (`soundness.csv`)."""
+    whole = table("soundness")
+    whole = whole[whole["precision"] == "float32"]
+    rows = []
+    for (model, settings), own in whole.groupby(["model", "settings"], sort=False):
+        value = {(row["test"], row["subject"]): row["value"] for _, row in own.iterrows()}
+        bonds = own[own["test"] == "extrema"]["value"]
+        drifted = own[own["test"] == "drifted over kinetic fluctuation"]["value"]
+        rows.append(
+            [
+                str(model), str(settings) or "–",
+                *(_short(value.get(key)) for key in (("test error (MAE)", "force"), ("law", "energy of copies"),
+                                                     ("law", "a molecule 50 Å away"))),
+                _short(next(iter(own[own["test"] == "pairs with a hole"]["value"]), None)),
+                f"{int((bonds == 1).sum())} of {len(bonds)}" if len(bonds) else "",
+                _short(None if drifted.empty else drifted.max()),
+                *(_short(value.get(("lasts", f"{kelvin} K"))) for kelvin in (300, 600)),
+            ]
+        )  # fmt: skip
+    head = ["model", "settings", "force MAE, kcal/mol/Å", "copies, meV", "a molecule 50 Å away, meV/Å"]
+    head += ["pairs with a hole", "bonds with one extremum", "drift over kinetic fluctuation", "300 K, ps", "600 K, ps"]
+    return markdown(head, rows)
+
+
+def _short(number: float | None) -> str:
+    """Two digits, or nothing."""
+    return "" if number is None else f"{number:.2g}"
+
+
+def benchmark(name: str) -> str:
+    """RMSE (meV, of forces meV/Å) of our potentials on the test files of a published benchmark, with intervals over
+    seeds, beside those that the literature prints, with its standard deviations (``data/benchmarks``).
+    """
+    ours = pd.read_csv(BENCHMARKS / f"{name}.csv")
+    printed = pd.read_csv(BENCHMARKS / "literature.csv").query("benchmark == @name")
+    arms, potentials = list(ours["arm"].unique()), list(printed["potential"].unique())
+    cells = {(r.test, r.quantity, r.arm): f"{r.rmse:.1f}{NO_BREAK}[{r.low:.1f},{NO_BREAK}{r.high:.1f}]"
+             for r in ours.itertuples()}  # fmt: skip
+    cells |= {(r.test, r.quantity, r.potential): f"{r.rmse:g}{NO_BREAK}±{NO_BREAK}{r.deviation:g}"
+              for r in printed.itertuples()}  # fmt: skip
+    rows = [
+        [f"`{test}`", quantity, *(cells.get((test, quantity, column), "") for column in (*arms, *potentials))]
+        for test, quantity in dict.fromkeys(zip(ours["test"], ours["quantity"], strict=True))
+    ]
+    return markdown(["test file", "RMSE of", *arms, *potentials], rows)
+
+
 def models() -> str:
     """The registry of models."""
     rows = [
@@ -239,7 +291,14 @@ def scales() -> str:
     return markdown(head, rows)
 
 
+def rehearsal(part: str) -> str:
+    """A table of the rehearsal at the paper's size (`rehearsal.PARTS`)."""
+    head, rows = look_up(PARTS, part, "table of the rehearsal")()
+    return markdown(head, rows)
+
+
 TABLES: dict[str, Callable[..., str]] = {
+    "benchmark": benchmark,
     "by-value": by_value,
     "control": control,
     "dynamics": dynamics,
@@ -251,8 +310,10 @@ TABLES: dict[str, Callable[..., str]] = {
     "models": models,
     "notebooks": notebooks,
     "own": own,
+    "rehearsal": rehearsal,
     "results": results,
     "scales": scales,
+    "soundness": soundness,
     "spice": spice,
     "standing": standing,
     "subsets": subsets,

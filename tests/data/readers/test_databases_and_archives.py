@@ -7,9 +7,10 @@ import tarfile
 
 import numpy as np
 import pytest
+from ase.db.sqlite import SQLite3Database
 from samples import iso17, md22, own, read
 
-from lib.data.readers import READERS
+from lib.data.readers import READERS, ase_database
 from lib.data.readers.archives import unpack
 from lib.errors import DataError
 
@@ -51,6 +52,17 @@ def test_reading_writes_nothing(tmp_path, sample, make):
     before = state(path)
     assert sum(len(m.energy) for m in read(sample, path)) == 8
     assert state(path) == before
+
+
+def test_a_database_is_read_a_few_rows_at_a_time_in_order(tmp_path, monkeypatch):
+    """At the paper's size all rows together would take gigabytes; a row more or less would be noticed."""
+    path, asked = iso17(tmp_path / "reference.db"), []
+    whole = [(row.id, row.positions.tolist()) for row in ase_database.rows(path)]
+    select = SQLite3Database.select
+    monkeypatch.setattr(ase_database, "AT_ONCE", 2)
+    monkeypatch.setattr(SQLite3Database, "select", lambda *a, **limits: asked.append(limits) or select(*a, **limits))
+    assert [(row.id, row.positions.tolist()) for row in ase_database.rows(path)] == whole
+    assert len(asked) == len(whole) // 2 + 1 and {limits["limit"] for limits in asked} == {2}
 
 
 def test_a_journal_that_is_not_yet_in_it(tmp_path):
