@@ -121,7 +121,7 @@ def _task(config: RunConfig, train: ConformationBatches, measured: DataLoader) -
     model = models.build(config.model, config.settings)
     if not config.labelled:
         return DenoisingTask(model, config.training, required(config.sigma, "sigma"))
-    scaling = Scaling.fit(required(config.baseline, "baseline"), train.energies(), train.compositions)
+    scaling = Scaling.fit(required(config.baseline, "baseline"), train.energies(), train.compositions())
     task = EnergyTask(model, config.training, scaling, measured)
     if task.input_norm is not None:
         task.input_norm.measure(task.model, measured)

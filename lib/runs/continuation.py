@@ -52,7 +52,7 @@ def continue_from(config: RunConfig, model: Model, train: ConformationBatches, l
     old = Scaling(target["mean"], target["std"], np.array(target["per_type"], dtype=np.float64))
     compositions = train.compositions()
     known = old.std * _predictions(model, loader) + old.mean + compositions @ old.per_type
-    rest = Scaling.fit(required(config.baseline, "baseline"), train.energies() - known, lambda: compositions)
+    rest = Scaling.fit(required(config.baseline, "baseline"), train.energies() - known, compositions)
     return Scaling(old.mean + rest.mean, old.std, old.per_type + rest.per_type)
 
 

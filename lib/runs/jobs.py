@@ -28,7 +28,7 @@ from lib.runs.selection import Splits, select, splits
 from lib.runs.uncertainty import rigidity_of
 from lib.training.auxiliary import DeNSTask, NoisyNodesTask
 from lib.training.fit import Execution, fit, is_first_process
-from lib.training.scaling import Scaling
+from lib.training.scaling import Scaling, needs_compositions
 from lib.training.tasks import EnergyTask, Task, task_entry
 
 DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all gives 1
@@ -153,8 +153,9 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     }
     compositions = data["train"].different_compositions()
     isolated = isolated_energies(config.isolated_atoms, compositions, whole_splits[0][0].level)
-    energies, by_conformation = data["train"].energies(), data["train"].compositions
-    scaling = Scaling.fit(required(config.baseline, "baseline"), energies, by_conformation, isolated)
+    baseline = required(config.baseline, "baseline")
+    by_conformation = data["train"].compositions() if needs_compositions(baseline, isolated) else None
+    scaling = Scaling.fit(baseline, data["train"].energies(), by_conformation, isolated)
     if config.start is not None:
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     reach = _reach(config, data["train"])

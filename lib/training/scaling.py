@@ -9,7 +9,6 @@ A relative energy E (total minus free atoms) becomes (E - baseline) / std. Three
 ``atoms``        the sum over atoms alone, so that the baseline of two molecules together is the sum of theirs.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,11 @@ from lib.chemistry.atom_types import ATOM_TYPES
 
 BASELINES = ("mean", "composition", "atoms")
 BY_ATOM = BASELINES[1:]
+
+
+def needs_compositions(baseline: str, isolated: NDArray[np.float64] | None) -> bool:
+    """Whether `Scaling.fit` looks at the composition of each conformation."""
+    return baseline in BY_ATOM or isolated is not None
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Scaling:
     def fit(
         baseline: str,
         energy: NDArray[np.float64],
-        composition: Callable[[], NDArray[np.int64]],
+        composition: NDArray[np.int64] | None,
         isolated: NDArray[np.float64] | None = None,
     ) -> "Scaling":
         """Fit to training conformations.
@@ -41,24 +45,25 @@ class Scaling:
         Args:
             baseline: one of `BASELINES`.
             energy: (n,) relative energies, kcal/mol.
-            composition: gives the (n, 28) numbers of atoms of each type; called only where the baseline needs them,
+            composition: (n, 28) number of atoms of each type; None where they are not needed (`needs_compositions`),
                 since of the paper's conformations they have gigabytes.
             isolated: (28,) energies of isolated atoms, from which the baseline is fitted; what data of one composition
                 say nothing about, how energies divide among elements, is then known but for the energies of bonds.
 
         Raises:
-            ValueError: unknown baseline, or energies that do not vary.
+            ValueError: unknown baseline, compositions that are needed and missing, or energies that do not vary.
         """
         if baseline not in BASELINES:
             raise ValueError(f"no baseline {baseline!r}: choose from {BASELINES}")
         per_type, rest = np.zeros(len(ATOM_TYPES)), energy
-        if baseline in BY_ATOM or isolated is not None:
-            counts = composition()
+        if needs_compositions(baseline, isolated):
+            if composition is None:
+                raise ValueError(f"the baseline {baseline!r} is fitted to compositions: give them")
             per_type = per_type if isolated is None else isolated
             if baseline in BY_ATOM:
-                bonds = energy - counts @ per_type
-                per_type = per_type + np.linalg.lstsq(counts.astype(float), bonds, rcond=None)[0]
-            rest = energy - counts @ per_type
+                bonds = energy - composition @ per_type
+                per_type = per_type + np.linalg.lstsq(composition.astype(float), bonds, rcond=None)[0]
+            rest = energy - composition @ per_type
         if not rest.std() > 0:
             raise ValueError(
                 f"{len(energy)} training energies do not vary once their {baseline} is taken off: give more of them"

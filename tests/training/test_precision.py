@@ -40,7 +40,7 @@ def make_task(name, data, smooth=False):
     model = models.build(name, replace(get_scale("smoke").settings(name), smooth_cutoff=smooth))
     if data.sigma is not None:
         return DenoisingTask(model, SETTINGS, data.sigma)
-    return EnergyTask(model, SETTINGS, Scaling.fit("composition", data.energies(), data.compositions))
+    return EnergyTask(model, SETTINGS, Scaling.fit("composition", data.energies(), data.compositions()))
 
 
 def train(name, data, folder, precision):
