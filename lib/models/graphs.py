@@ -3,7 +3,7 @@ another: a graph is recorded once and launched whole (https://docs.pytorch.org/d
 
 A graph needs the same shapes at each replay, so batches are padded to a few sizes, and an answer that nothing on the
 GPU has to wait for: models therefore ask for no number of a tensor on their way. On a CPU the batches are padded alike
-and computed as ever. Evaluation, forces and a second derivative by the coordinates stay without graphs.
+and computed as ever. Evaluation, forces and networks that are told forces stay without graphs.
 """
 
 import math
@@ -77,7 +77,7 @@ class GraphedForward:
 
     def __call__(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
         """As `Model.forward`."""
-        if not torch.is_grad_enabled() or batch.pos.requires_grad:
+        if not torch.is_grad_enabled() or batch.pos.requires_grad or batch.told is not None:
             return type(self.model).forward(self.model, batch, energy, noise)
         filled = padded(batch)
         answers = list(self._function(filled, energy, noise)(filled.z, filled.pos, filled.molecule, filled.pairs))
