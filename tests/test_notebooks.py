@@ -71,10 +71,11 @@ def test_nbval_compares_outputs(tmp_path, tampered):
     assert ("EGNN on ANI-1x (38 %)" in done.stdout) == tampered
 
 
-def findings_cell(path):
-    """The cell of the notebook at ``path`` that tells its findings."""
-    (cell,) = [c for c in nbformat.read(path, 4).cells if "findings" in c.metadata.get("tags", [])]
-    return cell
+def findings_cells(path):
+    """The cells of the notebook at ``path`` that tell its findings, one at least."""
+    cells = [c for c in nbformat.read(path, 4).cells if "findings" in c.metadata.get("tags", [])]
+    assert cells
+    return cells
 
 
 def told(cell, scale):
@@ -98,18 +99,19 @@ def told(cell, scale):
 def test_findings_come_from_the_tables_beside_them(path, monkeypatch):
     """The executed copy says what the tables of laptop scale say: a stale sentence is refused."""
     monkeypatch.setattr(prose, "FIGURES", ROOT / "figures")
-    text = told(findings_cell(path), "laptop")
-    assert re.search(r"\d", text)
-    assert not re.search(r"\bnan\b", text)
-    copy = findings_cell(ROOT / "figures" / "laptop" / path.name)
-    (output,) = copy.outputs
-    assert output.data["text/markdown"] == text
+    copies = findings_cells(ROOT / "figures" / "laptop" / path.name)
+    for cell, copy in zip(findings_cells(path), copies, strict=True):
+        text = told(cell, "laptop")
+        assert re.search(r"\d", text)
+        assert not re.search(r"\bnan\b", text)
+        (output,) = copy.outputs
+        assert output.data["text/markdown"] == text
 
 
 def test_findings_follow_their_table(tmp_path, monkeypatch):
     """Another number in the table is another number in the sentence; no table is an error that names it."""
     monkeypatch.setattr(prose, "FIGURES", tmp_path)
-    cell = findings_cell(next(path for path in TEACHING if path.stem.startswith("03")))
+    (cell,) = findings_cells(next(path for path in TEACHING if path.stem.startswith("03")))
     with pytest.raises(DataError, match=r"figure2ab.csv.*run the cell that saves it"):
         told(cell, "laptop")
     (tmp_path / "laptop").mkdir()
