@@ -6,7 +6,7 @@ CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
-.PHONY: help reproduce plan check test fuzz test-browser test-slurm rehearsal chromium lint types lock lab mini-suite pages book report clean .venv
+.PHONY: help reproduce plan check test fuzz test-browser test-slurm rehearsal chromium lint types lock lab mini-suite pages speed book report clean .venv
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-browser [CHROMIUM=...]                 the site, and a notebook in JupyterLab, in a headless Chromium"
 	@echo "make test-slurm                                  a part of the batch on a SLURM cluster of two nodes, started here"
 	@echo "make rehearsal [SIZE=0.01] [MINUTES=1] [KEEP=1]  generated files of the paper's size, or a share of it, from verify to resume"
+	@echo "make speed                                       measure the speed tables of lib/bench/README.md anew"
 	@echo "make pages                                       fill the generated tables of README and docs anew"
 	@echo "make book                                        the site: build/site/index.html"
 	@echo "make report [SCALE=...]                          what was run and with what, on one page: build/report.html"
@@ -79,6 +80,17 @@ SIZE ?= 1
 MINUTES ?= 10
 rehearsal: .venv
 	$(BIN)/python -m lib bench rehearsal --size $(SIZE) --minutes $(MINUTES) --json build/rehearsal.json $(if $(KEEP),--keep)
+
+# eight minutes on an idle machine; then the pages that show them
+SPEED = $(BIN)/python -m lib bench
+speed: .venv
+	mkdir -p data/bench/cpu
+	$(SPEED) models --models egnn schnet torchmd_net --seconds 8 --json data/bench/cpu/steps.json
+	$(SPEED) models --models se3_transformer --batch-size 16 --seconds 8 --json data/bench/cpu/steps-se3.json
+	$(SPEED) models --models egnn schnet torchmd_net --scales paper --seconds 8 --busy 1 --json data/bench/cpu/busy.json
+	$(SPEED) inference --seconds 1 --json data/bench/cpu/inference.json
+	$(SPEED) data --conformations 1000000 --seconds 3 --json data/bench/cpu/data.json
+	$(MAKE) pages
 
 pages: .venv
 	$(BIN)/python -m lib.report.pages

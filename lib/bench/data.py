@@ -1,9 +1,11 @@
 """Conversion and loading: a generated file in ANI-1's layout is converted, opened, and drawn from in random batches."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -11,18 +13,20 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
-from lib.data.loading import ConformationBatches, Request, Selection
+from lib.data.loading import ConformationBatches, Request, Selection, make_loader
 from lib.data.readers import READERS
 from lib.data.readers.ani1 import PUBLISHED_LEVEL
 from lib.data.store import ConformationStore
-from lib.machine import one_thread
+from lib.machine import hardware, one_thread
+from lib.study.scale import SIGMA
 
 BATCH = 256
 SYMBOLS = np.array([b"H", b"C", b"N", b"O"])
+LOADERS = (("noised batches with pairs", 0), ("the same from a worker process", 1), ("from two workers", 2))
 FREE = np.array([-0.5, -37.83, -54.57, -75.04])  # Hartree, near ANI-1's free atoms
 
 
-def bench_data(conformations: int = 5_000_000, seconds: float = 10.0) -> dict[str, float]:
+def bench_data(conformations: int = 5_000_000, seconds: float = 10.0) -> dict[str, Any]:
     """Rates of conversion and loading at ``conformations`` conformations of 12 to 23 atoms; up to 3 GiB of disk.
 
     Args:
@@ -43,13 +47,18 @@ def bench_data(conformations: int = 5_000_000, seconds: float = 10.0) -> dict[st
         data = ConformationBatches([Selection(store, np.arange(len(store)))], cutoff=5.0)
         with_pairs = _rate(lambda index: data[Request(index, (0, 0))], store, seconds)
         growth = _resident() - before
+        noised = ConformationBatches(data.selections, cutoff=5.0, sigma=SIGMA)
+        by_workers = {f"{name} (conformations/s)": _loader_rate(noised, workers, seconds) for name, workers in LOADERS}
         geometric = _geometric_rate(store, min(len(store), 20_000))
     return {
+        "hardware": hardware("cpu"),
+        "load average": os.getloadavg()[0],
         "conformations": len(store),
         "convert (conformations/s)": len(store) / convert,
         "open (s)": opened,
         "batches without pairs (conformations/s)": plain,
         "batches with pairs (conformations/s)": with_pairs,
+        **by_workers,
         "growth of resident memory (MiB)": growth,
         "torch_geometric DataLoader without pairs (conformations/s)": geometric,
     }
@@ -86,6 +95,21 @@ def _rate(draw: Callable[[np.ndarray], object], store: ConformationStore, second
             drawn, started = 0, time.perf_counter()
         draw(index)
         drawn += len(index)
+        if started and time.perf_counter() - started > seconds:
+            break
+    return drawn / (time.perf_counter() - started)
+
+
+def _loader_rate(data: ConformationBatches, workers: int, seconds: float) -> float:
+    """Conformations per second that the loader of a pre-training gives, with nobody who takes time for them; pinned
+    where there is a GPU. The time that worker processes take to start is not counted.
+    """
+    loader = make_loader(data, BATCH, seed=0, shuffle=True, workers=workers, pinned=torch.cuda.is_available())
+    drawn, started = 0, 0.0
+    for step, batch in enumerate(loader):
+        if step == min(10, len(data) // BATCH // 2):
+            drawn, started = 0, time.perf_counter()
+        drawn += batch.n_molecules
         if started and time.perf_counter() - started > seconds:
             break
     return drawn / (time.perf_counter() - started)

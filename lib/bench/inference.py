@@ -4,6 +4,7 @@ A call of the calculator is a step of dynamics: the atoms have moved by a thousa
 same batch; the rest is ours and ASE's. Weights are random.
 """
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,7 +49,8 @@ def bench_inference(
         seconds: how long each cluster is computed again.
         device: ``cpu`` or ``cuda``.
     """
-    about = {"hardware": hardware(device), "device": device, "torch": torch.__version__}
+    about = {"hardware": hardware(device), "device": device, "torch": torch.__version__,
+             "load average": os.getloadavg()[0]}  # fmt: skip
     with one_thread():
         rows = [
             {"widths": scale, "model": models.MODELS[name].label, "atoms": n}

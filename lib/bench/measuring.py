@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from lib.machine import flush_denormals, one_thread
+from lib.models.kernels.products import linear
 
 Work = Callable[[], Any]
 SIDE = 2048  # of the square matrices whose product is the machine's matrix rate
@@ -20,20 +21,24 @@ COPIED = 2**26  # numbers in the copy that is the machine's rate of memory: 256 
 
 
 def timed(work: Work, device: str = "cpu") -> float:
-    """Seconds of ``work``, which on a GPU is over when the GPU is done."""
-    if device != "cpu":
-        torch.cuda.synchronize()
+    """Seconds of ``work``: on a CPU the processor time of the calling thread, which does all of it and which other
+    processes can take no part of; on a GPU the time until it is done.
+    """
+    if device == "cpu":
+        started = time.thread_time()
+        work()
+        return time.thread_time() - started
+    torch.cuda.synchronize()
     started = time.perf_counter()
     work()
-    if device != "cpu":
-        torch.cuda.synchronize()
+    torch.cuda.synchronize()
     return time.perf_counter() - started
 
 
 def take_turns(works: Sequence[Work], seconds: float, device: str = "cpu", least: int = 3) -> list[float]:
     """The fastest time of each of ``works``, which take turns, first one order and then the other.
 
-    The fastest, because other processes can only make a piece of work slower.
+    The fastest, because other processes, which share caches and memory, can only make a piece of work slower.
 
     Args:
         works: what is timed.
@@ -51,9 +56,11 @@ def take_turns(works: Sequence[Work], seconds: float, device: str = "cpu", least
 
 
 def matrix_rate(device: str = "cpu") -> float:
-    """Floating-point operations per second of a float32 product of two square matrices of `SIDE`."""
+    """Floating-point operations per second of a float32 product of two square matrices of `SIDE`, by the faster of
+    torch's own and ours.
+    """
     a = torch.randn(SIDE, SIDE, device=device)
-    return 2 * SIDE**3 / take_turns([lambda: a @ a], 0.0, device, least=5)[0]
+    return 2 * SIDE**3 / min(take_turns([lambda: a @ a, lambda: linear(a, a)], 0.0, device, least=5))
 
 
 def copy_rate(device: str = "cpu") -> float:

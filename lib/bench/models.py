@@ -5,6 +5,7 @@ mini suite, denormal numbers flushed for both. A step is neighbour pairs, forwar
 fastest of many. Floating-point operations are those of matrix products, forward and backward.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -87,7 +88,7 @@ def bench_models(
             "matrix rate (GFLOP/s)": rate / 1e9, "copy rate (GB/s)": copy_rate(c.device) / 1e9,
             "molecules in a batch": c.batch_size, "atoms": ATOMS, "compiled": c.compiled,
             "precision": str(c.precision).removeprefix("torch."), "denormals flushed": denormals_flushed(),
-            "other busy processes": c.busy,
+            "other busy processes": c.busy, "load average": os.getloadavg()[0],
         }  # fmt: skip
         with busy_cores(c.busy) if c.busy else nullcontext():
             steps = [

@@ -19,6 +19,7 @@ MARKS = (
     {"about", "steps"},
     {"about", "stages"},
     {"about", "inference with forces"},
+    {"about", "graphs"},
     {"convert (conformations/s)"},
 )  # keys of its files
 
@@ -52,7 +53,8 @@ def bench_data(
     if json_file is not None:
         write_text(json_file, json.dumps(numbers | {"provenance": provenance("cpu")}, indent=1))
     for name, value in numbers.items():
-        sys.stdout.write(f"{name:60} {value:,.3g}\n" if value < 100 else f"{name:60} {value:,.0f}\n")
+        text = value if isinstance(value, str) else f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+        sys.stdout.write(f"{name:60} {text}\n")
 
 
 WIDTHS = ["paper", "laptop"]
@@ -165,6 +167,24 @@ def bench_inference(
     names = _names(models, scales, device)
     _check_json(json_file, force)
     _report(measure(scales, names, sizes or SIZES, seconds, device), tables, json_file)
+
+
+@app.command("gpu", cls=SeveralValues, epilog=examples("bench gpu --json gpu.json"))
+def bench_gpu(
+    models: Models = None,
+    scale: Annotated[str, typer.Option("--scale", metavar="NAME", help="Whose widths.")] = "paper",
+    seconds: Seconds = 5.0,
+    device: Device = "cuda",
+    json_file: JsonFile = None,
+    force: Force = False,
+) -> None:
+    """Measure what CUDA graphs bring to training steps on a GPU; ten minutes."""
+    from lib.bench.gpu import bench_gpu as measure
+    from lib.bench.gpu import tables
+
+    names = _names(models, [scale], device)
+    _check_json(json_file, force)
+    _report(measure(names, scale, seconds, device), tables, json_file)
 
 
 def _names(models: list[str] | None, scales: list[str], device: str) -> list[str]:

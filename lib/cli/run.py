@@ -82,6 +82,7 @@ CheckpointMinutes = Annotated[
     ),
 ]
 Compiled = Annotated[bool, typer.Option("--compile", help="Fuse layers with torch.compile.")]
+Graphs = Annotated[bool, typer.Option("--graphs", help="Train by CUDA graphs, for small batches on a GPU.")]
 Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write a TensorBoard log to the run's folder.")]
 
 
@@ -100,6 +101,7 @@ def run(
     workers: Workers = 0,
     checkpoint_minutes: CheckpointMinutes = 5.0,
     compiled: Compiled = False,
+    graphs: Graphs = False,
     tensorboard: Tensorboard = False,
 ) -> None:
     """Train one run of a scale, or load it where it is stored.
@@ -114,7 +116,7 @@ def run(
     settings, execution = get_scale(scale), Execution(
         progress=sys.stderr.isatty(), accelerator=accelerator, compiled=compiled, tensorboard=tensorboard,
         accumulate=accumulate, devices=devices, nodes=nodes, precision=precision, workers=workers,
-        checkpoint_minutes=checkpoint_minutes,
+        checkpoint_minutes=checkpoint_minutes, graphs=graphs,
     )  # fmt: skip
     if data is None:
         _refuse_without_data(pretrained, learning_rate)

@@ -5,6 +5,7 @@ paper's four, `tensornet` and `visnet` wrap those of two libraries. The formulas
 hand-written forms of some, which run instead on a CPU. `registry` lists the models and says what a new one takes.
 """
 
+from lib.models.graphs import use_graphs
 from lib.models.prediction import Prediction
 from lib.models.registry import MODELS, PAPER_MODELS, Entry, build, compile_layers, entry, load_released, make_settings
 from lib.models.released import RELEASED
@@ -20,4 +21,5 @@ __all__ = [
     "entry",
     "load_released",
     "make_settings",
+    "use_graphs",
 ]

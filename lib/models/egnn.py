@@ -31,7 +31,7 @@ from lib.models.kernels.egnn import EdgeMessages
 from lib.models.kernels.products import Linear, linear
 from lib.models.prediction import Prediction
 from lib.models.radial import NEAREST, GaussianBasis, envelope, half_pairs
-from lib.models.scatter import scatter
+from lib.models.scatter import occurrences, scatter
 
 
 @dataclass(frozen=True)
@@ -221,8 +221,7 @@ class EGNN(Model):
         """What messages (2P, 1) are multiplied by, if anything, and what sums over neighbours (A, 1) are divided by."""
         receiver = batch.pairs[0]
         if not self.settings.smooth_cutoff:
-            degree = torch.bincount(receiver, minlength=len(batch.z)).clamp(min=1).to(batch.pos.dtype)
-            return None, degree.unsqueeze(1)
+            return None, occurrences(receiver, len(batch.z), batch.pos.dtype).clamp(min=1).unsqueeze(1)
         _, _, _, distance = half_pairs(batch, batch.pos)
         half = envelope(distance, self.settings.cutoff).unsqueeze(1)
         smooth = torch.cat([half, half])

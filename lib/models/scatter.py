@@ -15,6 +15,13 @@ def scatter(source: Tensor, index: Tensor, size: int) -> Tensor:
     return source.new_zeros(size, *source.shape[1:]).index_add(0, index, source)
 
 
+def occurrences(index: Tensor, size: int, dtype: torch.dtype) -> Tensor:
+    """How often each of the numbers below ``size`` is in ``index`` (N,), as ``torch.bincount``, for whose result the
+    processor would wait on a GPU.
+    """
+    return scatter(torch.ones(len(index), dtype=dtype, device=index.device), index, size)
+
+
 def pool(h: Tensor, batch: Batch, how: str = "sum") -> Tensor:
     """Features of atoms (n_atoms, F) to those of molecules (n_molecules, F): ``sum``, ``mean`` or ``max``."""
     if how == "max":
@@ -23,4 +30,4 @@ def pool(h: Tensor, batch: Batch, how: str = "sum") -> Tensor:
     total = scatter(h, batch.molecule, batch.n_molecules)
     if how == "sum":
         return total
-    return total / torch.bincount(batch.molecule, minlength=batch.n_molecules).unsqueeze(1).to(h.dtype)
+    return total / occurrences(batch.molecule, batch.n_molecules, h.dtype).unsqueeze(1)

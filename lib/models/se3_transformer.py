@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm, one_hot
+from torch.nn.functional import layer_norm
 
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
@@ -28,7 +28,7 @@ from lib.models.angular import angular_bases, count
 from lib.models.base import Settings
 from lib.models.gradient import GradientModel
 from lib.models.radial import envelope, half_pairs
-from lib.models.scatter import scatter
+from lib.models.scatter import occurrences, scatter
 
 Features = dict[int, Tensor]  # by degree d: (A, 2d+1, channels)
 Channels = dict[int, int]  # by degree
@@ -248,7 +248,9 @@ class SE3Transformer(GradientModel):
             angular=angular_bases(delta / distance.unsqueeze(1), s.degrees),
             smooth=envelope(distance, s.cutoff).repeat_interleave(2) if s.smooth_cutoff else None,
         )
-        features: Features = {0: one_hot(batch.z, len(ATOM_TYPES)).to(pos.dtype).unsqueeze(1)}
+        features: Features = {
+            0: torch.eye(len(ATOM_TYPES), dtype=pos.dtype, device=pos.device).index_select(0, batch.z).unsqueeze(1)
+        }
         for attention, norm in self.layers():
             features = norm(attention(features, pairs))
         return self.read_out(self._scalars(features, pairs), batch, s.pooling)
@@ -263,7 +265,7 @@ class SE3Transformer(GradientModel):
         receiver, atoms = pairs.receiver, len(features[0])
         message = self.convolution(features, pairs)[0][0].squeeze(1)
         if pairs.smooth is None:
-            neighbours = torch.bincount(receiver, minlength=atoms).clamp(min=1).to(message.dtype)
+            neighbours = occurrences(receiver, atoms, message.dtype).clamp(min=1)
         else:
             message = message * pairs.smooth.unsqueeze(1)
             neighbours = 1 + scatter(pairs.smooth, receiver, atoms)

@@ -56,6 +56,7 @@ class Plan:
         few: the models that train slowest, with fewer steps: enough for laws and pairs of atoms, which are all that is
             asked of them, and too few for a potential.
         live: the model that the notebook trains and examines itself.
+        shown: the model whose pictures it draws.
         recorded: whether the notebook draws from records; else it measures everything, as it does where records are to
             be ignored.
     """
@@ -66,6 +67,7 @@ class Plan:
     long: float
     few: Mapping[str, int] = field(default_factory=dict)
     live: str = "schnet"
+    shown: str = "schnet"
     recorded: bool = True
 
     @property
@@ -86,7 +88,14 @@ class Plan:
 
 PLANS = {
     "smoke": Plan(("schnet",), 60, 0.02, 0.05, recorded=False),
-    "laptop": Plan(tuple(MODELS), 800, 10.0, 50.0, dict.fromkeys(("se3_transformer", "tensornet", "visnet"), 100)),
+    "laptop": Plan(
+        tuple(MODELS),
+        800,
+        10.0,
+        50.0,
+        dict.fromkeys(("se3_transformer", "tensornet", "visnet"), 100),
+        shown="torchmd_net",
+    ),
 }
 
 

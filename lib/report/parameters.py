@@ -187,7 +187,7 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         "steps": COUNT, "missing": or_none(one_of(MISSING)),
     },
     "14_can_it_be_trusted": {
-        **PLACE, "copies": whole(2, 20), "apart": number(20, 1e4, "Å"), "shown": MODEL, "bond": _text,
+        **PLACE, "copies": whole(2, 20), "apart": number(20, 1e4, "Å"), "shown": or_none(MODEL), "bond": _text,
         "held_out": whole(20, 1000), "warn_at": number(0.1, 1e6), "stop_at": number(0.1, 1e6),
     },
 }  # fmt: skip

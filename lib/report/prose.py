@@ -112,7 +112,7 @@ def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
 
 def lowest(table: pd.DataFrame, metric: str = "mae") -> str:
     """Which arm of each trial of ``table`` has the lowest error, and that error with its interval."""
-    rows = select(table, compared_with="", metric=metric)
+    rows = select(table, compared_with="", metric=metric).reset_index(drop=True)
     if rows.empty:
         return NO_RUN
     best = rows.loc[rows.groupby("trial", sort=False)["value"].idxmin()]

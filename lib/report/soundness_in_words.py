@@ -20,6 +20,12 @@ def largest(rows: pd.DataFrame, settings: str, law: str, precision: str = SINGLE
     return low if low == high else f"{low} to {high}"
 
 
+def copies(rows: pd.DataFrame, settings: str) -> str:
+    """What the energy of copies is off by, and a force where a second molecule is far away."""
+    energy, force = (largest(rows, settings, law) for law in ("energy of copies", "a molecule 50 Å away"))
+    return f"{energy} meV (a force by {force} meV/Å where a second molecule is 50 Å away)"
+
+
 def worst(rows: pd.DataFrame, settings: str, precision: str) -> str:
     """The largest number of any law and model, in its unit's figures."""
     return f"{prose.select(rows, test=LAW, settings=settings, precision=precision)['value'].max():.1g}"
@@ -64,11 +70,18 @@ def drifts(rows: pd.DataFrame, settings: str) -> str:
     return "; ".join(texts) or "no such trajectory is here"
 
 
-def within(coverage: pd.DataFrame, conformations: str, kind: str) -> str:
-    """The share of errors of ``kind`` within one spread before and after the factor, beside what it should be."""
-    rows = prose.select(coverage, conformations=conformations, kind=kind).set_index("factor")
-    before, after = (f"{100 * rows.loc[when, 'within 1 spread']:.0f}" for when in ("before", "after"))
-    return f"{before} % before and {after} % after (due: {100 * rows.loc['after', 'calibrated: 1']:.0f} %)"
+def spread(coverage: pd.DataFrame) -> str:
+    """The share of errors within one spread before and after the factor, beside what it should be, where it was not
+    fitted (`calibration.before_and_after`).
+    """
+    texts = []
+    for conformations in ("known molecules", "unknown molecules"):
+        for kind in ("energy", "force"):
+            rows = prose.select(coverage, conformations=conformations, kind=kind).set_index("factor")
+            before, after = (f"{100 * rows.loc[when, 'within 1 spread']:.0f}" for when in ("before", "after"))
+            texts.append(f"{before} → {after} % of {kind} errors of {conformations}")
+    due = coverage["calibrated: 1"].iloc[0]
+    return f"within one of it, before → after the factor, {'; '.join(texts)}; due are {100 * due:.0f} %"
 
 
 def unfamiliarity(deformed: pd.DataFrame) -> str:

@@ -54,6 +54,8 @@ def _initial_model(config: RunConfig, execution: Execution) -> Model:
         model = models.build(config.model, config.settings)
     if execution.compiled:
         models.compile_layers(config.model, model, noise=not config.labelled)
+    if execution.graphs:
+        models.use_graphs(model)
     return model
 
 

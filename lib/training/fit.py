@@ -55,6 +55,7 @@ class Execution:
         tensorboard: whether to write a TensorBoard log beside the CSV log.
         accelerator: a GPU where torch sees CUDA, else the CPU (``auto``); or a name of `ACCELERATORS`.
         compiled: whether layers are compiled (`models.compile_layers`).
+        graphs: whether steps are CUDA graphs on padded batches (`models.graphs`), for small batches on a GPU.
         accumulate: micro-batches in which a step's batch goes through the model.
         devices: processes on each node, started from outside (``torchrun``), each with a part of every step's batch.
         nodes: number of machines.
@@ -67,6 +68,7 @@ class Execution:
     tensorboard: bool = False
     accelerator: str = "auto"
     compiled: bool = False
+    graphs: bool = False
     accumulate: int = 1
     devices: int = 1
     nodes: int = 1
@@ -85,6 +87,8 @@ class Execution:
         for name in ("accumulate", "devices", "nodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be a whole number from 1 on")
+        if self.graphs and self.compiled:
+            raise ValueError("graphs = True and compiled = True: layers that are compiled are not recorded, choose one")
         if self.workers < 0:
             raise ValueError(f"workers = {self.workers!r} must be a whole number from 0 on")
         if not self.checkpoint_minutes > 0:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lib import machine
-from lib.bench import measuring, models
+from lib.bench import gpu, measuring, models
 from lib.bench.models import Conditions, bench_models, tables
 from lib.cli.main import main
 from lib.machine import available_memory, denormals_flushed, flush_denormals
@@ -135,3 +135,22 @@ def test_inference_goes_through_the_calculator(tmp_path, capsys):
         assert row["milliseconds"] > 0
         assert row["in the model"] > 0
     assert "milliseconds" in capsys.readouterr().out
+
+
+def test_the_gpus_script_runs_without_one(tmp_path, monkeypatch, capsys):
+    """Batches are padded and nothing is recorded; a model that cannot be recorded leaves its reason."""
+    options = ["--scale", "smoke", "--models", "egnn", "schnet", "--seconds", "0", "--device", "cpu"]
+    monkeypatch.setattr(gpu, "BATCHES", (64,))
+    compared = gpu._compared
+    monkeypatch.setattr(gpu, "_compared", lambda name, *a: fail() if name == "schnet" else compared(name, *a))
+    rows = numbers_of(["bench", "gpu", *options], tmp_path)["graphs"]
+    assert [row["model"] for row in rows] == ["EGNN"] * 2 + ["SchNet"] * 2
+    for row in rows[:2]:
+        assert row["largest difference"] < row["goal of the difference"]
+        assert row["conformations/s"] > 0
+    assert {row["failed"] for row in rows[2:]} == {"operation not permitted when stream is capturing"}
+    assert "without graphs" in capsys.readouterr().out
+
+
+def fail():
+    raise RuntimeError("operation not permitted when stream is capturing\nmore")

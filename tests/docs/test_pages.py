@@ -61,6 +61,11 @@ def test_a_stale_page_is_refused(tmp_path, monkeypatch, capsys):
         ("a <!-- value:nothing -->1<!-- /value -->", "no generated value 'nothing'"),
         ("a <!-- value:gain table2 model=EGNN -->1<!-- /value -->", "expected one"),
         ("a <!-- value:gain table2 modell=EGNN -->1<!-- /value -->", "no column of table2.csv 'modell'"),
+        (
+            "a\n<!-- table:speed steps nowhere -->\n<!-- /table -->",
+            "data/bench/nowhere.json is missing: run make speed",
+        ),
+        ("a\n<!-- table:speed fast -->\n<!-- /table -->", "no table of speed 'fast'"),
         ("a <!-- value:gain nowhere -->1<!-- /value -->", "figures/laptop/nowhere.csv is missing"),
         ("a <!-- value:claims 3 -->1<!-- /value -->", "wrong arguments"),
         ("a\n<!-- value:claims -->1<!-- /value -->", "begins a line"),

@@ -57,6 +57,13 @@ NONSENSE = {  # by parameter: a value, and what is said of it
     "weights": [("egnn", "choose from ['egnn-"), (["egnn-laptop"], "choose from")],
     "dihedral": [([0, 1, 2], "give the numbers of four atoms"), ([0, 1, 2, 2], "2 is given twice"), (7, "give a list"),
                  ([0, 1, 2, -1], "-1: give a whole"), ([0, 1, 2, 3, 4], "give the numbers of four atoms")],
+    "copies": [(1, "give a whole number from 2 to 20"), (2.5, "give a whole number")],
+    "apart": [(0, "give a number from 20 to 10000 Å"), ("far", "give a number")],
+    "shown": [("foo", "choose from"), (1, "choose from")],
+    "bond": [("", "give a name"), (3, "give a name")],
+    "held_out": [(0, "give a whole number from 20 to 1000")],
+    "warn_at": [(0, "give a number from 0.1"), (None, "give a number")],
+    "stop_at": [(-1, "give a number from 0.1"), (float("nan"), "give a number")],
     "control": [(["foo"], "no data set 'mini/foo': choose from"), ("ani1x", "give a list, such as ['ani1x']")],
 }  # fmt: skip
 NONSENSE_OF = {  # where one name means different things

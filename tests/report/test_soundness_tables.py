@@ -96,16 +96,18 @@ def test_sentences_follow_the_table(table):
     assert words.broken(table, PAPER).startswith("2 of 2 (SchNet, constant energy, after 4 ps; ")
     assert words.broken(table, "") == "0 of 1"
     assert "in 50 ps" in words.drifts(table, FIT)
-    coverage = pd.DataFrame(
-        {"conformations": "x", "kind": "energy", "factor": ["before", "after"], "within 1 spread": [0.3, 0.5],
-         "calibrated: 1": 0.52}
-    )  # fmt: skip
-    assert words.within(coverage, "x", "energy") == "30 % before and 50 % after (due: 52 %)"
+    assert words.copies(table, PAPER).startswith("100 meV (a force by 100 meV/Å")
+    known = [{"conformations": f"{word} molecules", "kind": kind, "factor": factor, "within 1 spread": share,
+              "calibrated: 1": 0.52} for word in ("known", "unknown") for kind in ("energy", "force")
+             for factor, share in (("before", 0.3), ("after", 0.5))]  # fmt: skip
+    text = words.spread(pd.DataFrame(known))
+    assert text.count("30 → 50 % of") == 4
+    assert text.endswith("due are 52 %")
 
 
 def test_the_figure_shows_both_settings_and_the_reference(parts):
     figure = draw(parts, 19, ("SchNet", "H-O", "H-O"), REFERENCE)
     labels = [[line.get_label() for line in ax.get_lines()] for ax in figure.axes]
-    assert labels[0] == [f"settings: {PAPER}", f"settings: {FIT}"]
+    assert labels[0] == [PAPER, FIT]
     assert labels[2] == [PAPER, FIT, REFERENCE]
     assert labels[3] == [PAPER, FIT]

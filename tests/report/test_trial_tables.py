@@ -126,3 +126,11 @@ def test_the_sets_of_the_title_are_counted():
         == sets.loc["nonequilibrium, many molecules", "conformations"]
     )
     assert sets["steps"].max() < 1.1 * sets["steps"].min()
+
+
+def test_the_arm_with_the_lowest_error_is_named_with_that_error(trial):
+    table = trial_table(trial, arms())
+    words = prose.lowest(pd.concat([table, table.assign(trial="kind, another")]))
+    best = rows(table, metric="mae", compared_with="", arm="better").iloc[0]
+    assert words == f": better, {prose.interval(best)}; another: better, {prose.interval(best)}"
+    assert prose.lowest(table.iloc[:0]) == prose.NO_RUN

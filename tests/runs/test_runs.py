@@ -19,7 +19,7 @@ from lib.data.datasets import FAMILIES, DataSet
 from lib.data.loading import ConformationBatches
 from lib.errors import DataError
 from lib.machine import denormals_flushed
-from lib.models import MODELS, make_settings
+from lib.models import MODELS, graphs, make_settings
 from lib.models.weights import TRANSFERS
 from lib.paths import RUNS
 from lib.runs import jobs, provenance, runner
@@ -376,6 +376,20 @@ def test_training_flushes_denormal_floats(pretraining, monkeypatch):
     if not torch.set_flush_denormal(False):
         pytest.skip("this processor cannot take denormal floats as zero")
     assert seen == [True]
+
+
+def test_a_run_by_graphs_is_the_run_without_up_to_rounding(finetuning, monkeypatch):
+    """On a CPU, where padded batches are all that is different; both stages train by them."""
+    config = replace(finetuning, seed=8, pretrained=replace(finetuning.pretrained, seed=8))
+    plain = runner.run_here(config, QUIET)
+    monkeypatch.setattr(runner, "RUNS", runner.RUNS / "graphs")
+    batches, pad = [], graphs.padded
+    monkeypatch.setattr(graphs, "padded", lambda batch: batches.append(batch) or pad(batch))
+    by_graphs = runner.run_here(config, replace(QUIET, graphs=True))
+    assert len(batches) > 8
+    assert by_graphs.metrics == pytest.approx(plain.metrics, rel=1e-3)
+    with pytest.raises(ValueError, match="graphs = True and compiled = True"):
+        replace(QUIET, graphs=True, compiled=True)
 
 
 def test_all_labels_differ_from_the_laptops_in_their_number_and_epochs_alone():

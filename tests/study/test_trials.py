@@ -13,6 +13,8 @@ from lib.study.arms import LEAVE_OUT
 from lib.study.cells import Cell
 from lib.study.equilibrium import EQUILIBRIUM_MODELS, MANY, PAIRS, REPEATED, SUITE, equilibrium_trial, sources
 from lib.study.head import head_trial
+from lib.study.labels import labels_trial
+from lib.study.published import LABELS, published_trial
 from lib.study.questions import TRIALS, trials_of
 from lib.study.read_out import dynamics_trial, read_out_trial
 from lib.study.scales import get_scale
@@ -241,3 +243,22 @@ def test_arms_of_the_head_differ_in_what_is_transferred_and_share_runs_with_the_
     assert arms["all, inputs normalised"](1e-3, 2).training.normalise
     assert arms["scratch, inputs normalised"](1e-3, 2) == scale.finetune(Cell("schnet", "ani1x", False), 1e-3, 2)
     assert arms["layers, inputs normalised"](1e-3, 2) == scale.finetune(Cell("schnet", "ani1x", True), 1e-3, 2)
+
+
+def test_cheap_labels_come_before_the_runs_of_published_data():
+    arms, known = labels_trial("egnn").arms, published_trial("egnn", LABELS["ani1x"]).arms
+    assert arms["scratch"](1e-3, 2) == known["scratch"](1e-3, 2)
+    assert arms["denoised"](1e-3, 2) == known["mini suite's geometries"](1e-3, 2)
+    made = {arm: run(1e-3, 2) for arm, run in arms.items()}
+    cheap, both = made["GFN2-xTB labels"], made["denoised, then GFN2-xTB labels"]
+    assert cheap.pretrained.data[0].name == "mini/ani1x"
+    assert cheap.pretrained.training.learns_forces
+    assert (cheap.pretrained.pretrained, both.pretrained.pretrained) == (None, made["denoised"].pretrained)
+    assert made["GFN2-xTB labels, layers alone"] == replace(cheap, transfer=LAYERS)
+    told = made["GFN2-xTB labels, denoising told the forces"].pretrained
+    assert told.settings.untold() == cheap.pretrained.settings
+    assert told.training == replace(cheap.pretrained.training, noise_weight=told.training.noise_weight)
+    noisy = made["noisy nodes"]
+    assert replace(noisy, sigma=None, training=replace(noisy.training, noise_weight=0.0)) == made["scratch"]
+    few = labels_trial("egnn", 0.25).arms["scratch"](1e-3, 2)
+    assert (few.share, few.training.epochs) == (0.25, 4 * made["scratch"].training.epochs)

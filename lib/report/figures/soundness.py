@@ -55,7 +55,7 @@ def _name(axes: NDArray[Any], model: str, pair: str, bond: str) -> None:
     axes[1].axhline(0, color="black", linewidth=0.6)
     axes[2].set(xlabel=f"a stretched bond {bond} (Å)", ylabel="energy above\nthe lowest (eV)", title=model)
     axes[3].set(xlabel="time (ps)", ylabel="total energy from\nits start (meV/atom)", title=f"{model}, constant energy")
-    for ax in axes[1:]:
+    for ax in axes[1:3]:
         ax.legend()
 
 
@@ -65,8 +65,8 @@ def _copies(ax: Axes, laws: pd.DataFrame, settings: dict[str, str]) -> None:
     models = list(dict.fromkeys(rows["model"]))[::-1]
     for name, colour in settings.items():
         own = rows[rows["settings"] == name]
-        ax.plot(own["value"], [models.index(m) for m in own["model"]], "o", color=colour, label=f"settings: {name}")
+        ax.plot(own["value"], [models.index(m) for m in own["model"]], "o", color=colour, label=name)
     ax.set(xscale="log", xlabel="copies far apart: energy off by (meV)")
     ax.set_yticks(range(len(models)), models)
-    ax.set_ylim(-0.6, len(models) + 1.2)
-    ax.legend(loc="upper center", ncols=2, columnspacing=1.0)
+    ax.set_ylim(-0.6, len(models) - 0.4)
+    ax.legend(loc="center", title="settings")

@@ -18,10 +18,14 @@ from pathlib import Path
 from lib.errors import look_up
 from lib.files import write_text
 from lib.paths import ROOT
+from lib.report.pages.speed import about, speed
 from lib.report.pages.tables import TABLES
 from lib.report.pages.values import VALUES
 
-KINDS: Mapping[str, Mapping[str, Callable[..., str]]] = {"table": TABLES, "value": VALUES}
+KINDS: Mapping[str, Mapping[str, Callable[..., str]]] = {
+    "table": {**TABLES, "speed": speed},
+    "value": {**VALUES, "speed-about": about},
+}
 PART = re.compile(
     r"(?P<open><!-- (?P<kind>table|value):(?P<call>[^\n]*?) -->)(?P<body>.*?)(?P<close><!-- /(?P=kind) -->)", re.DOTALL
 )
