@@ -13,6 +13,8 @@ from lib.bench.rehearsal.watch import own_memory, watch
 from lib.data import datasets
 from lib.data.readers import READERS
 from lib.errors import TrainingError
+from lib.paths import DATA
+from lib.report.pages.rehearsal import OPEN
 
 TINY = 1e-4
 ELEMENTS = {1, 3, 6, 7, 8, 9, 11, 12, 15, 16, 17, 19, 20, 35, 53}  # of SPICE 1.1
@@ -149,3 +151,12 @@ def test_a_killed_run_is_seen_to_go_on_within_its_epoch(tmp_path):
     assert 0 < facts["resumed at step"] < 1000
     assert 0.05 < facts["peak before the first step (GiB)"] <= facts["peak (GiB)"]
     assert facts["processor seconds a step"] > 0 and facts["lost by the kill (s)"] < 60
+
+
+def test_the_recorded_rehearsal_is_of_the_papers_size_and_keeps_its_bounds():
+    record = json.loads((DATA / "bench" / "rehearsal.json").read_text(encoding="utf-8"))
+    assert record["about"]["share"] == 1
+    for name, conformations in files.CONFORMATIONS.items():
+        assert record["stages"][OPEN][name]["conformations"] == pytest.approx(conformations, rel=0.001)
+    for bound, (value, limit) in stages.bounds(record["stages"]).items():
+        assert value <= limit, bound
