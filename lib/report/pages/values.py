@@ -79,6 +79,11 @@ def gain(stem: str, *where: str) -> str:
     return interval(one(stem, "pretrained=improvement", *where))
 
 
+def compared(stem: str, arm: str, before: str, *where: str) -> str:
+    """How much lower the error of a trial's ``arm`` is than that of the arm ``before``, with its 95 % interval."""
+    return interval(one(stem, f"arm={arm}", f"compared_with={before}", *where))
+
+
 def errors(stem: str, *where: str) -> str:
     """``7.53 → 7.17``: from scratch and pre-trained."""
     scratch, tuned = (one(stem, f"pretrained={arm}", *where)["value"] for arm in ("no", "yes"))
@@ -153,6 +158,7 @@ def fine_tuning(scale: str, data: str) -> RunConfig:
 VALUES: dict[str, Callable[..., str]] = {
     "best-sigma": best_sigma,
     "claims": claims_count,
+    "compared": compared,
     "errors": errors,
     "estimate": estimate,
     "gain": gain,
