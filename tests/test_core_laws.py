@@ -152,9 +152,11 @@ ONE_AT_A_TIME = {
 
 
 def test_every_setting_of_training_is_in_the_key(config):
-    assert set(ONE_AT_A_TIME) == {field.name for field in fields(TrainingSettings)}
+    assert {*ONE_AT_A_TIME, "noise_weight"} == {field.name for field in fields(TrainingSettings)}
     changed = [replace(config, training=replace(config.training, **{k: v})) for k, v in ONE_AT_A_TIME.items()]
-    assert len({run.key() for run in [config, *changed]}) == len(changed) + 1
+    noisy = [replace(config, task="energy", baseline="mean", training=replace(config.training, noise_weight=weight))
+             for weight in (0.1, 0.2)]  # fmt: skip
+    assert len({run.key() for run in [config, *changed, *noisy]}) == len(changed) + len(noisy) + 1
 
 
 @FEW

@@ -13,6 +13,7 @@ from lib.own.configs import fine_tune, pretrain_on
 from lib.own.findings import ERROR, WARNING, Finding
 from lib.own.finetuning import FineTuning
 from lib.paths import DATA
+from lib.runs import runner
 from lib.runs.runner import run
 from lib.study.scale import FORCE_WEIGHT
 from lib.study.scales import get_scale
@@ -68,7 +69,8 @@ def test_what_it_starts_from(dataset, frames, tmp_path):
         ({"weights": "egnn"}, "no pre-trained weights 'egnn': choose from"),
     ],
 )
-def test_what_it_refuses(dataset, change, said):
+def test_what_it_refuses(dataset, change, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "RUNS", tmp_path)  # other tests may have trained these layers
     with pytest.raises(ValueError, match=said):
         FineTuning(**{"data": dataset, "weights": WEIGHTS} | change)
     with pytest.raises(ValueError, match="neither shipped nor trained here: train them with"):

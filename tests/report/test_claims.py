@@ -263,7 +263,7 @@ def test_printed_numbers_are_where_the_tables_look_for_them():
 
 
 def test_a_notebook_shows_the_verdicts_on_its_own_claims(monkeypatch):
-    monkeypatch.setattr(ledger, "gather", lambda _: [case(30, NARROW, model=m) for m in PAPER_MODELS])
+    monkeypatch.setattr(ledger, "gather", lambda *_: [case(30, NARROW, model=m) for m in PAPER_MODELS])
     shown = ledger.verdicts("smoke", ["Table 2"])
     expected = [c.statement for c in CLAIMS.values() if c.select["item"] == ("Table 2",)]
     assert list(shown.index) == expected

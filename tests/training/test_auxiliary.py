@@ -54,7 +54,7 @@ def loaded(selection, sigma, forces=False):
 
 def scaling_of(selection):
     data = ConformationBatches([selection], 5.0)
-    return Scaling.fit("composition", data.energies(), data.compositions)
+    return Scaling.fit("composition", data.energies(), data.compositions())
 
 
 def test_noised_batches_have_the_labels_of_conformations_as_they_are(selection):
