@@ -73,7 +73,7 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
         weights = (stored_with_weights(config.pretrained) or run_here(config.pretrained, execution)).weights()
     key = config.key()
     RUNS.mkdir(parents=True, exist_ok=True)
-    first = int(os.environ.get("RANK", "0")) == 0
+    first = _is_first()
     with FileLock(RUNS / f".{key}.lock") if first else nullcontext():
         if not (RUNS / key / "result.json").exists():  # no other process has finished it meanwhile
             with writing(RUNS / key):
@@ -88,6 +88,11 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
     return of_its_settings(load_result(RUNS / key))
 
 
+def _is_first() -> bool:
+    """As `is_first_process`, before the processes have found each other too."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def log_of(config: RunConfig) -> Path:
     """The text file in which ``config`` says how far it is while it trains (`training.progress.RunLog`)."""
     return RUNS / f".{config.key()}" / LOG
@@ -98,8 +103,9 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     job = job_of(config.task)
     part.mkdir(exist_ok=True)
     resumed = (part / LAST).exists()
-    for unfinished in part.glob(f"{PART}*"):
-        unfinished.unlink(missing_ok=True)
+    if _is_first():  # which alone writes: another that comes later would remove what it has begun
+        for unfinished in part.glob(f"{PART}*"):
+            unfinished.unlink(missing_ok=True)
     commit()  # of the code that trains
     if execution.resolve() == "cpu":
         keep_freed_memory()

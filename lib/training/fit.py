@@ -201,6 +201,8 @@ def fit(
         raise RuntimeError(f"{folder}: no validation ran, so there is no best checkpoint; lower validate_every")
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     task.load_state_dict(checkpoint["state_dict"])
+    if dist.is_initialized():
+        dist.barrier()  # the first process moves the file when it is done, and may be done before the others read it
     return Fitted(
         best=Path(best.best_model_path),
         last=Path(last.best_model_path),
