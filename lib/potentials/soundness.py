@@ -9,20 +9,16 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import pandas as pd
-from ase import Atoms, units
+from ase import Atoms
 from ase.calculators.calculator import Calculator
-from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from numpy.typing import NDArray
 from scipy.signal import argrelextrema
 from scipy.spatial.transform import Rotation
 
 from lib.chemistry.atom_types import CLOSEST, type_name
-from lib.chemistry.bonds import bonds_of
 from lib.potentials.calculator import types_of
 from lib.potentials.dynamics import beyond, energies_along
 from lib.potentials.ensemble import Potential
-from lib.potentials.replicas import BROKEN
 from lib.units import EV
 
 FARTHEST = 3.0  # Å, of two atoms that are brought together
@@ -125,42 +121,6 @@ def extrema(scan: pd.DataFrame) -> dict[str, int]:
     """Minima and maxima inside each curve of `stretched`; a bond has one minimum."""
     curves = {name: scan[name].to_numpy() for name in scan.columns[1:]}
     return {name: sum(len(argrelextrema(e, c)[0]) for c in (np.less, np.greater)) for name, e in curves.items()}
-
-
-def heated(
-    atoms: Atoms,
-    calculator: Calculator,
-    picoseconds: float,
-    rng: np.random.Generator,
-    temperature: float = 300.0,
-    step: float = 0.5,
-    friction: float = 0.01,
-) -> pd.DataFrame:
-    """Langevin dynamics at ``temperature`` (K), with ``friction`` per fs and steps of ``step`` fs, until a bond breaks.
-
-    Returns:
-        Columns ``time`` (ps), ``potential`` (kcal/mol), ``kelvin`` and ``longest``, the largest length of a bond over
-        that at the start; at or above `BROKEN` in the last row where a bond broke.
-    """
-    atoms = atoms.copy()
-    atoms.calc = calculator
-    bonds = bonds_of(atoms.numbers, atoms.positions)
-    start, rows = _lengths(atoms, bonds), []
-    thermalize_momenta(atoms, temperature_K=temperature, rng=rng)
-    Stationary(atoms)
-    integrator = Langevin(atoms, step * units.fs, temperature_K=temperature, friction=friction / units.fs, rng=rng,
-                          fixcm=False)  # fmt: skip
-    for _ in integrator.irun(round(1000 * picoseconds / step)):
-        longest = float((_lengths(atoms, bonds) / start).max())
-        time = integrator.get_time() / units.fs / 1000
-        rows.append((time, atoms.get_potential_energy() * EV, atoms.get_temperature(), longest))
-        if longest >= BROKEN:
-            break
-    return pd.DataFrame(rows, columns=["time", "potential", "kelvin", "longest"])
-
-
-def _lengths(atoms: Atoms, bonds: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.linalg.norm(atoms.positions[bonds[:, 0]] - atoms.positions[bonds[:, 1]], axis=1)
 
 
 def _evaluate(potential: Potential, types: NDArray, positions: NDArray) -> tuple[float, NDArray[np.float64]]:

@@ -91,3 +91,19 @@ def test_lost_coordinates_are_broken_bonds_and_no_energy():
     assert len(rows) == 2
     assert rows["longest"].iloc[-1] == np.inf
     assert np.isnan(rows["potential"].iloc[-1])
+
+
+def test_heat_keeps_or_breaks_a_bond():
+    pair = Atoms("CO", [[0, 0, 0], [0, 0, 1.2]])
+    strong, weak = (MorsePotential(epsilon=e, r0=1.2, rcut1=50, rcut2=60) for e in (10.0, 0.01))
+
+    def heated(calculator, picoseconds, kelvin):
+        replica, rng = Replica("heated", kelvin, 0.01, picoseconds), np.random.default_rng(0)
+        return run_side_by_side(pair, forces_of([calculator], pair), [replica], 0.5, rng)
+
+    whole = heated(strong, 0.05, 300.0)
+    assert len(whole) > 90
+    assert whole["longest"].max() < 1.5
+    broken = heated(weak, 2.0, 3000.0)
+    assert broken["longest"].iloc[-1] >= BROKEN
+    assert broken["time"].iloc[-1] < 2.0

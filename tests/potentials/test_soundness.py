@@ -58,14 +58,3 @@ def test_a_smooth_bond_has_one_extremum_and_a_rough_one_more():
     assert counts["smooth"] == 1
     assert counts["rough"] > 5
     assert scan.loc[scan["smooth"].idxmin(), "length"] == pytest.approx(1.2, abs=0.011)
-
-
-def test_heat_keeps_or_breaks_a_bond():
-    pair = Atoms("CO", [[0, 0, 0], [0, 0, 1.2]])
-    strong, weak = (MorsePotential(epsilon=e, r0=1.2, rcut1=50, rcut2=60) for e in (10.0, 0.01))
-    whole = soundness.heated(pair, strong, 0.05, np.random.default_rng(0), 300.0)
-    assert len(whole) > 90
-    assert whole["longest"].max() < 1.5
-    broken = soundness.heated(pair, weak, 2.0, np.random.default_rng(0), 3000.0)
-    assert broken["longest"].iloc[-1] >= soundness.BROKEN
-    assert broken["time"].iloc[-1] < 2.0
