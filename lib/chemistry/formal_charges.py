@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 KEY = "formal_charges"
 HIGHEST = 8  # e
-WHOLE = 1e-5  # e; what a whole number may be off by
+WHOLE, RELATIVE = 1e-6, 1e-5  # e, and of its size; what a whole number may be off by
 TOTALS = ("charge", "total_charge")  # in atoms.info
 CLOSED_SHELL = {"multiplicity": (1,), "spin": (0, 1)}  # 2 S or 2 S + 1: `inspection` sees an odd 2 S
 
@@ -29,7 +29,7 @@ def formal_charges(atoms: Atoms) -> NDArray[np.int64]:
             f"{HIGHEST} in the array {KEY!r}"
         )
     whole = np.rint(charges)
-    if not (np.abs(charges - whole) <= WHOLE).all():
+    if not (np.abs(charges - whole) <= WHOLE + RELATIVE * np.abs(whole)).all():
         k = int(np.argmax(np.abs(charges - whole)))
         raise ValueError(
             f"atom {k}: charge {charges[k]} is not a formal charge: give whole numbers in the array "
