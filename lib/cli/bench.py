@@ -210,11 +210,26 @@ def _names(models: list[str] | None, scales: list[str], device: str) -> list[str
 
 def _report(measured: dict[str, Any], tables: Callable[[dict[str, Any]], str], json_file: Path | None) -> None:
     """Print a benchmark's tables and write its numbers."""
+    sys.stdout.write(tables(measured) + "\n")
+    _write(measured, json_file)
+
+
+def _write(measured: dict[str, Any], json_file: Path | None) -> None:
     from lib.bench.models import without_nan
 
-    sys.stdout.write(tables(measured) + "\n")
     if json_file is not None:
         write_text(json_file, json.dumps(without_nan(measured), indent=1) + "\n")
+
+
+Share = Annotated[
+    float,
+    typer.Option(
+        "--size",
+        metavar="SHARE",
+        help="Of the published sizes (1: 20 GB of disk).",
+        callback=number_from(1e-5, 1, "a share"),
+    ),
+]
 
 
 @app.command(
@@ -223,15 +238,7 @@ def _report(measured: dict[str, Any], tables: Callable[[dict[str, Any]], str], j
     epilog=examples("bench rehearsal --size 0.01", "bench rehearsal --json rehearsal.json --keep"),
 )
 def bench_rehearsal(
-    size: Annotated[
-        float,
-        typer.Option(
-            "--size",
-            metavar="SHARE",
-            help="Of the published sizes (1: 20 GB of disk).",
-            callback=number_from(1e-5, 1, "a share"),
-        ),
-    ] = 1.0,
+    size: Share = 1.0,
     folder: Annotated[
         Path | None,
         typer.Option("--folder", metavar="FOLDER", help="For files and stores.", show_default="cache/rehearsal"),
@@ -257,20 +264,15 @@ def bench_rehearsal(
 
     Each stage is a process of its own; one that was interrupted goes on where it was, in the same folder.
     """
-    from lib.bench.models import without_nan
     from lib.bench.rehearsal.stages import Rehearsal, rehearse, remove
-    from lib.models import PAPER_MODELS, entry
     from lib.paths import CACHE
 
-    names = list(PAPER_MODELS) if models is None else models
-    for name in names:
-        entry(name)
+    names = _names(models, [], "cpu")
     _check_json(json_file, force)
     place = (folder or CACHE / "rehearsal").resolve()
     checkpoints = min(5.0, minutes / 2)
     record = rehearse(Rehearsal(place, size, names, steps, minutes, checkpoints), lambda text: typer.echo(text))
-    if json_file is not None:
-        write_text(json_file, json.dumps(without_nan(record), indent=1) + "\n")
+    _write(record, json_file)
     if not keep:
         remove(place)
 

@@ -121,30 +121,10 @@ class RunConfig:
 
     def _check_task(self) -> None:
         """Refuse settings that belong to another kind of task."""
-        weight = self.training.noise_weight
-        if weight and not self.labelled:
-            raise ValueError(
-                f"noise_weight = {weight!r} with task {self.task!r}: leave it at 0, the noise is all its loss"
-            )
-        if (self.labelled and not weight) == (self.sigma is not None):
-            raise ValueError(
-                f"sigma = {self.sigma!r} with task {self.task!r}: it belongs to denoising, and only there or with a "
-                "noise_weight"
-            )
+        self._check_noise()
         if self.labelled != (self.baseline in BASELINES):
             raise ValueError(
                 f"baseline = {self.baseline!r} with task {self.task!r}: an energy run takes one of {BASELINES}"
-            )
-        told = self.settings.told_forces
-        if told and not (weight and self.training.learns_forces and models.entry(self.model).module.takes_forces):
-            raise ValueError(
-                f"told_forces = True of {self.model}: it is for denoising beside energies and forces (noise_weight and "
-                "force_weight) of a model that takes forces in"
-            )
-        if weight and self.training.learns_forces and not told:
-            raise ValueError(
-                f"noise_weight = {weight!r} with force_weight = {self.training.force_weight!r}: a noised conformation "
-                "has no labels of its forces; let the model be told them (told_forces), or set one weight to 0"
             )
         if self.isolated_atoms and (not self.labelled or self.start is not None):
             raise ValueError(
@@ -167,6 +147,30 @@ class RunConfig:
             raise ValueError(f"start = {self.start.path!r}: an energy run continues weights, and not from pre-training")
         if self.labelled and len(self.data) != 1:
             raise ValueError(f"an energy run takes one data set, not {[d.name for d in self.data]}")
+
+    def _check_noise(self) -> None:
+        """Refuse noise that no term of the loss asks for, and terms without their noise or forces."""
+        weight = self.training.noise_weight
+        if weight and not self.labelled:
+            raise ValueError(
+                f"noise_weight = {weight!r} with task {self.task!r}: leave it at 0, the noise is all its loss"
+            )
+        if (self.labelled and not weight) == (self.sigma is not None):
+            raise ValueError(
+                f"sigma = {self.sigma!r} with task {self.task!r}: it belongs to denoising, and only there or with a "
+                "noise_weight"
+            )
+        told = self.settings.told_forces
+        if told and not (weight and self.training.learns_forces and models.entry(self.model).module.takes_forces):
+            raise ValueError(
+                f"told_forces = True of {self.model}: it is for denoising beside energies and forces (noise_weight and "
+                "force_weight) of a model that takes forces in"
+            )
+        if weight and self.training.learns_forces and not told:
+            raise ValueError(
+                f"noise_weight = {weight!r} with force_weight = {self.training.force_weight!r}: a noised conformation "
+                "has no labels of its forces; let the model be told them (told_forces), or set one weight to 0"
+            )
 
     def _check_pretrained(self, source: "RunConfig") -> None:
         """``source`` must be a run of the same model that has not seen this run's test conformations."""
