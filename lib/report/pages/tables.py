@@ -122,7 +122,7 @@ def notebooks() -> str:
 def _thumbnail(page: NotebookPage) -> str:
     if not page.picture:
         return ""
-    picture = f'<img src="{page.picture}" width="{THUMBNAIL}" alt="figure of notebook {page.number}">'
+    picture = f'<img src="{page.picture}" width="{THUMBNAIL}" alt="{page.number}">'
     return f'<a href="{page.executed}">{picture}</a>'
 
 
