@@ -43,6 +43,7 @@ class Batch:
         index: (B,) conformation numbers in the data set, where known.
         loss_weight: by which the loss, a mean over the batch, is multiplied: 1 for a whole step's batch; of a step that
             is divided into n batches, n times the fraction of its conformations that are in this one.
+        filled: whether the last molecule only fills the batch up (`models.graphs.padded`): it has no energy.
     """
 
     z: Tensor
@@ -56,6 +57,7 @@ class Batch:
     index: Tensor | None = None
     loss_weight: float = 1.0
     told: Tensor | None = None
+    filled: bool = False
 
     @staticmethod
     def from_arrays(

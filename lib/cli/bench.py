@@ -178,7 +178,7 @@ def bench_gpu(
     json_file: JsonFile = None,
     force: Force = False,
 ) -> None:
-    """Measure what CUDA graphs bring to training steps on a GPU; ten minutes."""
+    """Measure what CUDA graphs bring to training steps on a GPU; two minutes."""
     from lib.bench.gpu import bench_gpu as measure
     from lib.bench.gpu import tables
 

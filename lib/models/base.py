@@ -75,10 +75,13 @@ class Model(nn.Module):
         return (HEAD,)
 
     def read_out(self, h: Tensor, batch: Batch, pooling: str = "sum") -> Tensor:
-        """Energies (n_molecules,) of atom features ``h`` (n_atoms, F), pooled before the head or after it."""
+        """Energies (n_molecules,) of atom features ``h`` (n_atoms, F), pooled before the head or after it; without that
+        of a molecule that fills the batch, which the head does not see if it reads molecules.
+        """
+        real = batch.n_molecules - batch.filled
         if self.settings.atomwise:
-            return pool(self.energy_head(h), batch, pooling).squeeze(1)
-        return self.energy_head(pool(h, batch, pooling)).squeeze(1)
+            return pool(self.energy_head(h), batch, pooling).squeeze(1)[:real]
+        return self.energy_head(pool(h, batch, pooling)[:real]).squeeze(1)
 
     @abstractmethod
     def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:

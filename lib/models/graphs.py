@@ -45,6 +45,7 @@ def padded(batch: Batch) -> Batch:
         molecule=torch.cat([batch.molecule, torch.full_like(number, batch.n_molecules)]),
         pairs=torch.cat([pairs, pairs.flip(0)], 1),
         n_molecules=batch.n_molecules + 1,
+        filled=True,
     )
 
 
@@ -58,7 +59,7 @@ class OfTensors(nn.Module):
 
     def forward(self, z: Tensor, pos: Tensor, molecule: Tensor, pairs: Tensor) -> tuple[Tensor, ...]:
         """Energy and noise, those that are asked for."""
-        batch = Batch(z, pos, molecule, pairs, self.n_molecules)
+        batch = Batch(z, pos, molecule, pairs, self.n_molecules, filled=True)
         answer = type(self.model).forward(self.model, batch, *self.asked)
         return tuple(value for value in (answer.energy, answer.noise) if value is not None)
 
@@ -82,7 +83,7 @@ class GraphedForward:
         filled = padded(batch)
         answers = list(self._function(filled, energy, noise)(filled.z, filled.pos, filled.molecule, filled.pairs))
         return Prediction(
-            energy=answers.pop(0)[: batch.n_molecules] if energy else None,
+            energy=answers.pop(0) if energy else None,
             noise=answers.pop(0)[: len(batch.z)] if noise else None,
         )
 

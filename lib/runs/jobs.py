@@ -262,10 +262,16 @@ def _measured(config: RunConfig, train: ConformationBatches, execution: Executio
     """Training conformations on which `InputNorm` measures, where the settings ask for normalisation.
 
     Raises:
-        ValueError: a step's batch is to be divided, so that its parts would be normalised separately.
+        ValueError: a step's batch is to be divided, so that its parts would be normalised separately; or the head reads
+            atoms, and graphs would have those that fill the batch among them.
     """
     if not config.training.normalise:
         return None
+    if execution.graphs and config.settings.atomwise:
+        raise ValueError(
+            "graphs = True with normalise = True and atomwise = True: atoms that fill a batch would be normalised with "
+            "the others; set one of them to False"
+        )
     if execution.accumulate * execution.devices * execution.nodes > 1:
         raise ValueError(
             f"normalise = True needs undivided batches: accumulate = {execution.accumulate}, devices = "

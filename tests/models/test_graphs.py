@@ -12,6 +12,7 @@ from lib.batches import Batch
 from lib.models import PAPER_MODELS, graphs
 from lib.models.forces import energy_and_forces
 from lib.models.graphs import GraphedForward, padded, size_class, use_graphs
+from lib.training.input_norm import InputNorm
 
 TASKS = {"denoising": (False, True), "energy": (True, False), "both": (True, True)}
 
@@ -66,6 +67,16 @@ def test_padding_changes_no_answer_and_no_gradient(name, task):
     largest = max(float(g.abs().max()) for g in plain_gradients)
     for one, other in zip(gradients, plain_gradients, strict=True):
         torch.testing.assert_close(one / largest, other / largest, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", PAPER_MODELS)
+def test_what_fills_a_batch_is_not_normalised_with_it(name):
+    """The head is normalised by the mean and variance of the batch's molecules, none of which padding may change."""
+    model, batch = build(name, torch.float64), some_batch()
+    InputNorm(model.energy_head).double()
+    plain = model(batch, noise=False).energy
+    use_graphs(model)
+    torch.testing.assert_close(model(batch, noise=False).energy, plain, rtol=1e-9, atol=1e-9)
 
 
 def test_evaluation_and_forces_are_not_padded(monkeypatch):

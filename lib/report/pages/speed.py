@@ -134,6 +134,18 @@ def gpu(small: str, large: str, half: str) -> str:
                      "GiB at 256, float32"], rows)  # fmt: skip
 
 
+def graphs(name: str) -> str:
+    """Training steps on a GPU as CUDA graphs beside the same without."""
+    rows = [
+        [row["model"], row["task"], str(row["molecules"]), rate(row["plain: conformations/s"]),
+         rate(row["graphs: conformations/s"]), f"{row['graphs: ratio']:.2f} ×",
+         f"{row['graphs: share of matrix rate']:.0%}", f"{row['graphs: largest difference']:.0e}"]
+        for row in record(name)["graphs"]
+    ]  # fmt: skip
+    return markdown(["model", "task", "batch", "without graphs", "with graphs", "ratio", "of the matrix rate",
+                     "largest difference"], rows)  # fmt: skip
+
+
 def rate(value: float | None) -> str:
     """Three digits or a whole number, with commas."""
     if value is None:
@@ -145,6 +157,7 @@ SPEED: dict[str, Callable[..., str]] = {
     "busy": busy,
     "data": data,
     "gpu": gpu,
+    "graphs": graphs,
     "inference": inference,
     "limits": limits,
     "overhead": overhead,
