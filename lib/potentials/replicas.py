@@ -42,8 +42,9 @@ class Replica:
 
 
 def run_side_by_side(
-    atoms: Atoms, forces: Forces, replicas: Sequence[Replica], step: float, rng: np.random.Generator, rows: int = 100
-) -> pd.DataFrame:
+    atoms: Atoms, forces: Forces, replicas: Sequence[Replica], step: float, rng: np.random.Generator, rows: int = 100,
+    transfers: bool = False,
+) -> pd.DataFrame:  # fmt: skip
     """All ``replicas`` of ``atoms``, each until its time is over or a bond is broken.
 
     Args:
@@ -54,13 +55,15 @@ def run_side_by_side(
         step: fs.
         rng: draws velocities, and the kicks of the baths.
         rows: how many are kept of each, beside the first.
+        transfers: whether a hydrogen atom may go from one heavy atom to another, as in acetylacetone: its bond is then
+            that to the nearest heavy atom, whichever it is.
 
     Returns:
         Rows with ``replica`` (its name), ``time`` (ps), ``potential`` and ``kinetic`` (kcal/mol), ``kelvin``, and
         ``longest``, the largest length of a bond over that at the start, since the last row; from `BROKEN` on in the
         last row where a bond broke.
     """
-    swarm = _Swarm(atoms, forces, replicas, step, rng)
+    swarm = _Swarm(atoms, forces, replicas, step, rng, transfers)
     steps = np.array([round(1000 * replica.picoseconds / step) for replica in replicas])
     every = np.maximum(1, steps // rows)
     out, running = [swarm.row(k, 0) for k in range(len(replicas))], np.arange(len(replicas))
@@ -109,11 +112,17 @@ class _Swarm:
     """The state of all replicas: positions (R, N, 3) Å, velocities (R, N, 3) Å/fs, energies and forces."""
 
     def __init__(
-        self, atoms: Atoms, forces: Forces, replicas: Sequence[Replica], step: float, rng: np.random.Generator
-    ) -> None:
+        self, atoms: Atoms, forces: Forces, replicas: Sequence[Replica], step: float, rng: np.random.Generator,
+        transfers: bool = False,
+    ) -> None:  # fmt: skip
         self.replicas, self.forces, self.step, self.rng = replicas, forces, step, rng
         self.masses = atoms.get_masses()[:, None]
         self.bonds = bonds_of(atoms.numbers, atoms.positions)
+        light = atoms.numbers == 1
+        self.heavy = np.flatnonzero(~light)
+        free = light[self.bonds].sum(1) == 1 if transfers else np.zeros(len(self.bonds), bool)
+        self.free = np.where(light[self.bonds[free, 0]], *self.bonds[free].T)  # hydrogen atoms that may change partner
+        self.bonds = self.bonds[~free]
         self.damping = np.exp(-step * np.array([replica.friction for replica in replicas]))[:, None, None]
         temperatures = np.array([replica.temperature for replica in replicas])[:, None, None]
         self.kick = np.sqrt((1 - self.damping**2) * BOLTZMANN * ACCELERATION * temperatures / self.masses)
@@ -145,8 +154,13 @@ class _Swarm:
         return self.replicas[k].name, count * self.step / 1000, float(self.energy[k]), kinetic, kelvin, longest
 
     def _lengths(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of the bonds (R, bonds), Å; infinite where coordinates are lost."""
+        """Of the bonds (R, bonds), Å, those of hydrogen atoms that may change partner last; infinite where coordinates
+        are lost.
+        """
         lengths = np.linalg.norm(x[:, self.bonds[:, 0]] - x[:, self.bonds[:, 1]], axis=2)
+        if len(self.free):
+            apart = np.linalg.norm(x[:, self.free, None] - x[:, None, self.heavy], axis=3)
+            lengths = np.concatenate([lengths, apart.min(2)], axis=1)
         return np.where(np.isfinite(lengths), lengths, np.inf)
 
 

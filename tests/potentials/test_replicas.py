@@ -107,3 +107,22 @@ def test_heat_keeps_or_breaks_a_bond():
     broken = heated(weak, 2.0, 3000.0)
     assert broken["longest"].iloc[-1] >= BROKEN
     assert broken["time"].iloc[-1] < 2.0
+
+
+@pytest.mark.parametrize("transfers", [False, True])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_proton_that_changes_its_partner_breaks_a_bond_only_where_it_may_not(transfers, leaves):
+    """A force takes it from one oxygen atom to another, or away from both."""
+    shared = Atoms("OHO", [[0, 0, 0], [0, 0, 1.0], [0, 0, 2.6]])
+    way = np.array([1.0, 0, 0]) if leaves else np.array([0, 0, 1.0])
+
+    def push(x, _):
+        force = np.zeros_like(x)
+        force[:, 1] = 30.0 * way - (0 if leaves else 60.0 * np.maximum(0, x[:, 1] - [0, 0, 1.6]))
+        return np.zeros(len(x)), force
+
+    rows = run_side_by_side(
+        shared, push, [Replica("shared", 1.0, 0.0, 0.05)], 0.5, np.random.default_rng(0), 10, transfers
+    )
+    broken = rows["longest"].iloc[-1] >= BROKEN
+    assert broken == (leaves or not transfers)
