@@ -16,14 +16,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from lib import models
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
-from lib.files import not_written, whole_file
+from lib.files import whole_file
 from lib.models.base import HEAD, TOLD, Model, Settings, linear_layer
 from lib.models.rigidity import Rigidity
 
@@ -93,10 +93,7 @@ def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor], rigidity
     about = about | {CHECKSUM: checksum(state)}
     about |= {CHECKSUM_OF_HEADER: _checksum_of(about)}
     with whole_file(path) as part:
-        try:
-            save_file(state, part, metadata={"about": json.dumps(about)})
-        except SafetensorError as error:  # of the system: its own are of the tensors' shapes
-            raise not_written(path, error) from error
+        part.write_bytes(save(state, metadata={"about": json.dumps(about)}))  # save_file would hide it from all others
 
 
 def _checksum_of(about: Mapping[str, Any]) -> str:

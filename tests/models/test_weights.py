@@ -68,6 +68,11 @@ def test_a_changed_header_is_seen(path, was, becomes):
     refused(path, "checksum_of_header")
 
 
+def test_others_may_read_a_weights_file_as_they_may_any_other(path, tmp_path):
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_old_files_without_a_checksum_of_the_header_are_read(path):
     before = load_weights(path).build().state_dict()
     old(path)
