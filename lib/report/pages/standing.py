@@ -82,7 +82,8 @@ NOT_TESTABLE = (
 def standing() -> str:
     """The lines, a list in Markdown."""
     lines = [f"* **{name}**: {_listing(name)}." for name in (REPRODUCED, NOT_REPRODUCED, UNDECIDED)]
-    return "\n".join([*lines, f"{NOT_TESTABLE} {NOT_RUN.capitalize()}: {_listing(NOT_RUN)}."])
+    left = _listing(NOT_RUN)
+    return "\n".join([*lines, NOT_TESTABLE + (f" {NOT_RUN.capitalize()}: {left}." if left != NOTHING else "")])
 
 
 def line_of(statement: Statement) -> str:
