@@ -25,6 +25,7 @@ from lib.report.pages.values import (
     table,
 )
 from lib.report.tables import AVERAGE
+from lib.study.equilibrium import SCRATCH
 from lib.study.scales import SCALES
 
 FEW = 9  # at most so many different words make a column of the ledger one that is counted and filtered by
@@ -206,6 +207,20 @@ def wide() -> str:
     return markdown(["", "seeds", "mini ANI-1x, the paper's widths"], rows)
 
 
+def trials(stem: str, *where: str) -> str:
+    """Every arm of the trials of a table: its seeds, its MAE, and how much lower that is than from scratch."""
+    rows, own = [], select(stem, MAE, *where)
+    alone = own[own["compared_with"].isna()]
+    beside = own[own["compared_with"] == SCRATCH].set_index(["trial", "arm"])
+    for _, row in alone.iterrows():
+        key = (row["trial"], row["arm"])
+        value, low, high = (f"{row[number]:.3g}" for number in ("value", "low", "high"))
+        lower = interval(beside.loc[key]) if key in beside.index else ""
+        question = row["trial"].partition(", ")[2]
+        rows.append([question, row["arm"], str(row["n_seeds"]), f"{value} [{low}, {high}]", lower])
+    return markdown(["", "arm", "seeds", "MAE, kcal/mol", "lower than from scratch"], rows)
+
+
 def own() -> str:
     """The example of one's own molecules (`own_molecules.csv`)."""
     numbers = table("own_molecules")["labels"].unique()
@@ -315,6 +330,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "scales": scales,
     "soundness": soundness,
     "spice": spice,
+    "trials": trials,
     "standing": standing,
     "subsets": subsets,
     "undecided": undecided,
