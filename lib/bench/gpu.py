@@ -5,6 +5,7 @@ brings them. The first row that fails says why and the others go on.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ import torch
 
 from lib import models
 from lib.batches import Batch
-from lib.bench.measuring import counted, matrix_rate, take_turns
+from lib.bench.measuring import Work, counted, matrix_rate, peak_memory, take_turns
 from lib.bench.models import conformations
 from lib.machine import hardware
 from lib.models.base import Model
@@ -67,15 +68,18 @@ def _row(
 def _compared(
     name: str, scale: str, energy: bool, molecules: int, seconds: float, device: str, rate: float
 ) -> dict[str, Any]:
+    torch.manual_seed(0)
     first = models.build(name, get_scale(scale).settings(name)).to(device)
     batch = Batch.from_arrays(*conformations(molecules), first.settings.cutoff).to(device)
     expected = _answers(first, batch, energy)
     out: dict[str, Any] = {
         "largest difference of the same twice": _difference(_answers(first, batch, energy), expected)
     }
-    works, memory, differences = {}, {}, {}
-    for mode in MODES:
-        before = _allocated(device)
+    works: dict[str, Work] = {}
+    differences: dict[str, float] = {}
+
+    def prepare(mode: str) -> None:
+        """The model, its answers and its first steps, in which graphs are recorded."""
         model = models.build(name, first.settings).to(device)
         model.load_state_dict(first.state_dict())
         if mode != PLAIN:
@@ -84,7 +88,8 @@ def _compared(
         works[mode] = _step(model, batch, energy)
         for _ in range(3):
             works[mode]()
-        memory[mode] = _peak(device) - before
+
+    memory = {mode: peak_memory(partial(prepare, mode), device) for mode in MODES}
     flops = counted(works[PLAIN]).flops
     times = dict(zip(works, take_turns(list(works.values()), seconds, device), strict=True))
     for mode, time in times.items():
@@ -95,20 +100,6 @@ def _compared(
             f"{mode}: peak memory (MiB)": memory[mode] / 2**20,
         }
     return out | {f"{mode}: ratio": times[PLAIN] / times[mode] for mode in works if mode != PLAIN}
-
-
-def _allocated(device: str) -> int:
-    """Bytes of tensors on the GPU now, from where the peak is counted on."""
-    if device == "cpu":
-        return 0
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    return torch.cuda.memory_allocated()
-
-
-def _peak(device: str) -> int:
-    """The most bytes of tensors on the GPU since `_allocated`."""
-    return 0 if device == "cpu" else torch.cuda.max_memory_allocated()
 
 
 def _loss(model: Model, batch: Batch, energy: bool) -> torch.Tensor:

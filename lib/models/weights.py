@@ -93,7 +93,7 @@ def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor], rigidity
     about = about | {CHECKSUM: checksum(state)}
     about |= {CHECKSUM_OF_HEADER: _checksum_of(about)}
     with whole_file(path) as part:
-        part.write_bytes(save(state, metadata={"about": json.dumps(about)}))  # save_file would hide it from all others
+        part.write_bytes(save(state, metadata={"about": json.dumps(about)}))  # save_file: for its owner alone
 
 
 def _checksum_of(about: Mapping[str, Any]) -> str:

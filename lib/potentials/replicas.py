@@ -113,16 +113,14 @@ class _Swarm:
 
     def __init__(
         self, atoms: Atoms, forces: Forces, replicas: Sequence[Replica], step: float, rng: np.random.Generator,
-        transfers: bool = False,
+        transfers: bool,
     ) -> None:  # fmt: skip
         self.replicas, self.forces, self.step, self.rng = replicas, forces, step, rng
         self.masses = atoms.get_masses()[:, None]
-        self.bonds = bonds_of(atoms.numbers, atoms.positions)
-        light = atoms.numbers == 1
-        self.heavy = np.flatnonzero(~light)
-        free = light[self.bonds].sum(1) == 1 if transfers else np.zeros(len(self.bonds), bool)
-        self.free = np.where(light[self.bonds[free, 0]], *self.bonds[free].T)  # hydrogen atoms that may change partner
-        self.bonds = self.bonds[~free]
+        bonds, light = bonds_of(atoms.numbers, atoms.positions), atoms.numbers == 1
+        free = transfers & (light[bonds].sum(1) == 1)
+        self.bonds, with_hydrogen = bonds[~free], bonds[free]
+        self.heavy, self.free = np.flatnonzero(~light), with_hydrogen[light[with_hydrogen]]  # free to change partner
         self.damping = np.exp(-step * np.array([replica.friction for replica in replicas]))[:, None, None]
         temperatures = np.array([replica.temperature for replica in replicas])[:, None, None]
         self.kick = np.sqrt((1 - self.damping**2) * BOLTZMANN * ACCELERATION * temperatures / self.masses)

@@ -392,6 +392,15 @@ def test_a_run_by_graphs_is_the_run_without_up_to_rounding(finetuning, monkeypat
         replace(QUIET, graphs=True, compiled=True)
 
 
+def test_atoms_that_fill_a_batch_are_not_normalised_with_others(finetuning):
+    config = replace(
+        finetuning, seed=9, pretrained=None, settings=replace(finetuning.settings, atomwise=True),
+        training=replace(finetuning.training, normalise=True),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="graphs = True with normalise = True and atomwise = True"):
+        runner.run_here(config, replace(QUIET, graphs=True))
+
+
 def test_all_labels_differ_from_the_laptops_in_their_number_and_epochs_alone():
     """So the runs share pre-training, validation and test conformations, and 1,000 labels are the same 1,000."""
     few, all_ = SCALES["laptop"], SCALES["all_labels"]

@@ -330,9 +330,9 @@ TABLES: dict[str, Callable[..., str]] = {
     "scales": scales,
     "soundness": soundness,
     "spice": spice,
-    "trials": trials,
     "standing": standing,
     "subsets": subsets,
+    "trials": trials,
     "undecided": undecided,
     "wide": wide,
 }
