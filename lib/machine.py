@@ -35,6 +35,24 @@ def keep_freed_memory() -> bool:
     return all(mallopt(name, value) == 1 for name, value in wanted)
 
 
+def give_back_freed_memory() -> None:
+    """Let the system have the pages of what this process has freed, where `keep_freed_memory` keeps them."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def own_memory(pid: int | str = "self") -> float:
+    """Bytes of memory that a process has for itself, without pages of mapped files, which the system can take back.
+
+    NaN where the system does not tell (https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html), or it has ended.
+    """
+    try:
+        resident, shared = Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1:3]
+    except OSError:
+        return float("nan")
+    return float((int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE"))
+
+
 def hardware(device: str = "cuda") -> str:
     """What computes on torch's ``device``: the GPU, where torch sees one, or the processor and its number of cores."""
     if device != "cpu" and torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: the same arrays again get no new pages from the system."""
+"""Freed memory stays with the process, so that the same arrays again get no new pages, until it is given back."""
 
 import platform
 import subprocess
@@ -23,6 +23,20 @@ round(20)
 print(round(5))
 """
 
+# arrays between which one stays, so that the gaps are not at the end of the heap
+KEPT_AND_LEFT = """
+import torch
+from lib.machine import give_back_freed_memory, keep_freed_memory, own_memory
+assert keep_freed_memory()
+before = own_memory()
+arrays = [torch.ones(10 * 2**20, dtype=torch.uint8) for _ in range(20)]
+last = torch.ones(1000)
+del arrays
+print(own_memory() - before)
+give_back_freed_memory()
+print(own_memory() - before)
+"""
+
 
 def pages(mode: str) -> int:
     found = subprocess.run(
@@ -34,6 +48,14 @@ def pages(mode: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not GNU's")
 def test_arrays_that_come_and_go_cost_pages_no_more():
     assert 10 * pages("kept") < pages("given back")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not GNU's")
+def test_what_was_kept_can_be_given_back():
+    kept, left = subprocess.run(
+        [sys.executable, "-c", KEPT_AND_LEFT], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()  # fmt: skip
+    assert float(kept) > 150 * 2**20 > 50 * 2**20 > float(left)
 
 
 def test_another_c_library_is_left_alone(monkeypatch):

@@ -17,7 +17,7 @@ from lib.data.loading import ConformationBatches, Request, Selection, make_loade
 from lib.data.readers import READERS
 from lib.data.readers.ani1 import PUBLISHED_LEVEL
 from lib.data.store import ConformationStore
-from lib.machine import hardware, one_thread
+from lib.machine import hardware, one_thread, own_memory
 from lib.study.scale import SIGMA
 
 BATCH = 256
@@ -42,11 +42,11 @@ def bench_data(conformations: int = 5_000_000, seconds: float = 10.0) -> dict[st
         started = time.perf_counter()
         store = ConformationStore.open(Path(folder) / "store")
         opened = time.perf_counter() - started
-        before = _resident()
+        before = own_memory()
         plain = _rate(lambda index: store.gather(index), store, seconds)
         data = ConformationBatches([Selection(store, np.arange(len(store)))], cutoff=5.0)
         with_pairs = _rate(lambda index: data[Request(index, (0, 0))], store, seconds)
-        growth = _resident() - before
+        growth = own_memory() - before
         noised = ConformationBatches(data.selections, cutoff=5.0, sigma=SIGMA)
         by_workers = {f"{name} (conformations/s)": _loader_rate(noised, workers, seconds) for name, workers in LOADERS}
         geometric = _geometric_rate(store, min(len(store), 20_000))
@@ -125,11 +125,3 @@ def _geometric_rate(store: ConformationStore, conformations: int) -> float:
     for _ in DataLoader(graphs, batch_size=BATCH, shuffle=True):
         pass
     return conformations / (time.perf_counter() - started)
-
-
-def _resident() -> float:
-    """Resident memory of this process in MiB, mapped file pages not counted; NaN where the system does not tell."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    values = [line.split()[1] for line in lines if line.startswith("RssAnon")]
-    return int(values[0]) / 1024 if values else float("nan")

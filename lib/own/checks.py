@@ -1,6 +1,7 @@
-"""What is checked of a user's data beyond one file (`inspection`): the split of a run, the pool that pre-trains."""
+"""What is checked beyond the labelled file (`inspection`): held-out files, what pre-trains, the split of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from lib.data.datasets import DataSet, open_store
 from lib.data.splits import FINE_TUNING, make_split
 from lib.data.store import ConformationStore
 from lib.own.duplicates import are_among, described
-from lib.own.findings import by_frame
+from lib.own.findings import WARNING, Finding, by_frame
+from lib.own.inspection import inspect_store
 from lib.runs.config import RunConfig
 from lib.runs.selection import select, splits
 
@@ -39,6 +41,49 @@ def refuse_untaught_types(config: RunConfig) -> None:
                 f"{names} of the {part} part have: give more of such molecules, leave them out, take more "
                 "labels, or another seed"
             )
+
+
+def inspect_held_out(data: DataSet, held_out: Iterable[tuple[str, DataSet]]) -> list[Finding]:
+    """What is odd in files of validation and test (`RunConfig.held_out`), and what of them is in ``data`` too."""
+    out = []
+    for part, dataset in held_out:
+        out += _of_file(dataset)
+        known = are_in_pool(dataset, data)
+        if known.any():
+            text = (
+                f"{known.sum()} of {len(known)} {part} conformations of {dataset.path} are in {data.path} too: errors "
+                "will flatter; remove them"
+            )
+            out.append(Finding(WARNING, "", text))
+    return out
+
+
+def inspect_pool(pool: DataSet, shared: Mapping[int, tuple[int, int]]) -> list[Finding]:
+    """What is odd in conformations that pre-train, and by seed how many test conformations are among them, of all."""
+    seen = [
+        f"{known} of {tested} test conformations of seed {seed} are in {pool.path}, so that pre-training sees them, "
+        "without labels: test errors may flatter"
+        for seed, (known, tested) in shared.items()
+        if known
+    ]
+    return [*_of_file(pool, labelled=False), *(Finding(WARNING, "", text) for text in seen)]
+
+
+def inspect_types(data: DataSet, source: RunConfig, name: str) -> list[Finding]:
+    """Whether ``data`` has atom types that the pre-training ``source``, called ``name``, has not met."""
+    if not (unseen := unseen_types(data, source)):
+        return []
+    text = (
+        f"the pre-training of {name} has not met {', '.join(unseen)}: the parameters of these atoms are random at "
+        "first, and pre-training may help less; compare with --from-scratch"
+    )
+    return [Finding(WARNING, "", text)]
+
+
+def _of_file(dataset: DataSet, labelled: bool = True) -> list[Finding]:
+    """`inspect_store` of a file beside the labelled one, whose name each finding says."""
+    found = inspect_store(open_store(dataset), labelled)
+    return [replace(finding, molecule=f"{dataset.path}: {finding.molecule}") for finding in found]
 
 
 def shared_conformations(dataset: DataSet, pool: DataSet, seeds: Sequence[int]) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -16,7 +16,7 @@ from lib.data.datasets import DataSet, open_store
 from lib.data.readers.own import FORCES, arrays_like_forces
 from lib.errors import TrainingError
 from lib.models.weights import SUFFIX, export_weights
-from lib.own.checks import are_in_pool, shared_conformations, unseen_types
+from lib.own import checks
 from lib.own.configs import VALIDATIONS, Length, Options, default_force_weight, fine_tune, labels_that_fit, pretrain_on
 from lib.own.findings import ERROR, WARNING, Finding
 from lib.own.inspection import inspect_store
@@ -124,64 +124,20 @@ class FineTuning:
         if not store.has_forces and (others := arrays_like_forces(self.data.path)):
             text = f"no forces under {key!r}, but arrays {others}: name one with --forces-key"
             out.append(Finding(WARNING, "", text))
-        out += [*inspect_store(store), *self._inspect_held_out(), *self._inspect_source()]
+        out += [*inspect_store(store), *checks.inspect_held_out(self.data, self.held_out)]
+        if isinstance(self.source, DataSet) and not self._pretrains_on_itself:
+            out += checks.inspect_pool(self.source, dict(zip(self.seeds, self._shared(self.source), strict=True)))
+            out += checks.inspect_types(self.data, pretrain_on(self.weights, self.source), str(self.source.path))
+        elif isinstance(self.source, RunConfig):
+            out += checks.inspect_types(self.data, self.source, self.weights)
         return sorted(out, key=lambda finding: finding.severity != ERROR)
-
-    def _inspect_held_out(self) -> list[Finding]:
-        """What is odd in files of validation and test, and what of them would train too."""
-        out = []
-        for part, dataset in self.held_out:
-            out += [
-                replace(finding, molecule=f"{dataset.path}: {finding.molecule}")
-                for finding in inspect_store(open_store(dataset))
-            ]
-            known = are_in_pool(dataset, self.data)
-            if known.any():
-                text = (
-                    f"{known.sum()} of {len(known)} {part} conformations of {dataset.path} are in {self.data.path} "
-                    "too: errors will flatter; remove them"
-                )
-                out.append(Finding(WARNING, "", text))
-        return out
-
-    def _inspect_source(self) -> list[Finding]:
-        """What is odd in the conformations that pre-train, and what of ``data`` pre-training will not have met."""
-        if self.source is None or self._pretrains_on_itself:
-            return []
-        out: list[Finding] = []
-        if isinstance(self.source, DataSet):
-            place = self.source.path
-            out += [
-                replace(finding, molecule=f"{place}: {finding.molecule}")
-                for finding in inspect_store(open_store(self.source), labelled=False)
-            ]
-            for seed, (known, tested) in zip(self.seeds, self._shared(self.source), strict=True):
-                text = (
-                    f"{known} of {tested} test conformations of seed {seed} are in {place}, so that pre-training "
-                    "sees them, without labels: test errors will flatter"
-                )
-                out += [Finding(WARNING, "", text)] if known else []
-            source = pretrain_on(self.weights, self.source)
-        else:
-            place, source = self.weights, self.source
-        if unseen := unseen_types(self.data, source):
-            out.append(
-                Finding(
-                    WARNING,
-                    "",
-                    f"the pre-training of {place} has not met {', '.join(unseen)}: the "
-                    "parameters of these atoms are random at first, and pre-training may help "
-                    "less; compare with --from-scratch",
-                )
-            )
-        return out
 
     def _shared(self, pool: DataSet) -> list[tuple[int, int]]:
         """Test conformations that pre-training on ``pool`` sees, and all of them, by seed."""
         if self.test is not None:
-            known = are_in_pool(self.test, pool)
+            known = checks.are_in_pool(self.test, pool)
             return [(int(known.sum()), len(known))] * len(self.seeds)
-        return shared_conformations(self.data, pool, self.seeds)
+        return checks.shared_conformations(self.data, pool, self.seeds)
 
     @property
     def _pretrains_on_itself(self) -> bool:

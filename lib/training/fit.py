@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader
 
 from lib.errors import look_up
 from lib.files import not_written, whole_file
+from lib.training.memory import FreedMemory
 from lib.training.progress import FitBar, RunLog, bars_shown
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import Task
@@ -191,7 +192,7 @@ def fit(
         train_time_interval=timedelta(minutes=execution.checkpoint_minutes),
         enable_version_counter=False,
     )
-    callbacks = [best, last, within, RunLog(folder), *_optional_callbacks(task)]
+    callbacks = [best, last, within, RunLog(folder), FreedMemory(), *_optional_callbacks(task)]
     # Lightning's own estimate would set up the loader before the state from a checkpoint reaches it
     task.steps_per_epoch = len(training) // execution.accumulate
     trainer = _trainer(task.settings, folder, callbacks, execution)

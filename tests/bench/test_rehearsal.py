@@ -9,10 +9,11 @@ import pytest
 
 from lib.bench.rehearsal import files, inside, smiles, stages, training
 from lib.bench.rehearsal.stages import Rehearsal, rehearse, remove
-from lib.bench.rehearsal.watch import own_memory, watch
+from lib.bench.rehearsal.watch import watch
 from lib.data import datasets
 from lib.data.readers import READERS
 from lib.errors import TrainingError
+from lib.machine import own_memory
 from lib.paths import DATA
 from lib.report.pages.rehearsal import OPEN
 

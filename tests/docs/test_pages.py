@@ -14,8 +14,9 @@ from lib.paths import ROOT
 from lib.report import verdicts
 from lib.report.pages import filling, site, standing, values
 from lib.report.pages.__main__ import main
+from lib.report.pages.ledgers import ledger
+from lib.report.pages.markdown import markdown
 from lib.report.pages.notebooks import home_of_items, notebook_pages
-from lib.report.pages.tables import ledger, markdown
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # names with digits that are no measurements: the paper's tables, data sets, versions, notebooks, formats

@@ -1,6 +1,6 @@
 """A stage in a process of its own: how long it takes, and how much memory of its own it has at most.
 
-Its own are the pages that nothing but the process needs (RssAnon); pages of files that are mapped, such as those of a
+Its own are the pages that nothing but the process needs (`own_memory`); pages of mapped files, such as those of a
 store, are the system's to take back. Where the system does not tell (it is Linux that does), memory is NaN.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import TrainingError
+from lib.machine import own_memory
 from lib.paths import ROOT
 
 EVERY = 0.05  # seconds between two looks at a process
@@ -97,7 +98,7 @@ def watch(
 
 
 def _look(seen: Watched, pid: int, started: float, begun: Callable[[], int]) -> None:
-    memory, worked = own_memory(pid), processor_seconds(pid)
+    memory, worked = own_memory(pid) / GIB, processor_seconds(pid)
     if memory == memory:  # not NaN
         seen.peak = max(memory, seen.peak) if seen.peak == seen.peak else memory
         seen.processor_seconds = worked
@@ -116,13 +117,3 @@ def processor_seconds(pid: int) -> float:
     except OSError:
         return float("nan")
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def own_memory(pid: int | str = "self") -> float:
-    """GiB of memory that a process has for itself; NaN where that is not known, or it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return float("nan")
-    values = [line.split()[1] for line in lines if line.startswith("RssAnon")]
-    return int(values[0]) * 1024 / GIB if values else float("nan")

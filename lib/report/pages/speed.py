@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.errors import look_up
 from lib.paths import DATA
-from lib.report.pages.tables import markdown
+from lib.report.pages.markdown import markdown
 
 RECORDS = DATA / "bench"
 TIMES = "inference with forces"

@@ -1,0 +1,121 @@
+"""Tables of errors with and without pre-training, in Markdown, each of one of figures/laptop/*.csv."""
+
+from lib.report.pages.markdown import markdown
+from lib.report.pages.values import GAIN, MAE, errors, gain, interval, one, paper_gain, select, table
+from lib.report.tables import AVERAGE
+from lib.study.equilibrium import SCRATCH
+
+
+def results() -> str:
+    """MAE from scratch → pre-trained and the gain, of each model, beside the paper's gain."""
+    known = ("subset=unknown molecules",)
+    rows = []
+    for model in models_of("table2"):
+        cells = [_cell("table2", model, f"dataset={name}") for name in ("ANI-1", "ANI-1x")]
+        printed = [paper_gain(name, model) for name in ("ANI-1", "ANI-1x")]
+        rows.append([model, cells[0], printed[0], cells[1], printed[1], _cell("figure2ab", model, *known)])
+    head = ["", "mini ANI-1", "the paper", "mini ANI-1x", "the paper", "mini ISO17, unknown isomers"]
+    return markdown(head, rows)
+
+
+def control() -> str:
+    """More compute from scratch beside pre-training (`table2_control.csv`)."""
+    items = list(select("table2_control", GAIN, MAE)["item"].unique())
+    rows = [
+        [model, *(_cell("table2_control", model, f"item={item}") for item in items)]
+        for model in models_of("table2_control", f"item={items[0]}")
+        if model != AVERAGE
+    ]
+    return markdown(["", *(item.removeprefix("Table 2, ") for item in items)], rows)
+
+
+def md22() -> str:
+    """MAE lower by pre-training on each system, by model; ‡ one arm learnt, * one seed."""
+    rows, models = [], models_of("figure3")
+    for system in select("figure3", GAIN, MAE)["system"].unique():
+        rows.append([system.replace("_", " "), *(_marked(system, model) for model in models)])
+    return markdown(["", *models], rows)
+
+
+def by_value(stem: str, column: str, what: str, *where: str) -> str:
+    """Errors and gains of a table along ``column``: σ, the share of labels, or their number."""
+    values = select(stem, GAIN, MAE, *where)[column].unique()
+    scale = 100 if column == "share" else 1
+    rows = [[f"{scale * v:g}", *_pair(stem, f"{column}={v}", *where)] for v in values]
+    return markdown([what, "MAE from scratch → pre-trained, kcal/mol", "lower by"], rows)
+
+
+def forces() -> str:
+    """Energies and forces with forces measured or learnt (`forces.csv`)."""
+    rows = [
+        [subset, *(f"{errors('forces', m, s)}: {gain('forces', m, s)}" for m in (MAE, "metric=force_mae"))]
+        for subset in table("forces")["subset"].unique()
+        for s in [f"subset={subset}"]
+    ]
+    return markdown(["trained on", "energies, kcal/mol", "forces, kcal/mol/Å"], rows)
+
+
+def subsets() -> str:
+    """Mini SPICE by subset and kind of atom, the average over models (`figure2cd.csv`)."""
+    names = select("figure2cd", GAIN, MAE, f"model={AVERAGE}")["subset"].unique()
+    rows = [[name, gain("figure2cd", MAE, f"model={AVERAGE}", f"subset={name}")] for name in names]
+    return markdown(["mini SPICE", "MAE lower by, average of the models"], rows)
+
+
+def spice() -> str:
+    """Mini SPICE by model (`figure2cd.csv`)."""
+    rows = [[model, _cell("figure2cd", model, "subset=all")] for model in models_of("figure2cd", "subset=all")]
+    return markdown(["", "mini SPICE"], rows)
+
+
+def wide() -> str:
+    """The paper's widths (`table2_wide.csv`)."""
+    rows = [
+        [model, str(one("table2_wide", GAIN, MAE, f"model={model}")["n_seeds"]), _cell("table2_wide", model)]
+        for model in models_of("table2_wide")
+    ]
+    return markdown(["", "seeds", "mini ANI-1x, the paper's widths"], rows)
+
+
+def own() -> str:
+    """The example of one's own molecules (`own_molecules.csv`)."""
+    numbers = table("own_molecules")["labels"].unique()
+    rows = [[str(n), *(f"{errors('own_molecules', m, f'labels={n}')}: {gain('own_molecules', m, f'labels={n}')}"
+                       for m in (MAE, "metric=force_mae"))] for n in numbers]  # fmt: skip
+    return markdown(["labels", "energies, kcal/mol", "forces, kcal/mol/Å"], rows)
+
+
+def trials(stem: str, *where: str) -> str:
+    """Every arm of the trials of a table: its seeds, its MAE, and how much lower that is than from scratch."""
+    rows, own = [], select(stem, MAE, *where)
+    alone = own[own["compared_with"].isna()]
+    beside = own[own["compared_with"] == SCRATCH].set_index(["trial", "arm"])
+    for _, row in alone.iterrows():
+        key = (row["trial"], row["arm"])
+        value, low, high = (f"{row[number]:.3g}" for number in ("value", "low", "high"))
+        lower = interval(beside.loc[key]) if key in beside.index else ""
+        question = row["trial"].partition(", ")[2]
+        rows.append([question, row["arm"], str(row["n_seeds"]), f"{value} [{low}, {high}]", lower])
+    return markdown(["", "arm", "seeds", "MAE, kcal/mol", "lower than from scratch"], rows)
+
+
+def models_of(stem: str, *where: str) -> list[str]:
+    """The models of a table, in its order, the average last and only where it is there."""
+    return list(select(stem, GAIN, MAE, *where)["model"].unique())
+
+
+def _cell(stem: str, model: str, *where: str) -> str:
+    """``7.53 → 7.17: 5 % [-2, 11]``; of an average the gain alone."""
+    where = (MAE, f"model={model}", *where)
+    return gain(stem, *where) if model == AVERAGE else f"{errors(stem, *where)}: {gain(stem, *where)}"
+
+
+def _pair(stem: str, *where: str) -> list[str]:
+    return [make(stem, MAE, *where) for make in (errors, gain)]
+
+
+def _marked(system: str, model: str) -> str:
+    row = one("figure3", GAIN, MAE, f"system={system}", f"model={model}")
+    if row["evidence"] == "no":
+        return "a model learns nothing (bounded in the ledger)" if model == AVERAGE else "neither arm learns"
+    return interval(row) + ("‡" if row["evidence"] != "yes" else "") + ("*" if row["n_seeds"] == 1 else "")
