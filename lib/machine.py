@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h of the GNU C library
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4  # malloc.h of the GNU C library
 TOP_PAD = 64 * 2**20  # bytes by which the heap grows at least
+LARGE = 8 * 2**20  # bytes of an array that `give_back_large_arrays` gives back
+MAPPED = 65536  # arrays at once, the C library's default
 STATIC = "STATIC_NOTEBOOKS"  # environment variable; not empty: notebooks are executed to be read, nobody is there
 CONTROL_GROUPS = [
     (Path("/sys/fs/cgroup") / limit, Path("/sys/fs/cgroup") / used)
@@ -35,10 +37,17 @@ def keep_freed_memory() -> bool:
     return all(mallopt(name, value) == 1 for name, value in wanted)
 
 
-def give_back_freed_memory() -> None:
-    """Let the system have the pages of what this process has freed, where `keep_freed_memory` keeps them."""
+def give_back_large_arrays() -> None:
+    """From now on, this process gives back freed arrays from `LARGE` on; and what it has freed, at once.
+
+    For one that keeps them (`keep_freed_memory`) and grows nevertheless, since arrays of other sizes do not fit into
+    the gaps. The C library gives each large array pages of its own then, which takes time.
+    """
     if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
+        libc.mallopt(M_MMAP_MAX, MAPPED)
+        libc.malloc_trim(0)
 
 
 def own_memory(pid: int | str = "self") -> float:

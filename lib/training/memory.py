@@ -1,34 +1,30 @@
-"""Freed memory goes back to the system before what a fit keeps (`keep_freed_memory`) is much more than it needs."""
+"""A fit that keeps freed memory (`keep_freed_memory`) gives large arrays back before the machine runs out of memory."""
 
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from lib.machine import available_memory, give_back_freed_memory, own_memory
+from lib.machine import available_memory, give_back_large_arrays, own_memory
 
-GROWTH = 2.0  # times what a step needs
-SHARE = 0.5  # of what the machine has left
+SHARE = 0.5  # of what the machine has left after the first step
 
 
 class FreedMemory(Callback):
-    """Gives freed memory back after a step where the process has grown to `GROWTH` times what one step needs.
+    """Gives large arrays back once the process has grown by a `SHARE` of the memory that the machine had left.
 
     A process that keeps what it frees spares the system many pages in each step. But batches differ in size, so that
-    the arrays of one seldom fit into the gaps that those of the last one left, and the gaps add up. Where the machine
-    is short of memory, growth may take no more than a `SHARE` of the rest.
+    the arrays of one seldom fit into the gaps that those of the last one left. With small networks the gaps are small;
+    with the paper's and batches of 256 they add up to gigabytes within some hundred steps.
     """
 
     def __init__(self) -> None:
         """Nothing is known of the steps yet."""
-        self.needed, self.limit = 0.0, 0.0
+        self.limit = 0.0
 
     def on_train_batch_end(self, trainer: L.Trainer, task: Any, *_: Any) -> None:
-        """Measure what the first step needs, and the one after memory was given back; later on compare."""
-        own = own_memory()
+        """Set the limit after the first step; compare after later ones."""
         if not self.limit:
-            self.needed = max(own, self.needed)
-            self.limit = min(GROWTH * self.needed, self.needed + SHARE * available_memory())
-        elif own > self.limit:
-            give_back_freed_memory()
-            self.limit = 0.0
+            self.limit = own_memory() + SHARE * available_memory()
+        elif own_memory() > self.limit:
+            give_back_large_arrays()
