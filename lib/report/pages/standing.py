@@ -61,7 +61,7 @@ STATEMENTS = (
     Statement("iso17-se3-half", "the SE(3)-Transformer's gain on isomers never seen"),
     Statement("spice-other-elements", "a gain on elements of mini SPICE that are new to the network"),
     Statement("md22-larger-systems", "a gain on the larger systems of mini MD22"),
-    Statement("efficiency-ten-times", "fewer errors with 5 % of the labels and pre-training than with 50 % without"),
+    Statement("efficiency-ten-times", "lower errors with 5 % of the labels and pre-training than with 50 % without"),
     Statement("sigma-small-trivial", "noise of 0.01 Å being predicted more easily than of 0.2 Å"),
     Statement("cheap-models-gain-most", "a larger gain of SchNet and EGNN than of the others"),
     Statement("iso17-every-model", "a gain of every model on isomers never seen"),
