@@ -427,10 +427,11 @@ def seed_of_dynamics() -> str:
 
 HELD = [
     settings, evidence, third_seed, third_seeds_pretraining, rate_of_pretraining, same_layers, seed_of_controls, wide,
-    rates_of_wide, kept_of_wide, machine_of_the_records, another_machine, groups_of_isomers, egnn_on_spice, rates_of_spice,
-    few_labels, nothing_from_scratch, catcher, papers_largest, poor_from_scratch, good_when_tuned, rates_of_md22, nanotube,
-    overfitting, schnet_on_nanotube, gains_with_forces, rate_with_forces, ensemble, own_setting, own_rate, own_forces,
-    own_seeds, own_pretraining, own_vibrations, own_torsion, own_ensemble, seed_of_dynamics,
+    rates_of_wide, kept_of_wide, machine_of_the_records, another_machine, groups_of_isomers, egnn_on_spice,
+    rates_of_spice, few_labels, nothing_from_scratch, catcher, papers_largest, poor_from_scratch, good_when_tuned,
+    rates_of_md22, nanotube, overfitting, schnet_on_nanotube, gains_with_forces, rate_with_forces, ensemble,
+    own_setting, own_rate, own_forces, own_seeds, own_pretraining, own_vibrations, own_torsion, own_ensemble,
+    seed_of_dynamics,
 ]  # fmt: skip
 
 
