@@ -12,7 +12,7 @@ import torch
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4  # malloc.h of the GNU C library
 TOP_PAD = 64 * 2**20  # bytes by which the heap grows at least
-LARGE = 8 * 2**20  # bytes of an array that `give_back_large_arrays` gives back
+LARGE = 8 * 2**20  # bytes, from which on `give_back_large_arrays` gives an array back
 MAPPED = 65536  # arrays at once, the C library's default
 STATIC = "STATIC_NOTEBOOKS"  # environment variable; not empty: notebooks are executed to be read, nobody is there
 CONTROL_GROUPS = [
@@ -38,10 +38,10 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_large_arrays() -> None:
-    """From now on, this process gives back freed arrays from `LARGE` on; and what it has freed, at once.
+    """Give the system what this process has freed; and from now on each array from `LARGE` on that fits into no gap.
 
-    For one that keeps them (`keep_freed_memory`) and grows nevertheless, since arrays of other sizes do not fit into
-    the gaps. The C library gives each large array pages of its own then, which takes time.
+    For a process that keeps them (`keep_freed_memory`) and grows nevertheless, since arrays of other sizes do not fit
+    into the gaps. It grows no more then: such an array gets pages of its own, which takes time.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

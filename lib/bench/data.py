@@ -59,7 +59,7 @@ def bench_data(conformations: int = 5_000_000, seconds: float = 10.0) -> dict[st
         "batches without pairs (conformations/s)": plain,
         "batches with pairs (conformations/s)": with_pairs,
         **by_workers,
-        "growth of resident memory (MiB)": growth,
+        "growth of resident memory (MiB)": growth / 2**20,
         "torch_geometric DataLoader without pairs (conformations/s)": geometric,
     }
 

@@ -92,8 +92,8 @@ def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor], rigidity
     state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     about = about | {CHECKSUM: checksum(state)}
     about |= {CHECKSUM_OF_HEADER: _checksum_of(about)}
-    with whole_file(path) as part:
-        part.write_bytes(save(state, metadata={"about": json.dumps(about)}))  # save_file: for its owner alone
+    with whole_file(path) as part:  # safetensors' save_file would write one that its owner alone can read
+        part.write_bytes(save(state, metadata={"about": json.dumps(about)}))
 
 
 def _checksum_of(about: Mapping[str, Any]) -> str:

@@ -71,7 +71,9 @@ def inspect_pool(pool: DataSet, shared: Mapping[int, tuple[int, int]]) -> list[F
 
 def inspect_types(data: DataSet, source: RunConfig, name: str) -> list[Finding]:
     """Whether ``data`` has atom types that the pre-training ``source``, called ``name``, has not met."""
-    if not (unseen := unseen_types(data, source)):
+    met = np.unique(np.concatenate([np.flatnonzero(open_store(d).compositions.any(0)) for d in source.data]))
+    unseen = [type_name(t) for t in np.setdiff1d(np.flatnonzero(open_store(data).compositions.any(0)), met)]
+    if not unseen:
         return []
     text = (
         f"the pre-training of {name} has not met {', '.join(unseen)}: the parameters of these atoms are random at "
@@ -118,10 +120,3 @@ def _described(store: ConformationStore, molecule: int) -> NDArray[np.float64]:
     if len(z) < 2:
         return np.zeros((len(index), 3))
     return described(by_frame(store.gather(index).positions, len(index)), z)
-
-
-def unseen_types(dataset: DataSet, source: RunConfig) -> list[str]:
-    """Atom types of ``dataset`` that the pre-training ``source`` has not met, whose embeddings are random then."""
-    met = np.unique(np.concatenate([np.flatnonzero(open_store(d).compositions.any(0)) for d in source.data]))
-    own = np.flatnonzero(open_store(dataset).compositions.any(0))
-    return [type_name(t) for t in np.setdiff1d(own, met)]

@@ -20,7 +20,7 @@ RECORD = "record.json"
 SPLIT, PLAN, EPOCH = "split, strict", "plan", "start of an epoch"  # names of stages
 INSIDE = ["-m", "lib.bench.rehearsal.inside"]
 LARGEST = ("ani1", "ani1x")  # what energies are tried on: the first model on the first, which is the largest
-SHORT = 2.0  # minutes at most, and a fifth of those for pre-training: energies
+SHORT, FIFTH = 2.0, 0.2  # energies take so many minutes, or a fifth of those for pre-training where that is less
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,8 @@ class Rehearsal:
             if data is None:
                 return train(arguments, self.environment(), self.folder, self.steps, self.minutes, f"train-{model}")
             of_data = [*arguments, "--data", data]
-            return begin(
-                of_data, self.environment(), self.folder, min(SHORT, self.minutes / 5), f"energies-{model}"
-            ) | {"data": data}
+            minutes = min(SHORT, FIFTH * self.minutes)
+            return begin(of_data, self.environment(), self.folder, minutes, f"energies-{model}") | {"data": data}
 
         return run
 
