@@ -15,18 +15,17 @@ import pandas as pd
 from lib.data.datasets import label, paper_names
 from lib.models import MODELS
 from lib.paths import DATA
-from lib.report.evidence import PARTS, Case
+from lib.report.evidence import PARTS, Case, Cell, trial_cells
 from lib.report.rules import BLANK, RULES, Question, Rule
 from lib.report.rules.rule import untested
 from lib.report.tables import LEARNT, paper_table2
 from lib.report.verdicts import NO_EVIDENCE, Outcome
 from lib.study.matrix import MATRIX
-from lib.study.scales import get_scale
+from lib.study.scales import LAPTOP, get_scale
 
 CLAIMS, UNDECIDED = DATA / "paper" / "claims.csv", DATA / "paper" / "undecided.csv"
 SELECTORS = ("item", "dataset", "system", "subset", "metric", "share")
 OURS = "our question"  # begins the note of what the paper does not say in so many words
-Cell = tuple[str, str, str, float, float]
 
 
 @dataclass(frozen=True)
@@ -130,13 +129,14 @@ def decide(claim: Claim, cases: Sequence[Case], measured: pd.DataFrame | None = 
     """What the rule of ``claim`` makes of the evidence.
 
     Cases where neither arm learnt do not count, unless the rule asks about that or can do with it. Where fewer than
-    half of the paper's cells count, the claim is untested; where some do not, nothing is certain.
+    half of the paper's cells count, the claim is untested; where some do not, of the paper's or of our trials, nothing
+    is certain.
 
     Args:
         claim: what is decided.
         cases: all of a scale (`evidence.gather`).
         measured: rows of equation 8 and of cost.
-        whole: whether cells of the paper's matrix that are missing are counted.
+        whole: whether cells of the paper's matrix and of the trials that are missing are counted.
     """
     question = Question(claim.models, claim.number)
     if claim.rule.of_rows:
@@ -146,13 +146,14 @@ def decide(claim: Claim, cases: Sequence[Case], measured: pd.DataFrame | None = 
     own = cases_of(claim, cases)
     if not own:
         return untested("no such runs at this scale")
-    expected = len(_paper_cells(claim)) if whole else 0
+    of_paper = len(_paper_cells(claim)) if whole else 0
+    expected = of_paper + (len(_trial_cells(claim)) if whole else 0)
     counted = own if claim.rule.of_learning or claim.rule.bounded else [c for c in own if c.learnt != BLANK]
     if not counted:
         return Outcome(word=NO_EVIDENCE, why=f"both arms have R² below {LEARNT} in all of these cases")
     cells = len({case.cell for case in counted})
-    if 2 * cells < expected:
-        return untested(f"{cells} of {expected} cells are there, with R² of {LEARNT} or more")
+    if 2 * cells < of_paper:
+        return untested(f"{cells} of {of_paper} cells are there, with R² of {LEARNT} or more")
     return _with_missing(claim.rule.decide(question, counted), expected - cells, expected)
 
 
@@ -182,3 +183,18 @@ def _paper_cells(claim: Claim) -> set[Cell]:
         for item, cell in _whole_matrix()
         if claim.asks_for(cell[2], item=item, dataset=cell[0], system=cell[1], share=f"{cell[3]:g}")
     }
+
+
+def _trial_cells(claim: Claim) -> set[Cell]:
+    """The cells of the trials that ``claim`` is about, which no paper has."""
+    return {
+        cell
+        for item, subset, cell in _whole_trials()
+        if claim.asks_for(cell[2], item=item, dataset=cell[0], system=cell[1], subset=subset, share=f"{cell[3]:g}")
+    }
+
+
+@cache
+def _whole_trials() -> tuple[tuple[str, str, Cell], ...]:
+    """Everything in the trials that the ledger asks, at the scale whose runs answer."""
+    return tuple(trial_cells(LAPTOP))

@@ -29,6 +29,7 @@ from lib.report.statistics import (
 from lib.report.subsets import kinds_of_atoms, polarity
 from lib.report.tables import LEARNT, explained
 from lib.report.trials import comparison_of, learnt_of
+from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import stored
 from lib.study.arms import LEAVE_OUT, Arm, available_arms, pretrainings
@@ -42,6 +43,7 @@ from lib.study.trials import Trial, arms_of
 from lib.training.metrics import ERRORS
 
 Subsets = dict[str, NDArray[np.int64] | None]
+Cell = tuple[str, str, str, float, float]  # data set, system, model, share of the data, σ (Å): `Case.cell`
 DENOISING_ITEM = "Denoising"  # the error of pre-training by σ
 DENOISING = "denoising error"  # the metric of pre-training, in units of σ²
 
@@ -126,7 +128,7 @@ class Case:
         return self.comparison.pretrained
 
     @property
-    def cell(self) -> tuple:
+    def cell(self) -> Cell:
         """What was trained: the same for all metrics and subsets."""
         return self.dataset, self.system, self.model, self.share, self.sigma
 
@@ -202,18 +204,40 @@ def _of_trials(scale: Scale, item: str) -> list[Case]:
     ]
 
 
+def trial_cells(scale: Scale) -> list[tuple[str, str, Cell]]:
+    """The item, subset and cell of every pair of arms of `OF_TRIALS`, run or not."""
+    return [
+        (item, _subset_of(trial, subset), _cell_of(scale, trial))
+        for item, (trials, pairs) in OF_TRIALS.items()
+        for trial in (trials(scale) if scale.suite == SUITE else ())
+        for subset in pairs
+    ]
+
+
+def _cell_of(scale: Scale, trial: Trial) -> Cell:
+    """What all arms of ``trial`` train, by the paper's names."""
+    config = _reference_run(trial)
+    kind, _, system = config.data[0].name.partition("/")[2].partition("/")
+    return paper_names(scale.suite)[scale.data_label(kind)], system, MODELS[config.model].label, 1.0, SIGMA
+
+
+def _subset_of(trial: Trial, subset: str) -> str:
+    return subset if _reference_run(trial).lowest == 1 else f"relaxed end, {subset}"
+
+
+def _reference_run(trial: Trial) -> RunConfig:
+    return trial.arms[trial.reference](trial.rates[0], trial.seeds[0])
+
+
 def _of_trial(scale: Scale, item: str, trial: Trial, subset: str, pair: tuple[str, str]) -> list[Case]:
     """Two arms of ``trial`` in every metric, over the seeds that both have; none where they have none in common."""
-    config = trial.arms[trial.reference](trial.rates[0], trial.seeds[0])
-    kind, _, system = config.data[0].name.partition("/")[2].partition("/")
-    dataset = paper_names(scale.suite)[scale.data_label(kind)]
-    subset = subset if config.lowest == 1 else f"relaxed end, {subset}"
+    dataset, system, model, share, sigma = _cell_of(scale, trial)
     arms, cases = arms_of(trial, LEAVE_OUT), []
     for metric in ERRORS if all(name in arms for name in pair) else ():
         before, after = (arms[name] for name in pair)
         comparison = comparison_of(before, after, metric)
         if comparison is not None:
-            cases.append(Case(item, dataset, system, subset, MODELS[config.model].label, metric, 1.0, SIGMA,
+            cases.append(Case(item, dataset, system, _subset_of(trial, subset), model, metric, share, sigma,
                               learnt_of(before, after), comparison))  # fmt: skip
     return cases
 

@@ -1,4 +1,9 @@
-"""Tables of errors with and without pre-training, in Markdown, each of one of figures/laptop/*.csv."""
+"""Tables of errors with and without pre-training, in Markdown, each of one of figures/laptop/*.csv.
+
+Beside an improvement ‡ says that one arm alone learnt, a star that there is one seed.
+"""
+
+import pandas as pd
 
 from lib.report.pages.markdown import markdown
 from lib.report.pages.values import GAIN, MAE, errors, gain, interval, one, paper_gain, select, table
@@ -30,10 +35,11 @@ def control() -> str:
 
 
 def md22() -> str:
-    """MAE lower by pre-training on each system, by model; ‡ one arm learnt, * one seed."""
+    """MAE lower by pre-training on each system, by model."""
     rows, models = [], models_of("figure3")
     for system in select("figure3", GAIN, MAE)["system"].unique():
-        rows.append([system.replace("_", " "), *(_marked(system, model) for model in models)])
+        cells = (_gain("figure3", MAE, f"system={system}", f"model={model}") for model in models)
+        rows.append([system.replace("_", " "), *cells])
     return markdown(["", *models], rows)
 
 
@@ -48,7 +54,7 @@ def by_value(stem: str, column: str, what: str, *where: str) -> str:
 def forces() -> str:
     """Energies and forces with forces measured or learnt (`forces.csv`)."""
     rows = [
-        [subset, *(f"{errors('forces', m, s)}: {gain('forces', m, s)}" for m in (MAE, "metric=force_mae"))]
+        [subset, *(f"{errors('forces', m, s)}: {_gain('forces', m, s)}" for m in (MAE, "metric=force_mae"))]
         for subset in table("forces")["subset"].unique()
         for s in [f"subset={subset}"]
     ]
@@ -58,23 +64,17 @@ def forces() -> str:
 def subsets() -> str:
     """Mini SPICE by subset and kind of atom, the average over models (`figure2cd.csv`)."""
     names = select("figure2cd", GAIN, MAE, f"model={AVERAGE}")["subset"].unique()
-    rows = [[name, gain("figure2cd", MAE, f"model={AVERAGE}", f"subset={name}")] for name in names]
+    rows = [[name, _gain("figure2cd", MAE, f"model={AVERAGE}", f"subset={name}")] for name in names]
     return markdown(["mini SPICE", "MAE lower by, average of the models"], rows)
 
 
-def spice() -> str:
-    """Mini SPICE by model (`figure2cd.csv`)."""
-    rows = [[model, _cell("figure2cd", model, "subset=all")] for model in models_of("figure2cd", "subset=all")]
-    return markdown(["", "mini SPICE"], rows)
-
-
-def wide() -> str:
-    """The paper's widths (`table2_wide.csv`)."""
+def by_model(stem: str, what: str, *where: str) -> str:
+    """Each model of a table with its number of seeds; ``what``: over its column of errors."""
     rows = [
-        [model, str(one("table2_wide", GAIN, MAE, f"model={model}")["n_seeds"]), _cell("table2_wide", model)]
-        for model in models_of("table2_wide")
+        [model, str(one(stem, GAIN, MAE, f"model={model}", *where)["n_seeds"]), _cell(stem, model, *where)]
+        for model in models_of(stem, *where)
     ]
-    return markdown(["", "seeds", "mini ANI-1x, the paper's widths"], rows)
+    return markdown(["", "seeds", what], rows)
 
 
 def own() -> str:
@@ -93,7 +93,7 @@ def trials(stem: str, *where: str) -> str:
     for _, row in alone.iterrows():
         key = (row["trial"], row["arm"])
         value, low, high = (f"{row[number]:.3g}" for number in ("value", "low", "high"))
-        lower = interval(beside.loc[key]) if key in beside.index else ""
+        lower = _marked(beside.loc[key]) if key in beside.index else ""
         question = row["trial"].partition(", ")[2]
         rows.append([question, row["arm"], str(row["n_seeds"]), f"{value} [{low}, {high}]", lower])
     return markdown(["", "arm", "seeds", "MAE, kcal/mol", "lower than from scratch"], rows)
@@ -107,15 +107,23 @@ def models_of(stem: str, *where: str) -> list[str]:
 def _cell(stem: str, model: str, *where: str) -> str:
     """``7.53 → 7.17: 5 % [-2, 11]``; of an average the gain alone."""
     where = (MAE, f"model={model}", *where)
-    return gain(stem, *where) if model == AVERAGE else f"{errors(stem, *where)}: {gain(stem, *where)}"
+    return _gain(stem, *where) if model == AVERAGE else f"{errors(stem, *where)}: {_gain(stem, *where)}"
 
 
 def _pair(stem: str, *where: str) -> list[str]:
-    return [make(stem, MAE, *where) for make in (errors, gain)]
+    return [make(stem, MAE, *where) for make in (errors, _gain)]
 
 
-def _marked(system: str, model: str) -> str:
-    row = one("figure3", GAIN, MAE, f"system={system}", f"model={model}")
+def _gain(stem: str, *where: str) -> str:
+    """How much lower an error is after pre-training, with its marks; in words where no number says anything."""
+    row = one(stem, GAIN, *where)
+    if row["evidence"] == "no" and row["model"] == AVERAGE:
+        return "a model learns nothing (bounded in the ledger)"
+    return _marked(row)
+
+
+def _marked(row: pd.Series) -> str:
+    """How much lower the error of the second arm is."""
     if row["evidence"] == "no":
-        return "a model learns nothing (bounded in the ledger)" if model == AVERAGE else "neither arm learns"
+        return "neither arm learns"
     return interval(row) + ("‡" if row["evidence"] != "yes" else "") + ("*" if row["n_seeds"] == 1 else "")

@@ -58,7 +58,7 @@ class Statement:
 STATEMENTS = (
     Statement("table2-average-ani1-mae", "an average gain on mini ANI-1"),
     Statement("table2-average-ani1x-mae", "an average gain on mini ANI-1x"),
-    Statement("iso17-se3-half", "the SE(3)-Transformer's gain on isomers never seen"),
+    Statement("iso17-se3-half", "the SE(3)-Transformer's gain in RMSE on isomers never seen"),
     Statement("spice-other-elements", "a gain on elements of mini SPICE that are new to the network"),
     Statement("md22-larger-systems", "a gain on the larger systems of mini MD22"),
     Statement("efficiency-ten-times", "lower errors with 5 % of the labels and pre-training than with 50 % without"),

@@ -68,6 +68,7 @@ def rehearsal(part: str) -> str:
 
 TABLES: dict[str, Callable[..., str]] = {
     "benchmark": fitness.benchmark,
+    "by-model": improvements.by_model,
     "by-value": improvements.by_value,
     "control": improvements.control,
     "dynamics": fitness.dynamics,
@@ -83,10 +84,8 @@ TABLES: dict[str, Callable[..., str]] = {
     "results": improvements.results,
     "scales": scales,
     "soundness": fitness.soundness,
-    "spice": improvements.spice,
     "standing": standing,
     "subsets": improvements.subsets,
     "trials": improvements.trials,
     "undecided": ledgers.undecided,
-    "wide": improvements.wide,
 }
