@@ -2,7 +2,7 @@
 
 The noise X̂ - X is matched to -∇E, so the scalar of a pre-trained model has its *maximum* at the clean geometry: it is
 minus an energy. Where message-passing layers alone are transferred, as in the paper, the sign does no harm; where the
-scalar's head goes with them (`weights.TRANSFERS`), it can be turned.
+scalar's head goes with them (`transfer.TRANSFERS`), it can be turned.
 """
 
 from abc import abstractmethod

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,16 @@ from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import FORMATION, LARGEST_RESIDUAL, LEVELS
 from lib.errors import DataError
 from lib.files import whole_file
-from lib.models.base import HEAD, TOLD, Model, Settings, linear_layer
+from lib.models.base import Model, Settings
 from lib.models.rigidity import Rigidity
 
-LICENCE, DENOISING = "MIT", "denoising"
+LICENCE = "MIT"
 RIGIDITY = "rigidity."  # begins the names of tensors that are no parameters
 CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
 REMEDY = "train that model first, or name another file"
 CHANGED = "the file was changed: copy it again, or train again"
 TOTALS = [level for level, file in LEVELS.items() if file is None and level != "own" and not level.endswith(FORMATION)]
 SUFFIX = ".safetensors"
-# what is transferred: all but the head, as in the paper; the head too, as in the released code; the head with the sign
-# of its last layer turned, so that the scalar, a maximum at the clean geometry, becomes a minimum, as an energy's is
-LAYERS, ALL, TURNED = TRANSFERS = ("layers", "all", "all, sign turned")
 UNITS = {"positions": "angstrom", "energy": "kcal/mol, relative to free atoms", "noise": "angstrom"}
 
 
@@ -72,9 +69,25 @@ class Weights:
             model = models.build(self.about["model"], self.about["settings"])
         except (ValueError, TypeError, RuntimeError, ArithmeticError, MemoryError) as error:
             raise DataError(self.path, "settings", f"{error}", CHANGED) from error
-        _check(self, dict(model.state_dict()), "file and model differ: train again")
+        check_names(self, dict(model.state_dict()), "file and model differ: train again")
         model.load_state_dict(self.state)
         return model
+
+
+def check_names(weights: Weights, state: dict[str, Tensor], remedy: str) -> None:
+    """Compare names and shapes of all parameters with those of ``state``.
+
+    Raises:
+        DataError: with the ``remedy``; they differ.
+    """
+    missing, unknown = sorted(set(state) - set(weights.state)), sorted(set(weights.state) - set(state))
+    shapes = [
+        f"{key} {tuple(weights.state[key].shape)} not {tuple(state[key].shape)}"
+        for key in sorted(set(state) & set(weights.state))
+        if weights.state[key].shape != state[key].shape
+    ]
+    if missing or unknown or shapes:
+        raise DataError(weights.path, "", f"missing {missing}, unknown {unknown}, misshapen {shapes}", remedy)
 
 
 def save_weights(path: Path, name: str, model: Model, rigidity: Rigidity | None = None, **about: Any) -> None:
@@ -246,83 +259,3 @@ def _run_in_header(path: Path, changed: int) -> str | None:
     except (OSError, SafetensorError, ValueError):
         return None
     return about.get("run") if isinstance(about, dict) else None
-
-
-def check_transfer(what: str, name: str, learnt: str = DENOISING) -> None:
-    """Check that ``what`` of a model called ``name``, pre-trained on the task ``learnt``, can be transferred.
-
-    Raises:
-        ValueError: it is none of `TRANSFERS`, or asks for a head that denoising does not train, or for the head of
-            energies turned upside down.
-    """
-    if what not in TRANSFERS:
-        raise ValueError(f"transfer = {what!r}: choose from {TRANSFERS}")
-    if what == TURNED and learnt != DENOISING:
-        raise ValueError(f"transfer = {what!r} of a network that learnt {learnt}: its head has the right sign, {ALL!r}")
-    if what != LAYERS and learnt == DENOISING and not models.entry(name).module.denoises_with_head:
-        raise ValueError(
-            f"transfer = {what!r} of {name}: denoising does not train its energy head, so transfer {LAYERS!r}"
-        )
-
-
-def transfer(model: Model, name: str, weights: Weights, what: str = LAYERS, learnt: str = DENOISING) -> list[str]:
-    """Put pre-trained message-passing layers into ``model`` (called ``name``); its fresh head stays (section 3.2).
-
-    Every parameter moves but those of ``model.not_pretrained``. The released code loads the head as well: where
-    denoising trains it (``model.denoises_with_head``), ``what`` can ask for that, as it is or with its sign turned.
-    Energies train every parameter but those of the noise, so that only the head is left out, or nothing. Parameters for
-    forces that a network is told (`base.Settings.told_forces`) stay where they are.
-
-    Args:
-        model: with fresh weights.
-        name: of `models.MODELS`.
-        weights: of a pre-training.
-        what: one of `TRANSFERS`.
-        learnt: the task of that pre-training.
-
-    Returns:
-        The names of the parameters that moved.
-
-    Raises:
-        ValueError: ``what`` is unknown, or the model's denoising does not train the head.
-        DataError: the file holds another model, settings with which layers (`base.Settings.of_layers`) or a transferred
-            head are others, another task than ``learnt``, or parameters that do not fit.
-    """
-    check_transfer(what, name, learnt)
-    about, settings = weights.about, (model.settings, weights.settings())
-    own, theirs = (each.of_layers() if what == LAYERS else each.untold() for each in settings)
-    held = {"model": about["model"], "settings": theirs, "task": about.get("task")}
-    expected = {"model": name, "settings": own, "task": learnt}
-    for key, value in expected.items():
-        if held[key] != value:
-            raise DataError(weights.path, key, f"it holds {held[key]!r}, not {value!r}", "choose matching weights")
-    state, given = _without_told(model.state_dict()), _without_told(weights.state)
-    _check(replace(weights, state=given), state, "choose matching weights")
-    untrained = model.not_pretrained if learnt == DENOISING else (HEAD,)
-    fresh = tuple(prefix for prefix in untrained if what == LAYERS or prefix != HEAD)
-    moved = [key for key in state if not key.startswith(fresh)]
-    with torch.no_grad():
-        for key in moved:
-            state[key].copy_(weights.state[key])
-        if what == TURNED:
-            last = linear_layer(model.energy_head, len(model.energy_head) - 1)
-            for parameter in last.parameters():
-                parameter.neg_()
-    return moved
-
-
-def _without_told(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The parameters but those for forces that a network is told."""
-    return {key: value for key, value in state.items() if not key.startswith(TOLD)}
-
-
-def _check(weights: Weights, state: dict[str, Tensor], remedy: str) -> None:
-    """Compare names and shapes of all parameters."""
-    missing, unknown = sorted(set(state) - set(weights.state)), sorted(set(weights.state) - set(state))
-    shapes = [
-        f"{key} {tuple(weights.state[key].shape)} not {tuple(state[key].shape)}"
-        for key in sorted(set(state) & set(weights.state))
-        if weights.state[key].shape != state[key].shape
-    ]
-    if missing or unknown or shapes:
-        raise DataError(weights.path, "", f"missing {missing}, unknown {unknown}, misshapen {shapes}", remedy)

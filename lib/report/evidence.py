@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lib.data.datasets import SUITES, find, open_store, paper_names
 from lib.errors import required
 from lib.models import MODELS
-from lib.models.weights import ALL, LAYERS, TURNED
+from lib.models.transfer import ALL, LAYERS, TURNED
 from lib.report.statistics import (
     Comparison,
     Estimate,

@@ -9,7 +9,7 @@ from typing import Any
 from lib import models
 from lib.data.datasets import DataSet, fingerprint_of, references_of
 from lib.data.splits import ORDERS, PUBLISHED
-from lib.models.weights import LAYERS, check_transfer
+from lib.models.transfer import LAYERS, check_transfer
 from lib.training.scaling import BASELINES
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import task_entry
@@ -61,7 +61,7 @@ class RunConfig:
         held_out: ``validation`` or ``test``, or both, with a data set of its own each; that part's share of ``data``
             then trains.
         start: the weights that a run with labels continues, energy head included.
-        transfer: what is taken from ``pretrained``, one of `weights.TRANSFERS`.
+        transfer: what is taken from ``pretrained``, one of `transfer.TRANSFERS`.
         lowest: the share of each molecule's conformations, those of the lowest energies, that train, validation and
             test of a run with labels are drawn from.
         single_precision: whether training and validation labels are rounded to float32 as total energies, before

@@ -19,7 +19,8 @@ from lib.errors import TrainingError, required
 from lib.models.base import Model
 from lib.models.repulsion import closest, reach_of
 from lib.models.rigidity import Rigidity
-from lib.models.weights import LAYERS, Weights, load_weights, save_weights, transfer
+from lib.models.transfer import LAYERS, transfer
+from lib.models.weights import Weights, load_weights, save_weights
 from lib.noising import rigid_part
 from lib.runs.config import RunConfig
 from lib.runs.continuation import continue_from

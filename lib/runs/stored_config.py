@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from lib.models.weights import LAYERS
+from lib.models.transfer import LAYERS
 from lib.runs.config import FORMAT, Limits
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import task_entry

@@ -10,7 +10,7 @@ from functools import partial
 
 from lib.data.datasets import MD22_SYSTEMS, family_of
 from lib.models import MODELS
-from lib.models.weights import ALL, LAYERS, TRANSFERS, TURNED
+from lib.models.transfer import ALL, LAYERS, TRANSFERS, TURNED
 from lib.runs.config import RunConfig
 from lib.study.cells import Cell
 from lib.study.scale import Scale
@@ -21,7 +21,7 @@ QUESTION = "Does the head that denoising trained help, and with which sign?"
 
 
 def arm_name(transfer: str | None, normalise: bool) -> str:
-    """What an arm is called: ``scratch`` (None) or one of `weights.TRANSFERS`, and whether inputs are normalised."""
+    """What an arm is called: ``scratch`` (None) or one of `transfer.TRANSFERS`, and whether inputs are normalised."""
     return (transfer or SCRATCH) + (NORMALISED if normalise else "")
 
 

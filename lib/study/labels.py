@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from lib.models import MODELS
-from lib.models.weights import ALL, LAYERS
+from lib.models.transfer import ALL, LAYERS
 from lib.runs.config import Limits, RunConfig
 from lib.study.cells import Cell
 from lib.study.published import LABELS, RATES

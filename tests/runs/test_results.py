@@ -14,7 +14,8 @@ from lib.cli.main import main
 from lib.data.datasets import DataSet
 from lib.errors import DataError
 from lib.models import make_settings
-from lib.models.weights import load_weights, save_weights, transfer
+from lib.models.transfer import transfer
+from lib.models.weights import load_weights, save_weights
 from lib.paths import DATA
 from lib.report.statistics import errors_of
 from lib.runs import integrity, jobs, results, runner

@@ -20,7 +20,7 @@ from lib.data.loading import ConformationBatches
 from lib.errors import DataError
 from lib.machine import denormals_flushed
 from lib.models import MODELS, graphs, make_settings
-from lib.models.weights import TRANSFERS
+from lib.models.transfer import TRANSFERS
 from lib.paths import RUNS
 from lib.runs import jobs, provenance, runner
 from lib.runs.config import Limits, RunConfig

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.models.weights import ALL, LAYERS
+from lib.models.transfer import ALL, LAYERS
 from lib.runs.results import Result
 from lib.runs.selection import select, splits
 from lib.study import amount, trials

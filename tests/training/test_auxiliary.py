@@ -16,7 +16,8 @@ from lib.data.store import ConformationStore
 from lib.errors import DataError
 from lib.models import make_settings
 from lib.models.base import HEAD, TOLD
-from lib.models.weights import ALL, TURNED, load_weights, save_weights, transfer
+from lib.models.transfer import ALL, TURNED, transfer
+from lib.models.weights import load_weights, save_weights
 from lib.runs.config import RunConfig
 from lib.runs.runner import run, trained
 from lib.study.trials import Trial, results_to_record

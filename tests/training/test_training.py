@@ -16,7 +16,8 @@ from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.store import ConformationStore
 from lib.errors import DataError
 from lib.models.base import HEAD, READ_OUT
-from lib.models.weights import ALL, TURNED, checksum, load_weights, save_weights, transfer
+from lib.models.transfer import ALL, TURNED, transfer
+from lib.models.weights import checksum, load_weights, save_weights
 from lib.training.fit import Execution, fit
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
