@@ -29,7 +29,7 @@ from lib.runs.runner import is_available, log_of, run_all
 from lib.study import rates
 from lib.study.layers import named, pretraining_of
 
-__all__ = ["FineTuning", "Plan", "choose_rate", "default_force_weight", "fine_tune", "labels_that_fit", "pretrain_on",
+__all__ = ["FineTuning", "Plan", "default_force_weight", "fine_tune", "labels_that_fit", "pretrain_on",
            "refuse_diverged"]  # fmt: skip
 
 
@@ -235,11 +235,14 @@ class FineTuning:
 
     def choose_rate(self, workers: int | None = None) -> float:
         """The one of `candidates` that validates best, trained in so many ``workers`` (processes; None: all cores).
+        Test data decide nothing.
 
         Raises:
             TrainingError: training diverged with each.
         """
-        return choose_rate(self.scan(), workers)
+        configs = self.scan()
+        results = run_all(configs, workers, "learning rates")
+        return rates.choose_rate({c.training.learning_rate: r for c, r in zip(configs, results, strict=True)})
 
     def train(
         self, rate: float | None = None, workers: int | None = None, weights: bool = True, title: str = "fine-tuning"
@@ -283,16 +286,6 @@ class FineTuning:
         errors = evaluate_on(Potential([result.weights() for result in results]), store, np.arange(len(store)))
         members = sorted(result.key for result in results)
         return {ENSEMBLE: {"members": members, **spread_factors(errors, len(results))}}
-
-
-def choose_rate(configs: Sequence[RunConfig], workers: int | None = None) -> float:
-    """The learning rate of the one of ``configs`` that validates best; test data decide nothing.
-
-    Raises:
-        TrainingError: fine-tuning diverged with each of them.
-    """
-    results = run_all(configs, workers, "learning rates")
-    return rates.choose_rate({c.training.learning_rate: r for c, r in zip(configs, results, strict=True)})
 
 
 def refuse_diverged(results: Sequence[Result]) -> None:

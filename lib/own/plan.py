@@ -18,8 +18,10 @@ from lib.machine import one_thread
 from lib.runs.config import RunConfig
 from lib.runs.selection import select, splits
 from lib.study.cost import in_words
+from lib.training.denoising import DenoisingTask
+from lib.training.energy import EnergyTask
 from lib.training.scaling import Scaling
-from lib.training.tasks import DenoisingTask, EnergyTask, Task
+from lib.training.task import Task
 
 STEPS = 6  # that are timed, after one that is not
 STARTING = 1.0  # core-seconds: the model, the first checkpoint; 0.6 in a run of 800 steps

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from lib.batches import Batch
 from lib.errors import required
-from lib.training.tasks import EnergyTask
+from lib.training.energy import EnergyTask
 
 
 def scores(part: str, rows: dict[str, NDArray]) -> dict[str, float]:

@@ -28,9 +28,11 @@ from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.runs.uncertainty import rigidity_of
 from lib.training.auxiliary import DeNSTask, NoisyNodesTask
+from lib.training.energy import EnergyTask
 from lib.training.fit import Execution, fit, is_first_process
 from lib.training.scaling import Scaling, needs_compositions
-from lib.training.tasks import EnergyTask, Task, task_entry
+from lib.training.task import Task
+from lib.training.tasks import task_entry
 
 DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all gives 1
 COLLAPSED = 1.5  # last denoising error over the lowest one

@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader
 
 from lib.errors import required
 from lib.models.rigidity import Rigidity, fit_rigidity, last_features, of_molecules
-from lib.training.tasks import EnergyTask
+from lib.training.energy import EnergyTask
 
 
 def rigidity_of(task: EnergyTask, train: DataLoader, validation: DataLoader, device: str) -> Rigidity:

@@ -1,4 +1,4 @@
-"""Denoising as a second term of an energy's loss, beside `tasks.EnergyTask`.
+"""Denoising as a second term of an energy's loss, beside `energy.EnergyTask`.
 
 Noisy Nodes (Godwin et al. 2021, https://arxiv.org/abs/2106.07971): every training conformation is noised, X̂ = X + ε,
 its label stays that of X, and the network predicts the noise as well. With s the scaling's standard deviation, N the
@@ -9,7 +9,7 @@ number of atoms and λ the settings' ``noise_weight``:
 DeNS (Liao et al. 2024, https://arxiv.org/abs/2403.09549): where X is far from equilibrium, X̂ alone does not say which X
 it came from. So the network is told the forces F of X, in units of s, and learns the energies and forces of X as well:
 
-    loss = loss of `tasks.EnergyTask` at X + mean of ℓ(X̂; F / s)
+    loss = loss of `energy.EnergyTask` at X + mean of ℓ(X̂; F / s)
 
 The source draws one of the two terms by lot for each conformation; here every step has both. Validation and test are on
 conformations as they are, and nothing is told there.
@@ -24,9 +24,9 @@ from torch.utils.data import DataLoader
 from lib.batches import Batch, neighbour_pairs
 from lib.errors import required
 from lib.models.base import Model
+from lib.training.energy import EnergyTask
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import EnergyTask
 
 
 class NoisyNodesTask(EnergyTask):

@@ -30,7 +30,7 @@ from lib.files import not_written, whole_file
 from lib.training.memory import FreedMemory
 from lib.training.progress import FitBar, RunLog, bars_shown
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import Task
+from lib.training.task import Task
 
 LAST = "last.ckpt"
 MIXED: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}

@@ -24,7 +24,7 @@ def bars_shown() -> bool:
 
 
 class Watched(Protocol):
-    """What is read of a task (`tasks.Task`)."""
+    """What is read of a task (`task.Task`)."""
 
     title: str
     monitor: str

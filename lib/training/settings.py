@@ -19,7 +19,7 @@ class TrainingSettings:
         plateau: epochs at the highest rate after that; then the rate falls by half a cosine.
         clip: largest norm of the gradient; with 0 gradients are not clipped.
         normalise: whether the energy head's inputs are normalised in training (`input_norm`); not in the paper.
-        force_weight: of the forces' squared error in the loss (`tasks.EnergyTask`), beside 1 for the energies'. With 0,
+        force_weight: of the forces' squared error in the loss (`energy.EnergyTask`), beside 1 of energies. With 0,
             forces are measured on validation and test data but not learnt; with None they are not evaluated, as in the
             paper.
         validate_every: epochs from one validation to the next; divides ``epochs``, so that the last one validates.

@@ -20,10 +20,10 @@ from lib.runs.runner import run
 from lib.study.cells import Cell
 from lib.study.scale import ByData
 from lib.study.scales import get_scale
+from lib.training.energy import EnergyTask
 from lib.training.fit import QUIET
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import EnergyTask
 
 STEP = 1e-5  # Å
 SMOOTH = {"smooth_cutoff": True}

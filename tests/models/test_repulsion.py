@@ -8,9 +8,9 @@ from small_models import build, molecules
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models.repulsion import RADII, UNMET, closest, pair_repulsion, reach_of, repulsion
+from lib.training.energy import EnergyTask
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import EnergyTask
 
 C, H = ATOM_TYPES.index(("C", 0)), ATOM_TYPES.index(("H", 0))
 REACH = UNMET * (RADII.unsqueeze(1) + RADII)

@@ -483,15 +483,16 @@ def test_numbers_of_labels_that_a_file_does_not_have_are_left_out(frames, tmp_pa
 
 def test_fine_tuning_that_diverged_chooses_nothing(monkeypatch):
     dataset = datasets.own_dataset(FILE, "eV")
-    configs = [finetuning.fine_tune(WEIGHTS, dataset, None, rate) for rate in (1e-3, 3e-3, 1e-2)]
+    source = finetuning.FineTuning.layers(WEIGHTS)
+    tuning = finetuning.FineTuning(dataset, WEIGHTS, source, rates=(1e-3, 3e-3, 1e-2))
     for scores, chosen in (([np.nan, 2.0, 3.0], 3e-3), ([np.inf, 5.0, np.nan], 3e-3), ([np.nan, np.inf, np.nan], None)):
         ended = [SimpleNamespace(validation=score, key=f"run{k}") for k, score in enumerate(scores)]
         monkeypatch.setattr("lib.own.finetuning.run_all", lambda *_, ended=ended: ended)
         if chosen is None:
             with pytest.raises(TrainingError, match=r"learning rates 0\.001, 0\.003, 0\.01: try lower"):
-                finetuning.choose_rate(configs)
+                tuning.choose_rate()
         else:
-            assert finetuning.choose_rate(configs) == chosen
+            assert tuning.choose_rate() == chosen
         with pytest.raises(TrainingError, match="diverged in run"):
             finetuning.refuse_diverged(ended)
 

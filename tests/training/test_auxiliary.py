@@ -22,10 +22,10 @@ from lib.runs.config import RunConfig
 from lib.runs.runner import run, trained
 from lib.study.trials import Trial, results_to_record
 from lib.training.auxiliary import DeNSTask, NoisyNodesTask
+from lib.training.energy import EnergyTask
 from lib.training.fit import QUIET
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import EnergyTask
 
 SMALL = {"hidden_channels": 8, "n_layers": 2}
 SETTINGS = TrainingSettings(epochs=1, batch_size=16, learning_rate=1e-3)

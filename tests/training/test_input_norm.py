@@ -14,11 +14,11 @@ from lib.data.loading import ConformationBatches, make_loader
 from lib.runs.config import Limits, RunConfig
 from lib.runs.runner import run
 from lib.runs.selection import select, splits
+from lib.training.energy import EnergyTask
 from lib.training.fit import QUIET, Execution
 from lib.training.input_norm import InputNorm
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import EnergyTask
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_it_learns_where_plain_training_does_not():
 
 def test_it_goes_on_as_if_never_interrupted(data, monkeypatch):
     whole = run(config(data, clip=1e9), QUIET)  # another key, the same run
-    from lib.training.tasks import EnergyTask
+    from lib.training.energy import EnergyTask
 
     step = EnergyTask.training_step
 

@@ -15,10 +15,11 @@ from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.store import ConformationStore
 from lib.models import MODELS
 from lib.study.scales import get_scale
+from lib.training.denoising import DenoisingTask
+from lib.training.energy import EnergyTask
 from lib.training.fit import PRECISIONS, Execution, fit
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import DenoisingTask, EnergyTask
 
 SETTINGS = TrainingSettings(epochs=2, batch_size=20, learning_rate=1e-3)
 # How far training in bfloat16 may lead from float32: the validation metric, relative; and the weights, as a share of

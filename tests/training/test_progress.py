@@ -14,10 +14,10 @@ from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.store import ConformationStore
 from lib.runs import runner
 from lib.training import progress
+from lib.training.denoising import DenoisingTask
 from lib.training.fit import Execution, fit
 from lib.training.progress import EVERY, LOG, FitBar, RunLog
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import DenoisingTask
 
 SHOWN = Execution(accelerator="cpu")
 SETTINGS = TrainingSettings(epochs=3, batch_size=16, learning_rate=5e-3)  # 90 conformations: 6 steps an epoch

@@ -19,11 +19,13 @@ from lib.runs.config import RunConfig
 from lib.runs.runner import run
 from lib.study.cells import Cell
 from lib.study.scales import SCALES, get_scale
+from lib.training.denoising import DenoisingTask
+from lib.training.energy import EnergyTask
 from lib.training.fit import QUIET
 from lib.training.metrics import METRICS, metric_label, metric_of
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import TASKS, DenoisingTask, EnergyTask, TaskEntry, task_entry
+from lib.training.tasks import TASKS, TaskEntry, task_entry
 
 SETTINGS = make_settings("egnn", {"hidden_channels": 8, "n_layers": 2})
 TRAINING = TrainingSettings(epochs=1, batch_size=16, learning_rate=1e-3)

@@ -17,9 +17,9 @@ from lib.models import make_settings
 from lib.runs import runner
 from lib.runs.config import RunConfig
 from lib.runs.jobs import JOBS
+from lib.training.denoising import DenoisingTask
 from lib.training.fit import LAST, Execution
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import DenoisingTask
 
 KILLS, WHILE_WRITING = 20, 6
 EXECUTION = Execution(progress=False, accelerator="cpu")

@@ -18,10 +18,11 @@ from lib.errors import DataError
 from lib.models.base import HEAD, READ_OUT
 from lib.models.transfer import ALL, TURNED, transfer
 from lib.models.weights import checksum, load_weights, save_weights
+from lib.training.denoising import DenoisingTask
+from lib.training.energy import EnergyTask
 from lib.training.fit import Execution, fit
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
-from lib.training.tasks import DenoisingTask, EnergyTask
 
 SMALL = {"hidden_channels": 8, "n_layers": 2}
 SETTINGS = TrainingSettings(epochs=3, batch_size=16, learning_rate=5e-3)
