@@ -40,7 +40,7 @@ def arms(tuning: FineTuning) -> dict[bool, FineTuning]:
 
 
 def example_runs(scale: str) -> list[RunConfig]:
-    """What notebook 11 runs at its defaults at the scale called ``scale``; with the read-out of the paper."""
+    """What notebook 11 runs at its defaults at the scale called ``scale``."""
     whole, labels = _example(scale)
     itself = replace(whole, source=whole.data, labels=min(labels))
     own = (itself.pretraining(seed) for seed in itself.seeds)
@@ -67,7 +67,7 @@ def _example(scale: str) -> tuple[FineTuning, tuple[int, ...]]:
     weights = f"torchmd_net-{scale}{DYNAMICS}"
     settings, _ = named(weights)
     labels, source = settings.own.n_train, FineTuning.layers(weights)
-    return FineTuning(example(), weights, source, labels=max(labels), seeds=settings.seeds, extensive=False), labels
+    return FineTuning(example(), weights, source, labels=max(labels), seeds=settings.seeds), labels
 
 
 def _rate(arm: FineTuning) -> float:

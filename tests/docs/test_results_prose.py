@@ -352,8 +352,17 @@ def ensemble() -> str:
     )
 
 
+def own_rates() -> tuple[float, float]:
+    """Those that were chosen, from scratch and pre-trained: the ones that all numbers of labels have."""
+    rows = runs("own/methyl-salicylate", own_start=False, labels=20)
+    (scratch,), (tuned,) = (set(rows[rows["tuned"] == arm]["rate"]) for arm in (False, True))
+    return scratch, tuned
+
+
 def own_runs(**where) -> pd.DataFrame:
-    return runs("own/methyl-salicylate", rate=3e-3, **where)
+    """The runs of the learning curve, each arm with its own rate."""
+    rows, (scratch, tuned) = runs("own/methyl-salicylate", task="energy", **where), own_rates()
+    return rows[rows["rate"] == np.where(rows["tuned"], tuned, scratch)]
 
 
 def own_setting() -> str:
@@ -365,16 +374,17 @@ def own_setting() -> str:
 def own_rate() -> str:
     (epochs,) = {c.training.epochs for c in [get_scale("laptop").for_dynamics().pretrain("torchmd_net", 0)]}
     return (
-        "some 1,000 steps, learning rate 3e-3 in both arms (best of two by validation), one pre-training of "
-        f"{epochs} epochs"
+        f"some 1,000 steps, learning rate {rate(own_rates()[0])} from scratch and {rate(own_rates()[1])} pre-trained "
+        f"(best of two by validation), one pre-training of {epochs} epochs"
     )
 
 
 def own_forces() -> str:
     mae = own_runs(own_start=False).pivot_table(index=["labels", "seed"], columns="tuned", values="test_force_mae")
-    worse = mae[mae[True] >= mae[False]]
-    assert worse.index.get_level_values("labels").tolist() == [20]
-    return "Forces gain with every seed but one at 20 labels"
+    better = (mae[True] < mae[False]).groupby("labels").agg(["all", "any"])
+    assert better["all"].tolist() == [True, False, False]
+    assert better["any"].all()
+    return "Forces gain with 20 labels, with every seed; with 50 and 200 the seeds disagree"
 
 
 def own_seeds() -> str:
@@ -399,12 +409,13 @@ def own_seeds() -> str:
 def own_pretraining() -> str:
     (start,) = {(r.labels, r.epochs, r.steps) for r in runs("own/methyl-salicylate", task="denoising").itertuples()}
     rows, scratch = own_runs(own_start=True), own_runs(own_start=False, tuned=False, labels=20)
-    assert (rows["test_force_mae"].to_numpy() < scratch["test_force_mae"].to_numpy()).all()
-    single = ", ".join(f"{value:.2f}" for value in rows["test_mae"])
+    forces, of_scratch = (each.sort_values("seed")["test_force_mae"].to_numpy() for each in (rows, scratch))
+    assert (forces > of_scratch).sum() == 2
+    single = ", ".join(f"{value:.2f}" for value in rows.sort_values("seed")["test_mae"])
     return (
-        f"({start[0]} for training, passed {start[1]} times: {start[2]:,} steps) does at 20 labels for forces what the "
-        f"project's does (MAE {rows['test_force_mae'].mean():.2f}, better than from scratch with each seed), and for "
-        f"energies no more ({rows['test_mae'].mean():.2f}; {single} by seed)"
+        f"({start[0]} for training, passed {start[1]} times: {start[2]:,} steps) gains nothing at 20 labels: its "
+        f"forces have an MAE of {forces.mean():.2f} kcal/mol/Å, worse than from scratch in two of three seeds; its "
+        f"energies {single} by seed"
     )
 
 
@@ -415,15 +426,14 @@ def own_vibrations() -> str:
 
 def own_torsion() -> str:
     potential, reference = row_of("11", "max")
-    return f"{potential:.1f} kcal/mol high against {reference:.1f}, but"
+    return f"at the right angles, {potential:.1f} kcal/mol high against {reference:.1f}"
 
 
 def own_ensemble() -> str:
     energy, force = row_of("11", "energy"), row_of("11", "force")
     return (
         f"{100 * energy[3]:.0f} % of {energy[0]:.0f} lie within one spread of the label, where of three calibrated "
-        f"members {100 * energy[4]:.0f} % would; of force components ({100 * force[3]:.0f} %) it is not. (On test "
-        f"conformations of seed 0,"
+        f"members {100 * energy[4]:.0f} % would; of force components {100 * force[3]:.0f} %"
     )
 
 
