@@ -67,6 +67,7 @@ def rehearsal(part: str) -> str:
 
 
 TABLES: dict[str, Callable[..., str]] = {
+    "audit": improvements.audit,
     "benchmark": fitness.benchmark,
     "by-model": improvements.by_model,
     "by-value": improvements.by_value,
