@@ -26,5 +26,14 @@ class FreedMemory(Callback):
         """Set the limit after the first step; compare after later ones."""
         if not self.limit:
             self.limit = own_memory() + SHARE * available_memory()
-        elif own_memory() > self.limit:
+        else:
+            self._compare()
+
+    def on_validation_batch_end(self, trainer: L.Trainer, task: Any, *_: Any) -> None:
+        """Validation needs memory too, once there is a limit."""
+        if self.limit:
+            self._compare()
+
+    def _compare(self) -> None:
+        if own_memory() > self.limit:
             give_back_large_arrays()

@@ -37,5 +37,16 @@ def test_it_is_given_back_again_where_it_has_grown_again(machine):
     assert after_steps(machine, [4, 15, 4, 15]) == [1, 3]
 
 
+def test_validation_counts_once_there_is_a_limit(machine):
+    callback = FreedMemory()
+    machine.update(step=0, own=15.0)
+    callback.on_validation_batch_end(None, None)  # before the first step, as Lightning tries validation
+    machine.update(own=4.0)
+    callback.on_train_batch_end(None, None)
+    machine.update(step=1, own=14.1)
+    callback.on_validation_batch_end(None, None)
+    assert machine["given back"] == [1]
+
+
 def test_a_system_that_does_not_tell_is_left_alone(machine):
     assert after_steps(machine, [math.nan, math.nan, math.nan]) == []
