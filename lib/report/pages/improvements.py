@@ -102,6 +102,24 @@ def trials(stem: str, *where: str) -> str:
     return markdown(["", "arm", "seeds", "MAE, kcal/mol", "lower than from scratch"], rows)
 
 
+def differences(stem: str, *where: str) -> str:
+    """How much lower the MAE of an arm is than that of another one than scratch, and the word for it."""
+    own = select(stem, MAE, *where)
+    own = own[own["compared_with"].notna() & (own["compared_with"] != SCRATCH)]
+    rows = [
+        [
+            row["trial"].partition(", ")[2],
+            row["arm"],
+            row["compared_with"],
+            str(row["n_seeds"]),
+            _marked(row),
+            row["sign"],
+        ]
+        for _, row in own.iterrows()
+    ]
+    return markdown(["", "arm", "MAE lower than that of", "seeds", "by", "which is"], rows)
+
+
 def audit() -> str:
     """The gain of pre-training as the paper says and as the released code does, one departure a row (`audit.csv`)."""
     short = in_short(audit_trials(get_scale("laptop")), table("audit")).reset_index()

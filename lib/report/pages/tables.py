@@ -72,6 +72,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "by-model": improvements.by_model,
     "by-value": improvements.by_value,
     "control": improvements.control,
+    "differences": improvements.differences,
     "dynamics": fitness.dynamics,
     "files": files,
     "forces": improvements.forces,
