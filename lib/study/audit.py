@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from lib.data.datasets import MD22_SYSTEMS, family_of
 from lib.models import MODELS
 from lib.runs.config import RunConfig
 from lib.study.cells import Cell
@@ -98,10 +97,8 @@ def audit_trial(scale: Scale, name: str, model: str, seeds: Sequence[int] | None
         for words, pretrained in ((SCRATCH, False), (PRETRAINED, True))
         if pretrained or change is None or not departure.of_pretraining
     }
-    system = departure.data.partition("/")[2] if family_of(departure.data) == "md22" else ""
-    where = " ".join(filter(None, (scale.data_label(departure.data), MD22_SYSTEMS.get(system, ""))))
     return Trial(
-        f"audit, {name}, {MODELS[model].label}, {where}",
+        f"audit, {name}, {MODELS[model].label}, {scale.title_of(departure.data)}",
         QUESTION,
         arms,
         tuple(sorted(scale.rates_of(departure.data))),

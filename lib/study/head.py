@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from lib.data.datasets import MD22_SYSTEMS, family_of
 from lib.models import MODELS
 from lib.models.transfer import ALL, LAYERS, TRANSFERS, TURNED
 from lib.runs.config import RunConfig
@@ -51,19 +50,13 @@ def head_trial(
         for transfer in (None, *transfers)
     }
     return Trial(
-        f"head, {MODELS[model].label}, {scale.data_label(data)}{_system(data)}",
+        f"head, {MODELS[model].label}, {scale.title_of(data)}",
         QUESTION,
         arms,
         tuple(sorted(scale.rates_of(data))),
         tuple(scale.seeds if seeds is None else seeds),
         arm_name(None, normalised[0]),
     )
-
-
-def _system(data: str) -> str:
-    """The system of ``data`` for a title, with a blank before it; empty where it has none."""
-    system = data.partition("/")[2]
-    return f" {MD22_SYSTEMS[system]}" if family_of(data) == "md22" else ""
 
 
 def head_trials(scale: Scale) -> list[Trial]:

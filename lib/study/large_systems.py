@@ -6,7 +6,6 @@ Learning rates are compared on two systems; on the others an arm chooses among t
 from collections.abc import Sequence
 from functools import partial
 
-from lib.data.datasets import MD22_SYSTEMS
 from lib.models import MODELS
 from lib.study.cells import Cell
 from lib.study.scale import Scale
@@ -24,7 +23,7 @@ def system_trial(scale: Scale, model: str, system: str, rates: Sequence[float]) 
         arm: partial(scale.finetune, Cell(model, f"md22/{system}", pretrained))
         for arm, pretrained in ((SCRATCH, False), (PRETRAINED, True))
     }
-    name = f"MD22, {MODELS[model].label}, {scale.data_label('md22')} {MD22_SYSTEMS[system]}"
+    name = f"MD22, {MODELS[model].label}, {scale.title_of(f'md22/{system}')}"
     return Trial(name, QUESTION, arms, tuple(sorted(rates)), scale.seeds, SCRATCH)
 
 

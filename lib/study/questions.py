@@ -11,7 +11,7 @@ from lib.study.labels import labels_trial, labels_trials
 from lib.study.large_systems import system_trials
 from lib.study.library import library_trials
 from lib.study.published import published_trials
-from lib.study.read_out import read_out_trials
+from lib.study.read_out import read_out_trial, read_out_trials
 from lib.study.scales import get_scale
 from lib.study.trials import Trial
 
@@ -22,6 +22,7 @@ def _smoke() -> list[Trial]:
     return [
         head_trial(scale, "schnet", "ani1x", normalised=(False,), seeds=scale.seeds[:1]),
         equilibrium_trial(scale, "egnn", "ani1x", scale.seeds[:1]),
+        read_out_trial(scale, "schnet", "ani1x", scale.seeds[:1]),
         amount_trial(scale, "egnn", "spice", [ALL, WITH_SPICE], scale.seeds[:1]),
         labels_trial("egnn", 1.0, scale, scale, "ani1", scale.rates_of("ani1"), scale.seeds[:1], "100 labels"),
         audit_trial(scale, "tanh", "egnn", scale.seeds[:1]),

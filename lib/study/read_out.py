@@ -42,7 +42,7 @@ def read_out_trial(scale: Scale, model: str, data: str, seeds: Sequence[int] | N
         for arm in ARMS
         for pretrained in (False, True)
     }
-    name = f"read-out, {MODELS[model].label}, {data}"
+    name = f"read-out, {MODELS[model].label}, {scale.title_of(data)}"
     rates, seeds = tuple(sorted(scale.rates_of(data))), tuple(scale.seeds if seeds is None else seeds)
     return Trial(name, QUESTION, arms, rates, seeds, arm_name(POOLED, False))
 
@@ -52,7 +52,7 @@ def dynamics_trial(scale: Scale) -> Trial:
     cell = Cell(scale.exceptions.force_models[-1], FORCE_DATA, True, force_weight=max(FORCE_WEIGHTS))
     variants = {POOLED: scale.smooth(), ATOMS: scale.for_dynamics()}
     arms = {name: partial(variant.finetune, cell) for name, variant in variants.items()}
-    name = f"read-out, dynamics, {MODELS[cell.model].label}, {cell.data}"
+    name = f"read-out, dynamics, {MODELS[cell.model].label}, {scale.title_of(cell.data)}"
     return Trial(name, DYNAMICS_QUESTION, arms, (rate_of(scale, cell),), tuple(scale.seeds), POOLED)
 
 

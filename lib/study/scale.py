@@ -154,6 +154,10 @@ class Scale:
         """What tables and figures call the data set ``data`` at this scale."""
         return label(self.suite, data)
 
+    def title_of(self, data: str) -> str:
+        """`data_label`, and the system where ``data`` has one, as the names of trials have it."""
+        return " ".join(filter(None, (self.data_label(data), MD22_SYSTEMS.get(data.partition("/")[2], ""))))
+
     def settings(self, model: str) -> Any:
         """The settings of ``model`` at this scale.
 
