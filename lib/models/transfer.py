@@ -1,7 +1,6 @@
 """What fine-tuning takes from pre-training: the message-passing layers, as the paper has it, or the head as well."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -66,7 +65,7 @@ def transfer(model: Model, name: str, weights: Weights, what: str = LAYERS, lear
         if held[key] != value:
             raise DataError(weights.path, key, f"it holds {held[key]!r}, not {value!r}", "choose matching weights")
     state, given = _without_told(model.state_dict()), _without_told(weights.state)
-    check_names(replace(weights, state=given), state, "choose matching weights")
+    check_names(weights.path, given, state, "choose matching weights")
     untrained = model.not_pretrained if learnt == DENOISING else (HEAD,)
     fresh = tuple(prefix for prefix in untrained if what == LAYERS or prefix != HEAD)
     moved = [key for key in state if not key.startswith(fresh)]

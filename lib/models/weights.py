@@ -69,25 +69,25 @@ class Weights:
             model = models.build(self.about["model"], self.about["settings"])
         except (ValueError, TypeError, RuntimeError, ArithmeticError, MemoryError) as error:
             raise DataError(self.path, "settings", f"{error}", CHANGED) from error
-        check_names(self, dict(model.state_dict()), "file and model differ: train again")
+        check_names(self.path, self.state, model.state_dict(), "file and model differ: train again")
         model.load_state_dict(self.state)
         return model
 
 
-def check_names(weights: Weights, state: dict[str, Tensor], remedy: str) -> None:
-    """Compare names and shapes of all parameters with those of ``state``.
+def check_names(path: Path, given: Mapping[str, Tensor], state: Mapping[str, Tensor], remedy: str) -> None:
+    """Compare names and shapes of the parameters ``given`` by the file ``path`` with those of ``state``.
 
     Raises:
         DataError: with the ``remedy``; they differ.
     """
-    missing, unknown = sorted(set(state) - set(weights.state)), sorted(set(weights.state) - set(state))
+    missing, unknown = sorted(state.keys() - given.keys()), sorted(given.keys() - state.keys())
     shapes = [
-        f"{key} {tuple(weights.state[key].shape)} not {tuple(state[key].shape)}"
-        for key in sorted(set(state) & set(weights.state))
-        if weights.state[key].shape != state[key].shape
+        f"{key} {tuple(given[key].shape)} not {tuple(state[key].shape)}"
+        for key in sorted(state.keys() & given.keys())
+        if given[key].shape != state[key].shape
     ]
     if missing or unknown or shapes:
-        raise DataError(weights.path, "", f"missing {missing}, unknown {unknown}, misshapen {shapes}", remedy)
+        raise DataError(path, "", f"missing {missing}, unknown {unknown}, misshapen {shapes}", remedy)
 
 
 def save_weights(path: Path, name: str, model: Model, rigidity: Rigidity | None = None, **about: Any) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 from lib.data.datasets import label, paper_names
 from lib.models import MODELS
 from lib.paths import DATA
-from lib.report.evidence import PARTS, Case, Cell, trial_cells
+from lib.report.evidence import OF_TRIALS, PARTS, Case, Cell, trial_cells
 from lib.report.rules import BLANK, RULES, Question, Rule
 from lib.report.rules.rule import untested
 from lib.report.tables import LEARNT, paper_table2
@@ -147,14 +147,15 @@ def decide(claim: Claim, cases: Sequence[Case], measured: pd.DataFrame | None = 
     if not own:
         return untested("no such runs at this scale")
     of_paper = len(_paper_cells(claim)) if whole else 0
-    expected = of_paper + (len(_trial_cells(claim)) if whole else 0)
+    expected = of_paper + (len(_trial_pairs(claim)) if whole else 0)
     counted = own if claim.rule.of_learning or claim.rule.bounded else [c for c in own if c.learnt != BLANK]
     if not counted:
         return Outcome(word=NO_EVIDENCE, why=f"both arms have R² below {LEARNT} in all of these cases")
-    cells = len({case.cell for case in counted})
+    cells = len({c.cell for c in counted if c.item not in OF_TRIALS})
+    pairs = len({(c.item, c.subset, c.cell) for c in counted if c.item in OF_TRIALS})
     if 2 * cells < of_paper:
         return untested(f"{cells} of {of_paper} cells are there, with R² of {LEARNT} or more")
-    return _with_missing(claim.rule.decide(question, counted), expected - cells, expected)
+    return _with_missing(claim.rule.decide(question, counted), expected - cells - pairs, expected)
 
 
 def _with_missing(outcome: Outcome, missing: int, expected: int) -> Outcome:
@@ -185,10 +186,10 @@ def _paper_cells(claim: Claim) -> set[Cell]:
     }
 
 
-def _trial_cells(claim: Claim) -> set[Cell]:
-    """The cells of the trials that ``claim`` is about, which no paper has."""
+def _trial_pairs(claim: Claim) -> set[tuple[str, str, Cell]]:
+    """The pairs of arms of the trials that ``claim`` is about, which no paper has: item, subset and cell."""
     return {
-        cell
+        (item, subset, cell)
         for item, subset, cell in _whole_trials()
         if claim.asks_for(cell[2], item=item, dataset=cell[0], system=cell[1], subset=subset, share=f"{cell[3]:g}")
     }

@@ -19,7 +19,7 @@ from lib.study.trials import Trial
 POOLED, ATOMS, BARE = "pooled", "atoms", ", inputs as they are"
 ARMS = {POOLED: (False, True), ATOMS: (True, True), ATOMS + BARE: (True, False)}  # sum over atoms, normalised inputs
 QUESTION = "What does a sum over atoms do to the gain of pre-training, and does it need normalised inputs?"
-DYNAMICS_QUESTION = "What does a sum over atoms do to a potential for dynamics?"
+DYNAMICS_QUESTION = "What do the settings for dynamics (sum over atoms, its baseline, repulsion) do to a potential?"
 
 
 def arm_name(arm: str, pretrained: bool) -> str:
@@ -48,7 +48,9 @@ def read_out_trial(scale: Scale, model: str, data: str, seeds: Sequence[int] | N
 
 
 def dynamics_trial(scale: Scale) -> Trial:
-    """The pre-trained potential of notebook 10 with each read-out, at the learning rate that was chosen for it."""
+    """The pre-trained potential of notebook 10 with the paper's read-out and with the settings for dynamics (a sum over
+    atoms, its baseline, a repulsion), at the learning rate that was chosen for it.
+    """
     cell = Cell(scale.exceptions.force_models[-1], FORCE_DATA, True, force_weight=max(FORCE_WEIGHTS))
     variants = {POOLED: scale.smooth(), ATOMS: scale.for_dynamics()}
     arms = {name: partial(variant.finetune, cell) for name, variant in variants.items()}

@@ -323,6 +323,8 @@ def test_what_the_trials_ask_and_nobody_ran_makes_nothing_certain():
         assert sign("published-ani1", cells[:models]) == expected
     assert decide(CLAIMS["published-ani1"], cells[:2]).why.endswith("2 of 4 cells count")
     assert sign("published-ani1", [case(-30, NARROW, model="EGNN", **where)]) == AGAINST
+    title = of_title(gain=20, spread=NARROW)
+    assert sign(TITLE, title[:-1]) == LIKELY  # few molecules of the last case, and not many
 
 
 @pytest.mark.parametrize("item", OF_TRIALS)

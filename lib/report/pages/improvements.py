@@ -117,7 +117,7 @@ def differences(stem: str, *where: str) -> str:
         ]
         for _, row in own.iterrows()
     ]
-    return markdown(["", "arm", "MAE lower than that of", "seeds", "by", "which is"], rows)
+    return markdown(["", "arm", "compared with", "seeds", "MAE lower by", "a gain is (the ledger's word)"], rows)
 
 
 def audit() -> str:
@@ -150,7 +150,7 @@ def _gain(stem: str, *where: str) -> str:
 
 
 def _marked(row: pd.Series) -> str:
-    """How much lower the error of the second arm is."""
+    """How much lower an error is than the one it is compared with, with its marks; words where neither arm learns."""
     if row["evidence"] == "no":
         return "neither arm learns"
     return interval(row) + ("‡" if row["evidence"] != "yes" else "") + ("*" if row["n_seeds"] == 1 else "")
