@@ -27,13 +27,13 @@ class FreedMemory(Callback):
         if not self.limit:
             self.limit = own_memory() + SHARE * available_memory()
         else:
-            self._compare()
+            self._keep_to_limit()
 
     def on_validation_batch_end(self, trainer: L.Trainer, task: Any, *_: Any) -> None:
         """Validation needs memory too, once there is a limit."""
         if self.limit:
-            self._compare()
+            self._keep_to_limit()
 
-    def _compare(self) -> None:
+    def _keep_to_limit(self) -> None:
         if own_memory() > self.limit:
             give_back_large_arrays()

@@ -103,7 +103,7 @@ def trials(stem: str, *where: str) -> str:
 
 
 def differences(stem: str, *where: str) -> str:
-    """How much lower the MAE of an arm is than that of another one than scratch, and the word for it."""
+    """Pairs of arms that `trials` leaves out: how much lower the MAE of one is than that of another, not scratch."""
     own = select(stem, MAE, *where)
     own = own[own["compared_with"].notna() & (own["compared_with"] != SCRATCH)]
     rows = [

@@ -72,7 +72,7 @@ STATEMENTS = (
     Statement("sigma-best", "0.2 Å as the best noise"),
     Statement(
         "nonequilibrium-beats-equilibrium",
-        "nonequilibrium conformations serve better than equilibrium ones",
+        "nonequilibrium conformations serving better than equilibrium ones",
         of_every=True,
     ),
     Statement("table2-schnet-ani-1x-mae", "SchNet's on mini ANI-1x", of_size=True),
