@@ -1,8 +1,12 @@
 """One thread and no denormal floats inside, and as before outside, whatever happens."""
 
+import numpy as np
 import pytest
 import torch
+from ase import Atoms
+from tblite import interface
 
+from lib.chemistry import xtb
 from lib.machine import denormals_flushed, flush_denormals, one_thread
 
 DENORMAL = 1e-39  # of float32, whose smallest normal number is about 1.2e-38
@@ -16,6 +20,28 @@ def test_threads_are_given_back():
     with pytest.raises(KeyError), one_thread():
         raise KeyError
     assert torch.get_num_threads() == 2
+
+
+def test_gfn2_xtb_works_on_one_thread_and_gives_the_others_back(monkeypatch):
+    """A busy core makes it wait hundreds of times as long with several."""
+    seen = []
+
+    class Watched(interface.Calculator):
+        """Notes how many threads there are at each single point."""
+
+        def singlepoint(self, *arguments, **settings):
+            seen.append(torch.get_num_threads())
+            return super().singlepoint(*arguments, **settings)
+
+    monkeypatch.setattr(interface, "Calculator", Watched)
+    monkeypatch.setattr("tblite.ase.Calculator", Watched)
+    torch.set_num_threads(2)
+    hydrogen = Atoms("H2", [[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
+    xtb.single_point(hydrogen.numbers, hydrogen.positions)
+    xtb.dipole(hydrogen.numbers, hydrogen.positions)
+    hydrogen.calc = xtb.ase_calculator()
+    assert np.isfinite(hydrogen.get_potential_energy())
+    assert seen == [1, 1, 1] and torch.get_num_threads() == 2
 
 
 def half_of_a_normal_float() -> float:

@@ -1,14 +1,17 @@
 """GFN2-xTB energies, forces, relaxed geometries and Hessians, through tblite.
 
 tblite works in Hartree and bohr; all lengths here are Å. Every call starts from scratch (no restart from an earlier
-density), so a label depends on nothing but its geometry.
+density), so a label depends on nothing but its geometry. Every call works on one thread: with more, a molecule takes
+hundreds of times as long wherever another process keeps the cores busy, because the threads wait for one another.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
+from lib.machine import one_thread
 from lib.units import BOHR, BOLTZMANN, HARTREE
 
 POSITION_GRID = 2.0**-13  # Å, applied before labelling
@@ -30,6 +33,7 @@ def on_grid(values: NDArray[np.float64], grid: float) -> NDArray[np.float64]:
     return np.round(values / grid) * grid
 
 
+@one_thread()
 def single_point(
     numbers: NDArray[np.int64],
     positions: NDArray[np.float64],
@@ -49,15 +53,28 @@ def single_point(
     Raises:
         RuntimeError: the self-consistent field does not converge (from tblite).
     """
-    from tblite.interface import Calculator
+    from tblite import interface
 
-    calculator = Calculator(LEVEL, np.asarray(numbers), np.asarray(positions) / BOHR, float(charge), unpaired)
+    calculator = interface.Calculator(LEVEL, np.asarray(numbers), np.asarray(positions) / BOHR, float(charge), unpaired)
     calculator.set("verbosity", 0)
     calculator.set("temperature", electronic_temperature * KELVIN)
     result = calculator.singlepoint()
     return Label(float(result.get("energy")), -np.asarray(result.get("gradient")) / BOHR)
 
 
+def ase_calculator() -> Calculator:
+    """GFN2-xTB as a calculator of ASE: eV and eV/Å."""
+    from tblite.ase import TBLite
+
+    class OnOneThread(TBLite):
+        """tblite's own, each call on one thread."""
+
+        calculate = one_thread()(TBLite.calculate)
+
+    return OnOneThread(method=LEVEL, verbosity=0)
+
+
+@one_thread()
 def dipole(numbers: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """The dipole moment (3,) of a neutral molecule in e times bohr.
 
@@ -68,9 +85,9 @@ def dipole(numbers: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArra
     Raises:
         RuntimeError: the self-consistent field does not converge (from tblite).
     """
-    from tblite.interface import Calculator
+    from tblite import interface
 
-    calculator = Calculator(LEVEL, np.asarray(numbers), np.asarray(positions) / BOHR)
+    calculator = interface.Calculator(LEVEL, np.asarray(numbers), np.asarray(positions) / BOHR)
     calculator.set("verbosity", 0)
     return np.asarray(calculator.singlepoint().get("dipole"))
 

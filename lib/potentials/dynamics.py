@@ -23,20 +23,16 @@ from scipy.spatial.distance import pdist, squareform
 
 from lib.chemistry.formal_charges import KEY as FORMAL_CHARGES
 from lib.chemistry.normal_modes import normal_modes
+from lib.chemistry.xtb import LEVEL, ase_calculator
 from lib.data.store import ConformationStore
 from lib.units import EV
 
-LEVEL = "GFN2-xTB"
 BOND = 1.25  # times the sum of covalent radii: farther atoms are not bonded
 
 
 def reference_calculators(level: str) -> dict[str, Calculator]:
     """The reference that labels of ``level`` come from, by its name, where this project has it; else nothing."""
-    if not level.startswith(LEVEL):
-        return {}
-    from tblite.ase import TBLite
-
-    return {LEVEL: TBLite(method=LEVEL, verbosity=0)}
+    return {LEVEL: ase_calculator()} if level.startswith(LEVEL) else {}
 
 
 def frame(store: ConformationStore, index: int) -> Atoms:
