@@ -17,7 +17,7 @@ from lib.study.trials import Trial, TrialArm
 NOT_RUN = "not run"
 ITEM = "Audit"  # of the ledger's first column
 GAIN, GAIN_AS_RELEASED, CHANGED = (
-    "gain as the paper says",
+    "gain here",
     "gain as released",
     "pre-trained, error lower without it",
 )
@@ -36,8 +36,8 @@ def audit_table(trials: Trials, arms: Mapping[str, Mapping[str, TrialArm]]) -> p
 
 
 def in_short(trials: Trials, table: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
-    """For reading: each departure and model with the gain of pre-training in per cent, as the paper says and as the
-    code does, and by how much the error of the pre-trained network is lower without the departure.
+    """For reading: each departure and model with the gain of pre-training in per cent, as this project does it and as
+    the code does, and by how much the error of the pre-trained network is lower without the departure.
 
     The last column compares the signs of the two gains (`published.verdict_changes`). A star marks a single seed.
     """

@@ -34,7 +34,7 @@ from lib.runs.results import Result
 from lib.runs.runner import stored
 from lib.study.arms import LEAVE_OUT, Arm, available_arms, pretrainings
 from lib.study.cells import Pair, members
-from lib.study.equilibrium import FEW, FEW_RELAXED, MANY, MANY_RELAXED, SUITE, equilibrium_trials
+from lib.study.equilibrium import MANY, MANY_RELAXED, SUITE, equilibrium_trials
 from lib.study.head import head_trials
 from lib.study.matrix import MATRIX
 from lib.study.published import LABELS, MINI_START, PUBLISHED_START, SCRATCH, WHOLE, trials_beside
@@ -86,7 +86,7 @@ STARTS = {start: (SCRATCH, start) for start in (PUBLISHED_START, MINI_START)}
 OF_TRIALS: dict[str, tuple[Callable[[Scale], list[Trial]], dict[str, tuple[str, str]]]] = {
     "Equilibrium": (
         equilibrium_trials,
-        {"few molecules": (FEW_RELAXED, FEW), "many molecules": (MANY_RELAXED, MANY)},
+        {"the same molecules": (MANY_RELAXED, MANY)},  # of few molecules the two arms hold different ones
     ),
     "Head": (head_trials, {"as it is": (LAYERS, ALL), "sign turned": (LAYERS, TURNED)}),
     "Published data": (lambda scale: trials_beside(scale, [name for name in LABELS if name != WHOLE]), STARTS),

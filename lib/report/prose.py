@@ -17,7 +17,6 @@ from lib.data.datasets import MD22_SYSTEMS
 from lib.errors import DataError
 from lib.paths import FIGURES
 from lib.report.trials import short_name
-from lib.report.verdicts import CERTAIN
 
 NUMBERS = ("value", "low", "high", "paper_value", "share", "sigma")  # columns that may be empty
 SMOKE, NO_RUN = "smoke", "no such run is here"
@@ -57,13 +56,19 @@ def gains(table: pd.DataFrame, **where: object) -> pd.DataFrame:
     return select(table, pretrained="improvement", **where)
 
 
+def rounded(number: float) -> str:
+    """A whole number; one that would hide its sign as zero has as many digits as show it."""
+    text = f"{number:.0f}"
+    return f"{number:.1g}" if text in ("0", "-0") and number else text
+
+
 def interval(row: pd.Series, digits: int | None = None) -> str:
     """``28 % [11, 35]``: the value of ``row`` with its unit and 95 % interval; a star marks a single seed."""
     unit = "" if row["unit"] == "1" else " " + row["unit"].replace("angstrom", "Å").replace("sigma^2", "σ²")
-    if digits is None:
-        digits = 0 if row["unit"] == "%" else 2
-    numbers = [f"{row[name]:.{digits}f}".replace("-", "−") for name in ("value", "low", "high")]
-    numbers = [text.lstrip("−") if float(text.replace("−", "-")) == 0 else text for text in numbers]
+    if digits is None and row["unit"] != "%":
+        digits = 2
+    texts = [rounded(row[name]) if digits is None else f"{row[name]:.{digits}f}" for name in ("value", "low", "high")]
+    numbers = [(text.lstrip("-") if float(text) == 0 else text).replace("-", "−") for text in texts]
     return f"{numbers[0]}{unit} [{numbers[1]}, {numbers[2]}]" + "*" * int(row["n_seeds"] == 1)
 
 
@@ -93,9 +98,7 @@ def count_certain(rows: pd.DataFrame) -> str:
 
 
 def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
-    """By how much the error of ``arm`` is lower than that of the arm ``than``, by trial, and how many are certain.
-
-    Certain is the ledger's word, which no single seed earns.
+    """By how much the error of ``arm`` is lower than that of the arm ``than``, by trial, with the ledger's word for it.
 
     Args:
         table: of trials (`trials.trial_table`), which are told by their `trials.short_name`.
@@ -106,8 +109,8 @@ def lower(table: pd.DataFrame, arm: str, than: str, metric: str = "mae") -> str:
     rows = select(table, arm=arm, compared_with=than, metric=metric)
     if rows.empty:
         return NO_RUN
-    rows = rows.assign(case=[short_name(trial) for trial in rows["trial"]])
-    return f"{listing(rows, 'case')} (certain in {int((rows['sign'] == CERTAIN).sum())} of {len(rows)})"
+    cells = (f"{short_name(row['trial'])} {interval(row)}, {row['sign']}" for _, row in rows.iterrows())
+    return "; ".join(cells)
 
 
 def lowest(table: pd.DataFrame, metric: str = "mae") -> str:

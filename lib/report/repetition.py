@@ -27,7 +27,7 @@ def repeat(scale: Scale, cells: Iterable[Cell], seed: int, execution: Execution 
     """Train ``cells`` of ``seed`` on this machine, unless that was done before; records are compared, not loaded.
 
     Returns:
-        One row per metric and cell: ``recorded`` and ``here`` (kcal/mol), ``difference`` (per cent of the record) and
+        One row per metric and cell: ``recorded`` and ``here`` (kcal/mol), ``difference (%)`` of the record and
         ``within tolerance``: yes, no, or no record.
     """
     rows = []
@@ -45,7 +45,7 @@ def repeat(scale: Scale, cells: Iterable[Cell], seed: int, execution: Execution 
                     "metric": metric,
                     "recorded": before,
                     "here": now,
-                    "difference": difference,
+                    "difference (%)": difference,
                     "within tolerance": verdict(difference) if record else "no record",
                     "seed": seed,
                 }

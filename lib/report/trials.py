@@ -123,7 +123,7 @@ def _difference(trial: Trial, before: TrialArm, after: TrialArm, metric: str) ->
 def pretraining_sets(scale: Scale, model: str) -> pd.DataFrame:
     """What the arms of `equilibrium.sources` are pre-trained on at the first seed of ``scale``, and for how long.
 
-    ``molecules`` counts formulas where a data set is grouped by them.
+    ``groups`` counts what each data set is grouped by: molecules, or formulas.
     """
     rows = {}
     for arm, source in sources(scale, model).items():
@@ -132,9 +132,9 @@ def pretraining_sets(scale: Scale, model: str) -> pd.DataFrame:
             continue
         train = select(config, splits(config))["train"]
         number, epochs = sum(len(s.index) for s in train), config.training.epochs
-        molecules = sum(len(np.unique(s.store.molecule_of(s.index))) for s in train)
-        rows[arm] = [number, molecules, epochs, epochs * -(-number // config.training.batch_size)]
-    columns = ["conformations", "molecules", "epochs", "steps"]
+        groups = sum(len(np.unique(s.store.molecule_of(s.index))) for s in train)
+        rows[arm] = [number, groups, epochs, epochs * -(-number // config.training.batch_size)]
+    columns = ["conformations", "groups", "epochs", "steps"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("pre-trained on")
 
 

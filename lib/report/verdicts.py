@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CERTAIN, LIKELY, UNKNOWN, UNLIKELY, AGAINST = "certain", "likely", "unknown", "unlikely", "against"
-SEEN_ONCE, NO_EVIDENCE, UNTESTED = "seen once", "no evidence", "not tested"
+SEEN_ONCE, NO_EVIDENCE, UNTESTED = "one seed", "no evidence", "not tested"
 SIGNS = (CERTAIN, LIKELY, UNKNOWN, UNLIKELY, AGAINST, SEEN_ONCE, NO_EVIDENCE, UNTESTED)
 AGREES, SMALLER, LARGER, SIZE_UNKNOWN = "agrees", "smaller", "larger", "unknown"
 ONLY_TUNED, ONLY_SCRATCH = "only pre-trained learns", "only from scratch learns"

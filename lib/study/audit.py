@@ -83,7 +83,7 @@ def _run(
 
 
 def compared_arms(departure: Departure) -> tuple[tuple[str, str], ...]:
-    """The pairs of arms of a trial: the gain as the paper says and as the code does, and what the code changes."""
+    """The pairs of arms of a trial: the gain here and as the code does it, and what the code changes."""
     scratch = SCRATCH if departure.of_pretraining else SCRATCH + RELEASED
     return (SCRATCH, PRETRAINED), (scratch, PRETRAINED + RELEASED), (PRETRAINED + RELEASED, PRETRAINED)
 

@@ -1,8 +1,9 @@
 """Trials of the title: pre-training on nonequilibrium or on relaxed conformations, on few molecules or many.
 
 Every arm takes about the same number of optimiser steps of pre-training; what differs is what is noised. Few molecules
-are the suite's, many are others (`lib.mini_suite.relaxed`). Two pairs of arms differ in equilibrium alone (`PAIRS`):
-one conformation each of the same many molecules, and as many conformations of few, relaxed one each, displaced by lot.
+are the suite's, many are others (`lib.mini_suite.relaxed`). One pair of arms differs in equilibrium alone, one
+conformation each of the same many molecules, and decides the ledger's claim. The other of `PAIRS` holds as many
+conformations of few molecules, relaxed one of each, displaced drawn at random, so that the molecules differ too.
 """
 
 from collections.abc import Callable, Sequence

@@ -124,12 +124,12 @@ def with_verdict(monkeypatch, claim, **words):
 
 
 def test_what_the_ledger_is_against_stands_under_not_reproduced_and_nothing_else():
-    """By the words of the table itself: against or unlikely, or, of a printed size, smaller or larger."""
+    """By the words of the table itself: against, or, of a printed size, smaller or larger."""
     ledger, lines = values.table("claims").set_index("claim"), lines_of_standing()
     for statement in standing.STATEMENTS:
         row = ledger.loc[statement.claim]
-        refuted = row["size"] in ("smaller", "larger") if statement.of_size else row["sign"] in ("against", "unlikely")
-        open_ = row["sign"] in ("unknown", "seen once", "no evidence") and not statement.of_size
+        refuted = row["size"] in ("smaller", "larger") if statement.of_size else row["sign"] == "against"
+        open_ = row["sign"] in ("likely", "unlikely", "unknown", "one seed", "no evidence") and not statement.of_size
         assert (statement.clause + " (" in lines["Not reproduced"]) == refuted, statement.claim
         assert (statement.clause + " (" in lines["Undecided"]) == open_, statement.claim
         assert sum(statement.clause in line for line in lines.values()) == 1, statement.claim
@@ -148,11 +148,11 @@ def test_readme_leaves_out_nothing_that_the_ledger_is_against():
     ("sign", "line", "said"),
     [
         ("certain", "Reproduced", False),
-        ("likely", "Reproduced", True),
+        ("likely", "Undecided", True),
         ("unknown", "Undecided", False),
-        ("seen once", "Undecided", True),
+        ("one seed", "Undecided", True),
         ("no evidence", "Undecided", True),
-        ("unlikely", "Not reproduced", True),
+        ("unlikely", "Undecided", True),
         ("against", "Not reproduced", False),
         ("not tested", "Not testable here", False),
     ],
@@ -179,6 +179,13 @@ def test_a_size_goes_where_its_verdict_puts_it(monkeypatch, size, line):
     lines = lines_of_standing()
     assert [name for name, text in lines.items() if "SchNet's on mini ANI-1x" in text] == [line]
     assert "printed 36.1\u00a0%)" in lines[line]
+
+
+@pytest.mark.parametrize(("q", "marked"), [(0.049, False), (0.051, True)])
+def test_what_is_certain_by_itself_alone_is_marked(monkeypatch, q, marked):
+    with_verdict(monkeypatch, "sigma-best", sign="certain", q=q)
+    clause = lines_of_standing()["Reproduced"].partition("0.2 Å as the best noise")[2].partition(";")[0]
+    assert ("]°" in clause) == marked
 
 
 def test_every_word_of_a_verdict_has_its_line():
@@ -229,8 +236,8 @@ def test_an_estimate_has_its_interval_and_no_minus_before_zero(monkeypatch):
 
 
 def test_the_verdict_of_a_claim_is_the_ledgers(monkeypatch):
-    with_verdict(monkeypatch, "sigma-best", sign="seen once")
-    assert values.verdict("sigma-best") == "seen once"
+    with_verdict(monkeypatch, "sigma-best", sign="one seed")
+    assert values.verdict("sigma-best") == "one seed"
 
 
 def test_values_are_rounded_so_that_signs_stay():

@@ -22,7 +22,7 @@ def rows():
         base | {"sign": "likely", "high": 250.0},
         base | {"sign": "certain", "unit": "kcal/mol/atom", "value": 55.7, "low": 34.6, "high": 89.9},
         base | {"sign": "certain", "unit": "1", "value": 0.56},
-        base | {"sign": "seen once", "unit": "ratio", "low": np.nan, "high": np.nan},
+        base | {"sign": "one seed", "unit": "ratio", "low": np.nan, "high": np.nan},
         base | {"sign": "not tested", "value": np.nan, "low": np.nan, "why": "no such runs at this scale " * 9},
     ]
     return pd.DataFrame(out)

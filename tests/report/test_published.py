@@ -35,7 +35,7 @@ def table():
         row("ωB97X/6-31G(d)", dft[1], 40, "certain"),
         row("GFN2-xTB", xtb_start, 20, "certain", "TorchMD-Net"),
         row("ωB97X/6-31G(d)", dft[0], 10, "likely", "TorchMD-Net"),
-        row("GFN2-xTB", xtb_start, 5, "likely", "SchNet"), row("ωB97X/6-31G(d)", dft[0], 1, "seen once", "SchNet", 1),
+        row("GFN2-xTB", xtb_start, 5, "likely", "SchNet"), row("ωB97X/6-31G(d)", dft[0], 1, "one seed", "SchNet", 1),
         row("GFN2-xTB", xtb_start, 30, "certain", "SE(3)-Transformer"),
         row("ωB97X/6-31G(d)", dft[0], 3, "certain", "SchNet", metric="rmse"),
     ])  # fmt: skip
@@ -49,7 +49,7 @@ def test_levels_stand_side_by_side_model_by_model(table):
     assert egnn["GFN2-xTB, mini suite's geometries"] == "50 % [45, 55], certain"
     assert egnn["ωB97X/6-31G(d), published geometries"] == "-20 % [-25, -15], against"
     assert egnn["ωB97X/6-31G(d), mini suite's geometries"] == "40 % [35, 45], certain"
-    assert shown.iloc[2]["ωB97X/6-31G(d), published geometries"] == "1 % [-4, 6]*, seen once"
+    assert shown.iloc[2]["ωB97X/6-31G(d), published geometries"] == "1 % [-4, 6]*, one seed"
 
 
 def test_the_finding_names_each_case_once(table):

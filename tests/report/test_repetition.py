@@ -27,7 +27,7 @@ def test_what_is_recorded_is_trained_again_and_agrees(tmp_path, monkeypatch):
     assert table.loc[("no", "test_mae"), "recorded"] == results[0].metrics["test_mae"]
     assert set(table.loc["no", "within tolerance"]) == {"yes"}
     assert set(table.loc["yes", "within tolerance"]) == {"no"}
-    assert table.loc[("yes", "test_rmse"), "difference"] == pytest.approx(100 * (1 / 1.3 - 1))
+    assert table.loc[("yes", "test_rmse"), "difference (%)"] == pytest.approx(100 * (1 / 1.3 - 1))
 
 
 def test_a_record_is_no_training(tmp_path, monkeypatch):

@@ -90,7 +90,7 @@ def test_models_with_one_seed_may_be_averaged_but_not_alone():
     outcome = decide("average_gain", [several, one])
     assert sign_of(outcome) == "certain"
     assert "1 of 2 cases have one seed" in outcome.why
-    assert sign("average_gain", [one]) == "seen once"
+    assert sign("average_gain", [one]) == "one seed"
     assert "one seed" not in decide("average_gain", [several]).why
 
 
@@ -101,7 +101,7 @@ def test_more_than():
     assert sign("more_than", [case(30, NARROW)], 68) == "certain"
     assert sign("more_than", [case(-30, NARROW)], 68) == "against"
     assert decide("more_than", [with_learnt(case(75, NARROW), False, True)], 68).size == "only pre-trained learns"
-    assert sign("more_than", [case(75, NARROW, seeds=1)], 68) == "seen once"
+    assert sign("more_than", [case(75, NARROW, seeds=1)], 68) == "one seed"
 
 
 def test_every_gain_reports_the_case_that_decides():
@@ -134,7 +134,7 @@ def test_one_seed_among_many_decides_only_as_seen_once():
     sure, once = case(40, NARROW), case(5, NARROW, model="SchNet", seeds=1)
     assert sign("every_gain", [sure, once, case(4, WIDE, model="TorchMD-Net")]) == "unknown"
     wide = replace(once, comparison=Comparison(once.scratch, replace(once.tuned, moves=case(5, WIDE).tuned.moves)))
-    assert sign("every_gain", [sure, wide]) == "seen once"
+    assert sign("every_gain", [sure, wide]) == "one seed"
 
 
 def test_every_more_than():
@@ -169,7 +169,7 @@ def test_every_model_speaks_of_models():
     assert sign("every_model", half) == "certain"  # by the mean over data sets
     assert sign("every_model", cells[:4]) == "not tested"
     assert (
-        sign("every_model", [replace(c, comparison=case(30, NARROW, seeds=1).comparison) for c in cells]) == "seen once"
+        sign("every_model", [replace(c, comparison=case(30, NARROW, seeds=1).comparison) for c in cells]) == "one seed"
     )
 
 
@@ -192,7 +192,7 @@ def test_gains_most_is_a_paired_difference():
     assert "EGNN over SchNet on ANI-1" in both.why
     assert both.value == pytest.approx(-10)
     once = [tight[0], case(20, NARROW, model="SchNet", seeds=1)]
-    assert sign("gains_most", once, models=["EGNN"]) == "seen once"
+    assert sign("gains_most", once, models=["EGNN"]) == "one seed"
 
 
 def test_models_are_compared_where_all_of_them_were_run():
@@ -264,7 +264,7 @@ def test_less_data_compares_errors_at_different_shares():
     assert sign("less_data", shares(tuned=(4, 3, 2, 1))) == "unknown"
     assert sign("less_data", shares()[1:]) == sign("less_data", [*shares()[:2], shares()[3]]) == "not tested"
     once = [*shares(tuned=(3, 3, 2, 1))[:2], *shares(seeds=1)[2:]]
-    assert sign("less_data", once) == "seen once"
+    assert sign("less_data", once) == "one seed"
 
 
 def test_flat_and_improving_curves():
@@ -281,14 +281,14 @@ def test_flat_and_improving_curves():
     assert sign("more_data_helps", shares(tuned=(1, 1, 1, 2))) == "against"
     for rule in ("flat", "more_data_helps"):
         assert sign(rule, shares()[:1], 20) == "not tested"
-        assert sign(rule, [shares()[0], shares(seeds=1)[3]], 20) == "seen once"
+        assert sign(rule, [shares()[0], shares(seeds=1)[3]], 20) == "one seed"
 
 
 def test_poor():
     blank = [with_learnt(case(), False, False)]
     assert sign("poor", blank, 0.3) == "certain"
     assert sign("poor", [*blank, with_learnt(case(), False, True)], 0.3) == "against"
-    assert sign("poor", [with_learnt(case(seeds=1), False, False)], 0.3) == "seen once"
+    assert sign("poor", [with_learnt(case(seeds=1), False, False)], 0.3) == "one seed"
     assert decide("poor", blank, 0.3).why == "an arm reaches R² 0.3: no"
     assert decide("poor", [case()], 0.3).why.endswith("yes")
 
@@ -308,7 +308,7 @@ def test_the_best_sigma_is_better_than_every_other_one():
     assert sign_of(refuted) == "against"
     assert "decided by σ = 0.1 Å" in refuted.why
     assert sign("best_sigma", sigmas({0.2: 30}), 0.2) == sign("best_sigma", sigmas({0.1: 30}), 0.2) == "not tested"
-    assert sign("best_sigma", sigmas(good, seeds=1), 0.2) == "seen once"
+    assert sign("best_sigma", sigmas(good, seeds=1), 0.2) == "one seed"
     one_seed_at = [*sigmas({0.2: 30, 0.5: 10}), *sigmas({0.1: 20}, seeds=1)]  # of what decides, the fewest count
     assert decide("best_sigma", one_seed_at, 0.2).n_seeds == 1
     assert decide("best_sigma", [*sigmas({0.2: 30}, seeds=1), *sigmas({0.1: 20})], 0.2).n_seeds == 1
@@ -346,7 +346,7 @@ def test_cheaper_reports_the_smallest_ratio():
     outcome = decide("cheaper", rows, models=["EGNN", "SchNet"])
     assert outcome.value == pytest.approx(1.5)
     assert outcome.why == "8 of 8 ratios above 1; least: TorchMD-Net over EGNN, place 1"
-    assert sign_of(outcome) == "seen once"
+    assert sign_of(outcome) == "one seed"
     assert sign_of(decide("cheaper", rows, models=list(costs))) == "not tested"
     assert sign_of(decide("cheaper", rows, models=["DimeNet"])) == "not tested"
 

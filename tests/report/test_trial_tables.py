@@ -92,7 +92,7 @@ def test_differences_are_told_by_trial_without_its_kind(trial):
     """A trial that a table does not have is told as missing, not as nothing."""
     table = trial_table(replace(trial, name="kind, SchNet, mini set (GFN2-xTB)"), arms())
     told = prose.lower(table, "better", "reference")
-    assert told == "SchNet, mini set 50 % [50, 50] (certain in 1 of 1)"
+    assert told == "SchNet, mini set 50 % [50, 50], certain"
     assert prose.lower(table, "better", "worse") == "no such run is here"
 
 

@@ -1,7 +1,8 @@
 """README's lines on where the paper's claims stand: reproduced, not reproduced, undecided, not testable here.
 
 Each statement is a clause about one row of the ledger (figures/laptop/claims.csv), and the verdict of that row puts it
-into its line, with the number that decides. So no sentence here can say more than the ledger does.
+into its line, with the number that decides. So no sentence here can say more than the ledger does: what is only likely
+or unlikely stays undecided, and a mark tells what is certain by itself but not among so many claims.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from lib.report.verdicts import (
     AGREES,
     CERTAIN,
     LARGER,
+    LEVEL,
     LIKELY,
     NO_EVIDENCE,
     ONLY_SCRATCH,
@@ -29,8 +31,9 @@ from lib.report.verdicts import (
 
 REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_RUN = "Reproduced", "Not reproduced", "Undecided", "not run here"
 OF_SIGNS: Mapping[str, str] = {
-    CERTAIN: REPRODUCED, LIKELY: REPRODUCED, AGAINST: NOT_REPRODUCED, UNLIKELY: NOT_REPRODUCED,
-    UNKNOWN: UNDECIDED, SEEN_ONCE: UNDECIDED, NO_EVIDENCE: UNDECIDED, UNTESTED: NOT_RUN,
+    CERTAIN: REPRODUCED, AGAINST: NOT_REPRODUCED,
+    LIKELY: UNDECIDED, UNLIKELY: UNDECIDED, UNKNOWN: UNDECIDED, SEEN_ONCE: UNDECIDED, NO_EVIDENCE: UNDECIDED,
+    UNTESTED: NOT_RUN,
 }  # fmt: skip
 OF_SIZES: Mapping[str, str] = {
     AGREES: REPRODUCED, SMALLER: NOT_REPRODUCED, LARGER: NOT_REPRODUCED,
@@ -60,11 +63,11 @@ class Statement:
 STATEMENTS = (
     Statement("table2-average-ani1-mae", "an average gain on mini ANI-1"),
     Statement("table2-average-ani1x-mae", "an average gain on mini ANI-1x"),
-    Statement("iso17-se3-half", "the SE(3)-Transformer's gain in RMSE on isomers never seen"),
+    Statement("iso17-se3-half", "the SE(3)-Transformer's gain on isomers never seen"),
     Statement("spice-other-elements", "a gain on elements of mini SPICE that are new to the network"),
     Statement("md22-larger-systems", "a gain on the larger systems of mini MD22"),
-    Statement("efficiency-ten-times", "lower errors with 5 % of the labels and pre-training than with 50 % without"),
-    Statement("sigma-small-trivial", "noise of 0.01 Å being predicted more easily than of 0.2 Å"),
+    Statement("efficiency-ten-times", "lower errors with 50 labels (5 %) and pre-training than with 500 without"),
+    Statement("sigma-small-trivial", "a lower denoising error (in σ²) with noise of 0.01 Å than of 0.2 Å"),
     Statement("cheap-models-gain-most", "a larger gain of SchNet and EGNN than of the others"),
     Statement("iso17-every-model", "a gain of every model on isomers never seen", of_every=True),
     Statement("spice-every-model", "a gain of every model on mini SPICE", of_every=True),
@@ -78,18 +81,20 @@ STATEMENTS = (
     Statement("table2-schnet-ani-1x-mae", "SchNet's on mini ANI-1x", of_size=True),
     Statement("table2-egnn-ani-1x-mae", "EGNN's on mini ANI-1x", of_size=True),
 )
-NOTHING = "nothing"
+NOTHING, BY_ITSELF = "nothing", "°"
 NOT_TESTABLE = (
-    "* **Not testable here**: the whole of the published data. All of this is measured on small data sets of our own "
+    "* **Not testable here**: anything at the paper's scale. All of this is measured on small data sets of our own "
     "(GFN2-xTB), with small networks and few labels."
 )
+AMONG_ALL = f" {BY_ITSELF}: certain by itself, not among all claims (false-discovery rate above {LEVEL:.0%})."
 
 
 def standing() -> str:
     """The lines, a list in Markdown."""
     lines = [f"* **{name}**: {_listing(name)}." for name in (REPRODUCED, NOT_REPRODUCED, UNDECIDED)]
     left = _listing(NOT_RUN)
-    return "\n".join([*lines, NOT_TESTABLE + (f" {NOT_RUN.capitalize()}: {left}." if left != NOTHING else "")])
+    lines.append(NOT_TESTABLE + (f" {NOT_RUN.capitalize()}: {left}." if left != NOTHING else ""))
+    return "\n".join(lines) + (AMONG_ALL if any(BY_ITSELF in line for line in lines) else "")
 
 
 def line_of(statement: Statement) -> str:
@@ -109,7 +114,8 @@ def _listing(line: str) -> str:
 def _in_words(statement: Statement) -> str:
     """The clause with the number that decides, the printed one, and the sign's word where the line does not say it."""
     row = _row(statement)
-    facts = [] if pd.isna(row["value"]) else [("weakest " if statement.of_every else "") + interval(row)]
+    mark = BY_ITSELF if row["sign"] in (CERTAIN, AGAINST) and row["q"] > LEVEL and not statement.of_size else ""
+    facts = [] if pd.isna(row["value"]) else [("weakest " if statement.of_every else "") + interval(row) + mark]
     facts += [row["sign"]] if row["sign"] not in PLAIN and not statement.of_size else []
     if not pd.isna(row["printed"]):
         facts.append(f"printed {row['printed']:g}{NO_BREAK}%")

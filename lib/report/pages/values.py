@@ -14,6 +14,7 @@ from lib.data.datasets import paper_names
 from lib.errors import look_up
 from lib.models import PAPER_MODELS
 from lib.paths import DATA, ROOT
+from lib.report.prose import rounded
 from lib.report.tables import paper_numbers
 from lib.runs.config import RunConfig
 from lib.study import Cell, get_scale
@@ -58,12 +59,6 @@ def one(stem: str, *where: str) -> pd.Series:
     if len(rows) != 1:
         raise ValueError(f"{stem}.csv has {len(rows)} rows with {list(where)}, expected one: add or mend a condition")
     return rows.iloc[0]
-
-
-def rounded(number: float) -> str:
-    """A whole number; one that would hide its sign as zero has as many digits as show it."""
-    text = f"{number:.0f}"
-    return f"{number:.1g}" if text in ("0", "-0") and number else text
 
 
 def interval(row: pd.Series) -> str:

@@ -22,8 +22,8 @@ def above(question: Question, rows: pd.DataFrame) -> Outcome:
 def cheaper(question: Question, rows: pd.DataFrame) -> Outcome:
     """Each of the models costs less than each other one, whatever the size and the machine it was timed on.
 
-    The number that decides is the smallest ratio of another's cost to one of theirs. Timed once on each machine, so at
-    best seen once.
+    The number that decides is the smallest ratio of another's cost to one of theirs. Timed once on each machine, as
+    from one seed.
     """
     wide = rows.pivot_table(index="subset", columns="model", values="value")
     inside = [m for m in wide.columns if m in question.models]
