@@ -42,11 +42,17 @@ class Rigidity:
         return _quadratic(features, self.covariance.to(features.device)).sqrt()
 
 
-def fit_rigidity(train: Tensor, validation: Tensor, errors: Tensor) -> Rigidity:
-    """From ``train`` (n, F+1) and ``validation`` (m, F+1) features and the errors (m,) in kcal/mol of the latter."""
+def fit_rigidity(train: Tensor, validation: Tensor, errors: Tensor) -> Rigidity | None:
+    """From ``train`` (n, F+1) and ``validation`` (m, F+1) features and the errors (m,) in kcal/mol of the latter.
+
+    None where the features of a training that diverged overflow.
+    """
     gram = train.T @ train
     ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram + ridge))
+    factor, failed = torch.linalg.cholesky_ex(gram + ridge)
+    if failed or not torch.isfinite(factor).all():
+        return None
+    inverse = torch.cholesky_inverse(factor)
     squared = _quadratic(validation, inverse)
     covariance = inverse * (errors.square() / squared).mean()
     return Rigidity(covariance.cpu(), float(_quadratic(validation, covariance).mean().sqrt()))

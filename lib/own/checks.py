@@ -15,21 +15,24 @@ from lib.own.findings import WARNING, Finding, by_frame
 from lib.own.inspection import inspect_store
 from lib.runs.config import RunConfig
 from lib.runs.selection import select, splits
+from lib.training.scaling import determined
 
 
 def refuse_untaught_types(config: RunConfig) -> None:
-    """Stop where validation or test have atom types that training lacks: their energies would be anything.
+    """Stop where validation or test have atom types or compositions of which training says nothing: their energies
+    would be arbitrary.
 
     A level of theory without energies of free atoms leaves them some 1e5 kcal/mol wrong, which would decide the
     learning rate and make the test's mean error.
 
     Raises:
-        ValueError: naming types and molecules.
+        ValueError: naming types and molecules, or the molecules alone where their compositions are at fault.
         DataError: the split leaves a part without conformations.
     """
     parts = {part: selections[0] for part, selections in select(config, splits(config)).items()}
     train = parts.pop("train")
-    taught = train.store.compositions[train.store.molecule_of(train.index)].any(0)
+    compositions = train.store.compositions[np.unique(train.store.molecule_of(train.index))]
+    taught = compositions.any(0)
     for part, selection in parts.items():
         store, own = selection.store, selection.store.molecule_of(selection.index)
         untaught = store.compositions[own].astype(bool) & ~taught
@@ -40,6 +43,14 @@ def refuse_untaught_types(config: RunConfig) -> None:
                 f"{config.data[0].path}, seed {config.seed}: no training conformation has {types}, which "
                 f"{names} of the {part} part have: give more of such molecules, leave them out, take more "
                 "labels, or another seed"
+            )
+        odd = own[~determined(compositions, store.compositions[own])] if not config.isolated_atoms else own[:0]
+        if len(odd):
+            names = ", ".join(dict.fromkeys(store.names[k] for k in odd[:5]))
+            raise ValueError(
+                f"{config.data[0].path}, seed {config.seed}: {names} of the {part} part have compositions that no "
+                "combination of those in training gives, so that their energies would be arbitrary: train on more "
+                "compositions, leave them out, or give energies of isolated atoms"
             )
 
 

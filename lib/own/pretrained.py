@@ -7,7 +7,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Pretrained:
     """
 
     name: str
-    weights: tuple[Weights, ...]
+    weights: tuple[Weights, ...] = field(repr=False)
 
     @cached_property
     def model(self) -> nn.Module:
@@ -52,8 +52,15 @@ class Pretrained:
         """Whether it is a potential; else it is pre-trained layers, which predict noise."""
         return self.weights[0].about.get("task") == "energy"
 
-    def calculator(self, device: str = "auto", dtype: torch.dtype = torch.float32) -> PotentialCalculator:
+    def calculator(
+        self, device: str = "auto", dtype: torch.dtype = torch.float32, **settings: Any
+    ) -> PotentialCalculator:
         """Energies (eV) and forces (eV/Å) for ASE, of several seeds with their standard deviations.
+
+        Args:
+            device: auto, cpu, cuda or mps.
+            dtype: of the computation.
+            settings: of `PotentialCalculator`, ``warn_at`` and ``stop_at`` among them.
 
         Raises:
             ValueError: these are pre-trained layers, which know no energies.
@@ -64,7 +71,7 @@ class Pretrained:
                 f"{self.name!r} are pre-trained layers, which predict noise and no energies: fine-tune "
                 f"them (python -m lib finetune), or choose a potential from {potentials}"
             )
-        return PotentialCalculator(Potential(self.weights, device, dtype))
+        return PotentialCalculator(Potential(self.weights, device, dtype), **settings)
 
 
 def shipped() -> dict[str, list[Path]]:

@@ -27,6 +27,7 @@ from lib.models.forces import energy_and_forces
 from lib.models.repulsion import reach_of, repulsion
 from lib.models.rigidity import last_features, of_molecules
 from lib.models.weights import Weights, load_weights
+from lib.training.scaling import determined
 
 ENSEMBLE = "ensemble"  # of a header: runs of all members, and factors of their spreads
 ATOMS_AT_ONCE = 4096  # of a batch, unless one molecule has more
@@ -171,6 +172,9 @@ class Potential:
             for model, target in self.members
             if "composition" in target
         ]
+        for _, target in self.members:
+            if "compositions" in target:
+                _refuse_undetermined(np.array(target["compositions"]), types)
         for own in types if trained else []:
             counts = np.bincount(own, minlength=len(ATOM_TYPES))
             for each, extensive in trained:
@@ -240,6 +244,18 @@ def _spread_factors(weights: Sequence[Weights]) -> tuple[float, float]:
     if not isinstance(said[0], dict) or any(each != said[0] for each in said) or said[0]["members"] != runs:
         return 1.0, 1.0
     return said[0]["energy"], said[0].get("force", 1.0)
+
+
+def _refuse_undetermined(taught: NDArray[np.int64], types: Sequence[NDArray[np.int64]]) -> None:
+    """Stop where the energies of the compositions ``taught`` (m, 28) say nothing of that of a molecule."""
+    asked = np.array([np.bincount(own, minlength=len(ATOM_TYPES)) for own in types])
+    odd = asked[~determined(taught, asked)]
+    if len(odd):
+        raise ValueError(
+            f"the molecule {_formula(odd[0])} has a composition that no combination of those in training gives "
+            f"({', '.join(_formula(each) for each in taught[:4])}{', ...' if len(taught) > 4 else ''}), so that its "
+            "energy would be arbitrary; train on more compositions, or give energies of isolated atoms"
+        )
 
 
 def _formula(counts: NDArray[np.integer]) -> str:

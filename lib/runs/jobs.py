@@ -30,7 +30,7 @@ from lib.runs.uncertainty import rigidity_of
 from lib.training.auxiliary import DeNSTask, NoisyNodesTask
 from lib.training.energy import EnergyTask
 from lib.training.fit import Execution, fit, is_first_process
-from lib.training.scaling import Scaling, needs_compositions
+from lib.training.scaling import Scaling, independent, needs_compositions
 from lib.training.task import Task
 from lib.training.tasks import task_entry
 
@@ -205,8 +205,8 @@ def _target(
     config: RunConfig, scaling: Scaling, level: str, compositions: NDArray[np.int64], reach: Tensor | None
 ) -> dict[str, Any]:
     """The scaling, the level of theory and the atom types seen in training, as JSON values; the ``reach`` between these
-    types, where nuclei repel; the energies of isolated atoms, or else, where all training conformations have one of
-    the different ``compositions``, that.
+    types, where nuclei repel; the energies of isolated atoms, or else the different ``compositions`` in training where
+    they do not determine an energy of each type.
     """
     target = {
         "mean": scaling.mean,
@@ -219,7 +219,10 @@ def _target(
     target |= {} if reach is None else {"reach": reach[types.unsqueeze(1), types].tolist()}
     if config.isolated_atoms:  # which say what data of one composition do not
         return target | {"isolated_atoms": dict(config.isolated_atoms)}
-    return target | ({"composition": compositions[0].tolist()} if len(compositions) == 1 else {})
+    if len(compositions) == 1:
+        return target | {"composition": compositions[0].tolist()}
+    few = independent(compositions)
+    return target if len(few) == len(target["types"]) else target | {"compositions": few.tolist()}
 
 
 def _sample(config: RunConfig, data: ConformationBatches, number: int) -> ConformationBatches:

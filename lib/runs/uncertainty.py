@@ -9,7 +9,7 @@ from lib.models.rigidity import Rigidity, fit_rigidity, last_features, of_molecu
 from lib.training.energy import EnergyTask
 
 
-def rigidity_of(task: EnergyTask, train: DataLoader, validation: DataLoader, device: str) -> Rigidity:
+def rigidity_of(task: EnergyTask, train: DataLoader, validation: DataLoader, device: str) -> Rigidity | None:
     """That of the trained ``task``, calibrated by its errors on ``validation``."""
     task = task.to(device).eval()
     (features, _), (validated, errors) = (_features_and_errors(task, loader, device) for loader in (train, validation))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 import lightning as L
@@ -168,6 +169,19 @@ class Fitted:
     log: Path
     best_metric: float
     steps: int
+
+
+def to_resume(path: Path) -> Path | None:
+    """The checkpoint ``path``; None where there is none, or a damaged one, which goes with a warning."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        warnings.warn(f"{path} is damaged ({type(error).__name__}): this run starts anew", stacklevel=2)
+        path.unlink(missing_ok=True)
+        return None
+    return path
 
 
 def fit(

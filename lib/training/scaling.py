@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 
 from lib.chemistry.atom_types import ATOM_TYPES
 
@@ -23,6 +24,24 @@ BY_ATOM = BASELINES[1:]
 def needs_compositions(baseline: str, isolated: NDArray[np.float64] | None) -> bool:
     """Whether `Scaling.fit` looks at the composition of each conformation."""
     return baseline in BY_ATOM or isolated is not None
+
+
+def determined(taught: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether energies of the compositions ``taught`` (m, 28) determine the baseline of each of ``asked`` (n, 28).
+
+    They do where a composition is a linear combination of theirs: from those of C2H6O and C2H6 alone nothing follows
+    for CH4O, whatever is fitted.
+    """
+    known, wanted = taught.astype(np.float64).T, asked.astype(np.float64).T
+    combination = np.linalg.lstsq(known, wanted, rcond=None)[0]
+    return np.abs(known @ combination - wanted).max(axis=0) < 1e-6 * max(1.0, wanted.max(initial=0.0))
+
+
+def independent(compositions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows (r, 28) of ``compositions`` (m, 28) of which all others are linear combinations, as few as possible."""
+    rank = np.linalg.matrix_rank(compositions)
+    pivots = qr(compositions.T.astype(np.float64), mode="r", pivoting=True)[1]
+    return compositions[np.sort(pivots[:rank])]
 
 
 @dataclass(frozen=True)

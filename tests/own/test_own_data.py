@@ -18,7 +18,7 @@ from lib.cli.main import main
 from lib.data.datasets import find, open_store
 from lib.data.splits import FINE_TUNING, make_split
 from lib.errors import DataError, TrainingError
-from lib.own import checks, datasets, finetuning, learning_curve
+from lib.own import checks, configs, datasets, finetuning, learning_curve
 from lib.own.energies_and_forces import ENOUGH, agreement, judged
 from lib.own.findings import ERROR, WARNING, refuse_errors
 from lib.own.finetuning import FineTuning
@@ -192,6 +192,21 @@ def test_a_part_that_is_left_empty_is_an_error(frames, tmp_path, capsys):
     write(tmp_path / "four.xyz", frames[:4], format="extxyz")
     assert main(["finetune", "--data", str(tmp_path / "four.xyz"), "--energy-unit", "eV", "--check"]) == 1
     assert "the split leaves no conformation for it; give more frames" in capsys.readouterr().err
+
+
+def test_a_test_file_of_another_composition_is_an_error(tmp_path):
+    """Ethanol alone says nothing of methanol, whose energies would be off by an arbitrary constant."""
+    for name in ("CH3CH2OH", "CH3OH"):
+        frames = [molecule(name) for _ in range(25)]
+        for k, atoms in enumerate(frames):
+            atoms.rattle(0.05, seed=k)
+            atoms.calc = SinglePointCalculator(atoms, energy=-100.0 - 0.1 * k)
+        write(tmp_path / f"{name}.xyz", frames, format="extxyz")
+    ethanol, methanol = (datasets.own_dataset(tmp_path / f"{name}.xyz", "eV") for name in ("CH3CH2OH", "CH3OH"))
+    other = configs.Options(held_out=(("test", methanol),))
+    with pytest.raises(ValueError, match="test part have compositions that no combination of those in training gives"):
+        configs.fine_tune(WEIGHTS, ethanol, None, 3e-3, 0, options=other)
+    configs.fine_tune(WEIGHTS, ethanol, None, 3e-3, 0)
 
 
 def test_types_that_training_lacks_are_an_error(frames, tmp_path):

@@ -114,3 +114,22 @@ def test_of_one_composition_in_training_only_multiples_are_answered_and_only_whe
     for odd in (types[:1], np.append(types, types[0]), *([] if atomwise else [twice[0]])):
         with pytest.raises(ValueError, match="is not C1 H1, the only composition in training"):
             trained.evaluate([odd], [1.5 * np.arange(3.0 * len(odd)).reshape(-1, 3)])
+
+
+def test_of_several_compositions_only_their_combinations_are_answered(tmp_path):
+    """From C2H6O and C2H6 follow C4H12O and the oxygen atom, which is their difference, and nothing of CH4O."""
+
+    def atoms(carbon, hydrogen, oxygen):
+        return np.repeat(TYPES, [carbon, hydrogen, oxygen])
+
+    def evaluate(types):
+        return trained.evaluate([types], [1.5 * np.arange(3.0 * len(types)).reshape(-1, 3)]).energies
+
+    taught = [np.bincount(types, minlength=28).tolist() for types in (atoms(2, 6, 1), atoms(2, 6, 0))]
+    model = build("schnet", torch.float32, **FIT)
+    target = TARGET | {"compositions": taught}
+    save_weights(tmp_path / "w.safetensors", "schnet", model, task="energy", target=target)
+    trained = Potential.load(tmp_path / "w.safetensors", "cpu")
+    assert np.isfinite(evaluate(atoms(4, 12, 1))).all() and np.isfinite(evaluate(atoms(0, 0, 1))).all()
+    with pytest.raises(ValueError, match="C1 H4 O1 has a composition that no combination of those in training gives"):
+        evaluate(atoms(1, 4, 1))

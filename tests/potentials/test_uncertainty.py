@@ -147,3 +147,9 @@ def test_it_is_kept_in_the_file_and_checked_with_the_parameters(path, tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(content[:position] + b"\x01" + content[position + 1 :])
     with pytest.raises(DataError, match="checksum"):
         load_weights(tmp_path / "broken.safetensors")
+
+
+def test_features_that_overflow_give_none():
+    """As after a training that diverged, whose result the learning rates are chosen without."""
+    features = torch.full((8, 3), 1e200, dtype=torch.float64)
+    assert fit_rigidity(features, features, torch.ones(8, dtype=torch.float64)) is None

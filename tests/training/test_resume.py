@@ -212,3 +212,16 @@ def test_a_disk_that_is_full_at_the_very_end(config, tmp_path, monkeypatch):
         runner.run(config, EXECUTION)
     assert runner.stored(config) is None
     assert runner.run(config, EXECUTION).about["resumed"]
+
+
+@pytest.mark.parametrize("text", [b"", b"PK\x03\x04 half of a file", b"no checkpoint"])
+def test_a_damaged_checkpoint_starts_the_run_anew(config, tmp_path, monkeypatch, text):
+    monkeypatch.setattr(runner, "RUNS", tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(runner, "seal", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        runner.run(config, EXECUTION)
+    (last,) = tmp_path.glob(f".{config.key()}*/{LAST}")
+    last.write_bytes(text)
+    with pytest.warns(UserWarning, match=r"last\.ckpt is damaged .*: this run starts anew"):
+        result = runner.run(config, EXECUTION)
+    assert not result.about["resumed"]

@@ -21,7 +21,7 @@ from lib.models.weights import checksum, load_weights, save_weights
 from lib.training.denoising import DenoisingTask
 from lib.training.energy import EnergyTask
 from lib.training.fit import Execution, fit
-from lib.training.scaling import Scaling
+from lib.training.scaling import Scaling, determined, independent
 from lib.training.settings import TrainingSettings
 
 SMALL = {"hidden_channels": 8, "n_layers": 2}
@@ -336,3 +336,12 @@ def test_micro_batches_of_a_step_train_alike(selection, tmp_path):
         assert result.steps == 3 * 6
         found.append(task.history["validation_denoising_error"])
     assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+def test_what_compositions_determine():
+    """Each is a combination of the independent ones, which are no more than their rank."""
+    compositions = np.array([[2, 6, 1], [2, 6, 0], [4, 12, 1], [2, 6, 3]])
+    few = independent(compositions)
+    assert len(few) == 2 and determined(few, compositions).all()
+    asked = np.array([[0, 0, 5], [1, 4, 1], [1, 3, 0]])
+    np.testing.assert_array_equal(determined(few, asked), [True, False, True])

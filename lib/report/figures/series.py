@@ -57,15 +57,15 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
         _errors(left, rows)
         _improvements(right, rows[rows["pretrained"] == "improvement"], least)
         for ax in (left, right):
-            ax.set_xticks(range(len(shares)), [f"{100 * s:g} %\n{count[s]:,}" for s in shares])
+            ax.set_xticks(range(len(shares)), [f"{100 * s:g}\n{count[s]:,}" for s in shares])
             ax.set_xlim(-0.4, len(shares) - 0.6)
-        left.set(title=" ", ylabel="test MAE\n(kcal/mol)")
+        left.set(title=" ", ylabel="test MAE\n(kcal/mol, log)")
         right.set_ylabel("reduction\nof MAE (%)")
         star = "*" * int((rows["n_seeds"] == 1).any())
         left.annotate(title + star, (0, 1), (-20, 4), "axes fraction", textcoords="offset points", in_layout=False)
     printed = _printed_errors(axes[0, 0])
     for ax in axes[-1]:
-        ax.set_xlabel("training conformations")
+        ax.set_xlabel("% of the training\nconformations, and how many")
     together = pd.concat([table for _, table in panels])
     notes = [printed, "open mark: the paper", *[SINGLE_SEED] * int((together["n_seeds"] == 1).any())]
     notes += [WITHOUT_EVIDENCE] * int(PALE in strength(together))
@@ -81,7 +81,7 @@ def _errors(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set_yscale("log")
     ax.minorticks_off()
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 3, 5)))
 
 
 def _improvements(ax: Axes, rows: pd.DataFrame, least: float) -> None:
