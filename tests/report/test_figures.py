@@ -207,7 +207,7 @@ def test_figure4_has_the_papers_two_errors_and_says_what_they_lack(recorded):
     assert printed == {39.37, 10.04}
     assert "39.37 and 10.04, data set and unit not printed" in figure.legends[0].get_title().get_text()
     assert any("68 %" in text.get_text() for text in figure.axes[-1].texts)
-    assert figure.axes[0].get_xticklabels()[0].get_text() == "5 %\n50"
+    assert figure.axes[0].get_xticklabels()[0].get_text() == "5\n50"
 
 
 def test_figure5_marks_our_best_noise_and_the_papers(recorded):

@@ -83,10 +83,10 @@ STATEMENTS = (
 )
 NOTHING, BY_ITSELF = "nothing", "°"
 NOT_TESTABLE = (
-    "* **Not testable here**: anything at the paper's scale. All of this is measured on small data sets of our own "
+    "* **Not testable here**: anything at the paper's scale. Measured on small data sets of our own "
     "(GFN2-xTB), with small networks and few labels."
 )
-AMONG_ALL = f" {BY_ITSELF}: certain by itself, not among all claims (false-discovery rate above {LEVEL:.0%})."
+AMONG_ALL = f" {BY_ITSELF}: certain by itself, not among all claims (false-discovery rate above {100 * LEVEL:g} %)."
 
 
 def standing() -> str:
