@@ -65,7 +65,7 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
         left.annotate(title + star, (0, 1), (-20, 4), "axes fraction", textcoords="offset points", in_layout=False)
     printed = _printed_errors(axes[0, 0])
     for ax in axes[-1]:
-        ax.set_xlabel("% of the training\nconformations, and how many")
+        ax.set_xlabel("% of the training\nset, and how many")
     together = pd.concat([table for _, table in panels])
     notes = [printed, "open mark: the paper", *[SINGLE_SEED] * int((together["n_seeds"] == 1).any())]
     notes += [WITHOUT_EVIDENCE] * int(PALE in strength(together))
