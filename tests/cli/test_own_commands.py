@@ -19,7 +19,7 @@ from lib.own.pretrained import load_pretrained
 from lib.paths import DATA
 
 FILE = DATA / "mini" / "example" / "methyl-salicylate.xyz"
-WEIGHTS, POTENTIAL = "schnet-smoke-dynamics", "torchmd_net-laptop-dynamics-iso17"
+WEIGHTS, POTENTIAL = "schnet-smoke-dynamics", "torchmd_net-laptop-dynamics-extensive-methyl-salicylate"
 LAYERS = "torchmd_net-laptop-dynamics"
 
 

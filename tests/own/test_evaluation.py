@@ -116,9 +116,9 @@ def test_molecules_of_a_mixed_file_keep_their_frames(tmp_path):
 
 
 def test_a_potential_that_was_trained_elsewhere():
-    """The shipped ensemble of C7O2H10 on methyl salicylate: errors are those of the calculator."""
+    """The shipped ensemble of methyl salicylate: errors are those of the calculator."""
     dataset = datasets.own_dataset(FILE, "eV", level="GFN2-xTB")
-    calculator = load_pretrained("torchmd_net-laptop-dynamics-iso17").calculator()
+    calculator = load_pretrained("torchmd_net-laptop-dynamics-extensive-methyl-salicylate").calculator()
     frames = read(FILE, ":3")
     comparison = compare(calculator.potential, dataset)
     assert (comparison.frames["spread"] > 0).all()

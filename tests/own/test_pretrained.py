@@ -115,3 +115,12 @@ def test_importing_the_package_imports_nothing():
     assert "load_pretrained" in dir(lib)
     with pytest.raises(AttributeError, match="no attribute 'load_everything'"):
         lib.load_everything  # noqa: B018 (asked for to see the error)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if load_pretrained(name).gives_energies])
+def test_shipped_potentials_refuse_other_compositions(name):
+    """Each was trained on one, so that an energy of ethanol would be off by an arbitrary constant."""
+    atoms = molecule("CH3CH2OH")
+    atoms.calc = load_pretrained(name).calculator()
+    with pytest.raises(InputError, match="the only composition in training"):
+        atoms.get_potential_energy()
