@@ -18,7 +18,7 @@ from lib.runs.selection import select, splits
 from lib.training.scaling import determined
 
 
-def refuse_untaught_types(config: RunConfig) -> None:
+def refuse_untaught(config: RunConfig) -> None:
     """Stop where validation or test have atom types or compositions of which training says nothing: their energies
     would be arbitrary.
 
@@ -44,9 +44,10 @@ def refuse_untaught_types(config: RunConfig) -> None:
                 f"{names} of the {part} part have: give more of such molecules, leave them out, take more "
                 "labels, or another seed"
             )
-        odd = own[~determined(compositions, store.compositions[own])] if not config.isolated_atoms else own[:0]
-        if len(odd):
-            names = ", ".join(dict.fromkeys(store.names[k] for k in odd[:5]))
+        molecules = np.unique(own)
+        odd = molecules[~determined(compositions, store.compositions[molecules])]
+        if len(odd) and not config.isolated_atoms:
+            names = ", ".join(store.names[k] for k in odd[:5])
             raise ValueError(
                 f"{config.data[0].path}, seed {config.seed}: {names} of the {part} part have compositions that no "
                 "combination of those in training gives, so that their energies would be arbitrary: train on more "

@@ -14,7 +14,7 @@ from lib.data.datasets import DataSet, open_store
 from lib.data.splits import FINE_TUNING, make_split
 from lib.errors import required
 from lib.models.weights import load_weights
-from lib.own.checks import refuse_untaught_types
+from lib.own.checks import refuse_untaught
 from lib.runs.config import RunConfig
 from lib.runs.continuation import start_from
 from lib.runs.selection import select, splits
@@ -160,7 +160,7 @@ def fine_tune(
     limits = replace(config.limits, train=labels or config.limits.train)
     config = replace(config, limits=limits, pretrained=source)
     config = _scheduled(config, options, labels or available, max(scale.own.n_train) * scale.finetuning.constant_steps)
-    refuse_untaught_types(config)
+    refuse_untaught(config)
     return config
 
 

@@ -166,15 +166,17 @@ class Potential:
         return Evaluation(energies, forces, uncertain[0], uncertain[1], self.spread_factors)
 
     def _refuse_other_compositions(self, types: Sequence[NDArray[np.int64]]) -> None:
-        """Stop where a member was trained on one composition and a molecule has another, that is no multiple of it."""
+        """Stop where a member was trained on one composition of which a molecule's is no multiple, or on several of
+        which no combination gives it.
+        """
+        for _, target in self.members:
+            if "compositions" in target:
+                _refuse_undetermined(np.array(target["compositions"]), types)
         trained = [
             (np.array(target["composition"]), _is_extensive(model, target))
             for model, target in self.members
             if "composition" in target
         ]
-        for _, target in self.members:
-            if "compositions" in target:
-                _refuse_undetermined(np.array(target["compositions"]), types)
         for own in types if trained else []:
             counts = np.bincount(own, minlength=len(ATOM_TYPES))
             for each, extensive in trained:

@@ -204,9 +204,8 @@ def _reach(config: RunConfig, train: ConformationBatches) -> Tensor | None:
 def _target(
     config: RunConfig, scaling: Scaling, level: str, compositions: NDArray[np.int64], reach: Tensor | None
 ) -> dict[str, Any]:
-    """The scaling, the level of theory and the atom types seen in training, as JSON values; the ``reach`` between these
-    types, where nuclei repel; the energies of isolated atoms, or else the different ``compositions`` in training where
-    they do not determine an energy of each type.
+    """The scaling, level of theory and atom types seen in training, as JSON values; the ``reach`` between these types,
+    where nuclei repel; energies of isolated atoms, or else the ``compositions`` where these leave a type's energy open.
     """
     target = {
         "mean": scaling.mean,

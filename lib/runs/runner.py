@@ -32,7 +32,7 @@ from lib.runs.config import RunConfig
 from lib.runs.jobs import job_of
 from lib.runs.provenance import commit, provenance
 from lib.runs.results import Result, find_record, load_result, of_its_settings
-from lib.training.fit import LAST, SHOWN, Execution, is_first_process, to_resume
+from lib.training.fit import LAST, SHOWN, Execution, is_first_process, resumable
 from lib.training.metrics import metric_of
 from lib.training.progress import LOG, bars_shown
 
@@ -102,7 +102,7 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     """Do the job in the folder ``part``, where an interrupted one resumes; the result is written last."""
     job = job_of(config.task)
     part.mkdir(exist_ok=True)
-    resumed = to_resume(part / LAST) is not None
+    resumed = resumable(part / LAST)
     if _is_first():  # which alone writes: another that comes later would remove what it has begun
         for unfinished in part.glob(f"{PART}*"):
             unfinished.unlink(missing_ok=True)

@@ -171,17 +171,17 @@ class Fitted:
     steps: int
 
 
-def to_resume(path: Path) -> Path | None:
-    """The checkpoint ``path``; None where there is none, or a damaged one, which goes with a warning."""
+def resumable(path: Path) -> bool:
+    """Whether there is a checkpoint ``path`` to go on from; a damaged one is removed, with a warning."""
     try:
         torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        return None
+        return False
     except (RuntimeError, EOFError, UnpicklingError) as error:
         warnings.warn(f"{path} is damaged ({type(error).__name__}): this run starts anew", stacklevel=2)
         path.unlink(missing_ok=True)
-        return None
-    return path
+        return False
+    return True
 
 
 def fit(

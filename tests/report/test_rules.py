@@ -130,7 +130,7 @@ def test_what_speaks_against_every_case_counts_once_for_each_that_might_have():
     assert "3 of 3 above 0, 3 with the whole interval; 0 wholly below" in outcome.why
 
 
-def test_one_seed_among_many_decides_only_as_seen_once():
+def test_one_seed_among_many_decides_as_one_seed_alone():
     sure, once = case(40, NARROW), case(5, NARROW, model="SchNet", seeds=1)
     assert sign("every_gain", [sure, once, case(4, WIDE, model="TorchMD-Net")]) == "unknown"
     wide = replace(once, comparison=Comparison(once.scratch, replace(once.tuned, moves=case(5, WIDE).tuned.moves)))
