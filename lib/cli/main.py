@@ -1,8 +1,10 @@
 """The command line: `main` runs one command of ``python -m lib``; the modules beside this one hold the commands."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, UsageError
@@ -12,6 +14,8 @@ from lib.cli.parsing import NAME, Command, SeveralValues, new_group
 from lib.errors import TrainingError
 
 SCRIPT = "denoising"  # the installed command, for which a shell can complete commands
+SIGNALLED = 128  # and the number of the signal, the status of a process that a signal ended
+INTERRUPTED = SIGNALLED + signal.SIGINT
 app = new_group(
     "Denoising pre-training for neural potentials: data, runs, your own molecules.\n\n"
     "Every command explains its options, their units and defaults with --help.",
@@ -36,10 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0; 1 after an error of input, which is one line on stderr; 2 after a usage error (an unknown option …); 130
-        after an interrupt.
+        after Ctrl-C.
+
+    Raises:
+        SystemExit: with status 143, where the process is asked to end (SIGTERM).
     """
     if arguments is None:
         _write_in_any_locale()
+        signal.signal(signal.SIGTERM, _end)
     try:
         status = typer.main.get_command(app)(arguments, prog_name=_program(), standalone_mode=False)
     except UsageError as error:
@@ -47,7 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, TrainingError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 1
+    if status == INTERRUPTED:
+        sys.stderr.write("stopped: what is finished is kept, and the same command goes on from the last checkpoint\n")
     return status if isinstance(status, int) else 0
+
+
+def _end(number: int, frame: Any) -> NoReturn:
+    """End with the status that says by which signal, so that what is open is closed and other processes are ended."""
+    raise SystemExit(SIGNALLED + number)
 
 
 def _program() -> str:

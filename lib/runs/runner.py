@@ -10,12 +10,13 @@ import json
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from functools import cache, partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,7 @@ import torch.distributed as dist
 from filelock import FileLock
 from tqdm.auto import tqdm
 
+from lib.errors import required
 from lib.files import PART, writing
 from lib.machine import available_cores, flush_denormals, keep_freed_memory, one_thread
 from lib.models.weights import Weights
@@ -163,18 +165,25 @@ def is_available(config: RunConfig, weights: bool) -> bool:
 
 
 def _train_all(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], Iterable], device: str) -> None:
-    """Run ``configs``, here or in ``workers`` processes, which are kept, since starting one takes seconds."""
+    """Run ``configs``, here or in ``workers`` processes, which are kept, since starting one takes seconds; where this
+    process is asked to stop they are ended.
+    """
     if min(workers, len(configs)) == 1:
         for config in bar(configs):
             _run_quietly(config, device)
         return
     jobs = []
     try:
-        jobs += [_pool(workers).submit(_run_interruptibly, config, device) for config in configs]
+        jobs += [_pool(workers).submit(_run_quietly, config, device) for config in configs]
         for job in bar(as_completed(jobs)):
             job.result()
     except BrokenExecutor:
         _pool.cache_clear()  # a process was killed; the next call starts others
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        for process in _pool(workers)._processes.values():  # Python 3.14 has kill_workers
+            process.kill()
+        _pool.cache_clear()
         raise
     finally:
         for job in jobs:
@@ -183,16 +192,18 @@ def _train_all(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterab
 
 @cache
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    return ProcessPoolExecutor(workers, get_context("spawn"), _begin_work)
 
 
-def _run_interruptibly(config: RunConfig, device: str) -> Result:
-    """`_run_quietly` in a process of the pool, which an interrupt stops; one that waits for work ignores it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return _run_quietly(config, device)
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin_work() -> None:
+    """Leave it to the process that started this one to stop it, and end where that process has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    required(parent_process(), "parent process").join()
+    os._exit(1)
 
 
 def _run_quietly(config: RunConfig, device: str) -> Result:

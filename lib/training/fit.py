@@ -9,7 +9,8 @@ that is logged for a resumed epoch is the mean over its remaining steps. Checkpo
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -184,13 +185,7 @@ def resumable(path: Path) -> bool:
     return True
 
 
-def fit(
-    task: Task,
-    training: DataLoader,
-    validation: DataLoader,
-    folder: Path,
-    execution: Execution = SHOWN,
-) -> Fitted:
+def fit(task: Task, training: DataLoader, validation: DataLoader, folder: Path, execution: Execution = SHOWN) -> Fitted:
     """Train ``task`` and load its best weights into it; checkpoints and logs go to ``folder``, where a fit can resume.
 
     Validation sees every conformation, each ``validate_every`` epochs and after the last one.
@@ -211,7 +206,8 @@ def fit(
     task.steps_per_epoch = len(training) // execution.accumulate
     trainer = _trainer(task.settings, folder, callbacks, execution)
     resumed = folder / LAST
-    trainer.fit(task, training, validation, ckpt_path=resumed if resumed.exists() else None, weights_only=True)
+    with interruptible():
+        trainer.fit(task, training, validation, ckpt_path=resumed if resumed.exists() else None, weights_only=True)
     if not best.best_model_path or best.best_model_score is None:
         raise RuntimeError(f"{folder}: no validation ran, so there is no best checkpoint; lower validate_every")
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
@@ -225,6 +221,17 @@ def fit(
         best_metric=float(best.best_model_score),
         steps=trainer.global_step,
     )
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C stays a KeyboardInterrupt; Lightning makes a SystemExit of it."""
+    try:
+        yield
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise end.__context__ from None
+        raise
 
 
 def _optional_callbacks(task: Task) -> list[Callback]:
