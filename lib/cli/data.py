@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lib.cli.options import Force
-from lib.cli.parsing import Command, examples, new_group
+from lib.cli.parsing import examples, new_group
 from lib.cli.targets import check_folder, check_store
 from lib.errors import look_up
 
@@ -34,7 +34,7 @@ def list_data() -> None:
         sys.stdout.write(f"{dataset.name:20} {state:8} {dataset.path}\n")
 
 
-@app.command("fetch", cls=Command, epilog=examples("data fetch ani1x"))
+@app.command("fetch", epilog=examples("data fetch ani1x"))
 def fetch_data(name: Published, folder: Folder = None) -> None:
     """Download what is missing, check and unpack it.
 
@@ -50,7 +50,7 @@ def fetch_data(name: Published, folder: Folder = None) -> None:
         sys.stdout.write(f"{path}\n")
 
 
-@app.command("verify", cls=Command, epilog=examples("data verify ani1x"))
+@app.command("verify", epilog=examples("data verify ani1x"))
 def verify_data(name: Published, folder: Folder = None) -> None:
     """Check that a published data set is there and unchanged."""
     from lib.data.sources import find_source, verify
@@ -63,7 +63,7 @@ def verify_data(name: Published, folder: Folder = None) -> None:
         raise ValueError(f"{name} is not whole: python -m lib data fetch {name}")
 
 
-@app.command("select", cls=Command, epilog=examples("data select ani1x", "data select ani1 downloads/ANI-1_release"))
+@app.command("select", epilog=examples("data select ani1x", "data select ani1 downloads/ANI-1_release"))
 def select_data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="ani1 or ani1x.")],
     path: Annotated[
@@ -85,7 +85,6 @@ def select_data(
 
 @app.command(
     "convert",
-    cls=Command,
     epilog=examples(
         "data convert ani1x",
         "data convert own my.xyz my-store --set energy_unit=eV",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lib.cli.groups import grouped
 from lib.cli.options import Force
-from lib.cli.own import say_contents
+from lib.cli.own import say, say_contents
 from lib.cli.own_groups import Reading
 from lib.cli.own_options import Answers, Data, Group, Potentials, Worst
 from lib.cli.parsing import examples
@@ -41,7 +41,9 @@ def evaluate(
     components; of all frames and of each group. Labels of another code differ by a constant, which the second leaves
     out.
     """
+    from lib.data.datasets import open_store
     from lib.own.evaluation import compare
+    from lib.own.inspection import inspect_store
 
     dataset = reading.dataset(data)
     if output is not None:
@@ -49,12 +51,15 @@ def evaluate(
             check_file("--output", output / f"{dataset.stem}{ending}", force)
     potential = _potential(weights)
     say_contents(data, dataset)
+    say(inspect_store(open_store(dataset), trained=False))
     if potential.level != dataset.level:
         sys.stdout.write(
             f"warning: {', '.join(weights)} learnt the level {potential.level!r}, the labels are of {dataset.level!r} "
             "(--level): their energies may differ by a constant\n"
         )
     comparison = compare(potential, dataset, group)
+    if doubt := comparison.doubt():
+        sys.stdout.write(f"warning: {doubt}\n")
     sys.stdout.write(f"{_text(comparison.table())}\n")
     if worst:
         sys.stdout.write(f"\nworst frames (kcal/mol, of forces per Å):\n{_text(comparison.worst(worst))}\n")

@@ -10,7 +10,7 @@ import typer
 from typer._click.exceptions import NoArgsIsHelpError, UsageError
 
 from lib.cli import bench, data, evaluate, export, mini_suite, own, run, runs
-from lib.cli.parsing import NAME, Command, SeveralValues, new_group
+from lib.cli.parsing import NAME, SeveralValues, new_group
 from lib.errors import TrainingError
 
 SCRIPT = "denoising"  # the installed command, for which a shell can complete commands
@@ -22,13 +22,13 @@ app = new_group(
     completion=Path(sys.argv[0]).stem == SCRIPT,
 )
 app.add_typer(data.app, name="data")
-app.command("mini-suite", cls=Command, epilog=mini_suite.EPILOG)(mini_suite.mini_suite)
+app.command("mini-suite", epilog=mini_suite.EPILOG)(mini_suite.mini_suite)
 app.add_typer(runs.app, name="runs")
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("pretrain", epilog=own.PRETRAIN_EPILOG)(own.pretrain)
 app.command("finetune", cls=SeveralValues, epilog=own.FINETUNE_EPILOG)(own.finetune)
 app.command("evaluate", cls=SeveralValues, epilog=evaluate.EPILOG)(evaluate.evaluate)
-app.command("export", cls=Command, epilog=export.EPILOG)(export.export)
+app.command("export", epilog=export.EPILOG)(export.export)
 app.add_typer(bench.app, name="bench")
 
 

@@ -66,7 +66,7 @@ def pretrain(
     else:
         dataset = unlabelled_dataset(data, length_unit, ignore_cell)
         findings = inspect_store(open_store(dataset), labelled=False)
-        _say([replace(finding, molecule=f"{data}: {finding.molecule}") for finding in findings])
+        say([replace(finding, molecule=f"{data}: {finding.molecule}") for finding in findings])
         config = pretrain_on(weights, dataset, seed, pretraining_rate)
     (result,) = run_all([config], 1, "pre-training", weights=True)
     error = result.metrics["validation_denoising_error"]
@@ -91,21 +91,23 @@ def finetune(
     Errors stop the command before anything is trained. Then the size of the job is printed; at a terminal you are asked
     whether to start where it takes more than a minute.
     """
-    _refuse_several_starts(beginning)
-    if output is not None and not check:
-        check_folder("--output", output)
+    _refuse_contradictions(beginning)
+    if not check:
+        check_folder("--output", output or Path())
     tuning = _task(data, reading, held_out, beginning, training)
-    _look_at(tuning, (data, held_out.validation, held_out.test))
+    _look_at(tuning, (data, held_out.validation, held_out.test), bool(training.e0 or training.isolated_atoms))
     plan = tuning.plan()
     sys.stdout.write(f"{plan}\n")
     if not check and (yes or plan.minutes <= LONG or _agreed()):
         _train(tuning, workers, output or Path())
 
 
-def _refuse_several_starts(start: Beginning) -> None:
-    """Stop where more than one of them says what training starts from."""
+def _refuse_contradictions(start: Beginning) -> None:
+    """Stop where more than one of them says what training starts from, or a unit is of no file."""
     if start.from_scratch + (start.pretrain_on is not None) + (start.continued is not None) > 1:
         raise typer.BadParameter("--from-scratch, --pretrain-on and --continue exclude each other: give one of them")
+    if start.pretrain_length_unit is not None and start.pretrain_on is None:
+        raise typer.BadParameter("--pretrain-length-unit is of the file of --pretrain-on: give that too")
 
 
 def _task(data: Path, reading: Reading, held_out: HeldOut, start: Beginning, training: Training) -> "FineTuning":
@@ -147,30 +149,33 @@ def _source(start: Beginning, reading: Reading) -> "DataSet | RunConfig | None":
     return None if start.from_scratch or start.continued is not None else FineTuning.layers(start.weights)
 
 
-def _look_at(tuning: "FineTuning", paths: Sequence[Path | None]) -> None:
-    """Say what the files of data, validation and test hold, print warnings, stop at errors."""
+def _look_at(tuning: "FineTuning", paths: Sequence[Path | None], given: bool) -> None:
+    """Say what the files of data, validation and test hold, print warnings, stop at errors; ``given``: whether
+    isolated atoms are.
+    """
     for path, dataset in zip(paths, (tuning.data, tuning.validation, tuning.test), strict=True):
         if path is not None and dataset is not None:
-            say_contents(path, dataset)
-    _say(tuning.inspect())
+            say_contents(path, dataset, references=not given and dataset == tuning.data)
+    say(tuning.inspect())
 
 
-def say_contents(path: Path, dataset: "DataSet") -> None:
-    """Print what the file ``path`` holds."""
+def say_contents(path: Path, dataset: "DataSet", references: bool = False) -> None:
+    """Print what the file ``path`` holds, and whether its free atoms are ``references``."""
     from lib.data.datasets import open_store
     from lib.own.datasets import free_atoms_of, lacking
 
     store, free = open_store(dataset), free_atoms_of(dataset)
     molecules, forces = len(store.names), "with" if store.has_forces else "without"
     missing = ", ".join(lacking(free, dataset))
-    use = f"kept apart; without {missing} they are no references" if missing else "references, and nothing to learn"
+    use = "references, and nothing to learn" if references else "left out"
+    use = f"left out; without {missing} they are no references" if references and missing else use
     apart = f"; free atoms {', '.join(free)} are {use}" if free else ""
     sys.stdout.write(
         f"{path}: {molecules} molecule{'s' * (molecules != 1)}, {len(store)} conformations {forces} forces{apart}\n"
     )
 
 
-def _say(findings: "list[Finding]") -> None:
+def say(findings: "list[Finding]") -> None:
     """Print the warnings, up to `SHOWN` of them, and stop at errors."""
     from lib.own.findings import WARNING, refuse_errors
 

@@ -203,7 +203,7 @@ Minutes = Annotated[
     typer.Option(
         "--minutes",
         metavar="X",
-        help="Of each run on one core, instead of --steps; the speed is measured first.",
+        help="Of each run on one core, instead of --steps; the speed is measured the first time.",
         show_default="the scale's steps",
         callback=duration,
     ),

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import typer
 from typer._click import Context, HelpFormatter
+from typer._click.exceptions import UsageError
 from typer.core import TyperArgument, TyperCommand
 
 NAME = "python -m lib"
@@ -13,13 +14,14 @@ VALUE = re.compile(r"(?!-)|-\.?\d")  # begins a value: no dash, or a negative nu
 
 
 def new_group(text: str, completion: bool = False) -> typer.Typer:
-    """An empty group of commands; without a command it shows its help, and its errors are left to `lib.cli.main`.
+    """An empty group of commands, each a `Command`; without a command it shows its help, and its errors are left to
+    `lib.cli.main`.
 
     Args:
         text: what the commands of the group are for.
         completion: whether it offers to complete commands and options in the user's shell.
     """
-    return typer.Typer(
+    return _Commands(
         help=text,
         no_args_is_help=True,
         add_completion=completion,
@@ -35,7 +37,17 @@ def examples(*lines: str) -> str:
 
 
 class Command(TyperCommand):
-    """A command whose help names its arguments without the types of Python, which say nothing to a chemist."""
+    """A command that takes an option once, and whose help names its arguments without the types of Python, which say
+    nothing to a chemist.
+    """
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Refuse an option that is given twice, of which the first would be lost; then parse as usual."""
+        once = {name for p in self.params if not getattr(p, "multiple", False) for name in p.opts if name[0] == "-"}
+        given = [argument.partition("=")[0] for argument in args]
+        if repeated := sorted(name for name in once if given.count(name) > 1):
+            raise UsageError(f"{repeated[0]} is given {given.count(repeated[0])} times: give it once", ctx)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the help of arguments and options."""
@@ -46,7 +58,15 @@ class Command(TyperCommand):
         super().format_options(ctx, formatter)
 
 
-class SeveralValues(TyperCommand):
+class _Commands(typer.Typer):
+    """A group whose commands are `Command`s."""
+
+    def command(self, name: str | None = None, *, cls: type[TyperCommand] | None = Command, **options: Any) -> Any:
+        """As that of `typer.Typer`."""
+        return super().command(name, cls=cls, **options)
+
+
+class SeveralValues(Command):
     """A command whose list options take all values that follow: ``--seeds 0 1 2`` is ``--seeds 0 --seeds 1 --seeds 2``.
 
     It has no positional arguments, so that what follows a list option can only belong to it.

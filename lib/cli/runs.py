@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lib.cli.options import Force, Model, Scale, at_least
-from lib.cli.parsing import Command, examples, new_group
+from lib.cli.parsing import examples, new_group
 from lib.cli.targets import check_file
 
 app = new_group("See, check and record what is stored, and what a scale costs.")
@@ -31,7 +31,7 @@ def list_runs() -> None:
         sys.stderr.write(f"warning: {problem}\n")
 
 
-@app.command("show", cls=Command, epilog=examples("runs show 3f2a91"))
+@app.command("show", epilog=examples("runs show 3f2a91"))
 def show_run(
     key: Annotated[str, typer.Argument(metavar="KEY", help="Of a stored run, or its beginning.")],
 ) -> None:
@@ -46,9 +46,7 @@ def show_run(
     sys.stdout.write(text + "\n")
 
 
-@app.command(
-    "curves", cls=Command, epilog=examples("runs curves 3f2a91", "runs curves 3f2a91 77c0de --output curves.svg")
-)
+@app.command("curves", epilog=examples("runs curves 3f2a91", "runs curves 3f2a91 77c0de --output curves.svg"))
 def draw_curves(
     keys: Annotated[list[str], typer.Argument(metavar="KEY", help="Of the runs, or their beginnings.")],
     output: Annotated[
@@ -104,7 +102,7 @@ def collect_runs() -> None:
         sys.stdout.write(f"removed {path}\n")
 
 
-@app.command("record", cls=Command, epilog=examples("runs record laptop --weights", "runs record laptop 3f2a91"))
+@app.command("record", epilog=examples("runs record laptop --weights", "runs record laptop 3f2a91"))
 def record_runs(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Folder of data/results to write, such as a scale.")],
     keys: Annotated[

@@ -6,16 +6,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.chemistry.atom_types import type_name
+from lib.chemistry.atom_types import ATOM_TYPES, type_name
 from lib.data.datasets import DataSet, open_store
 from lib.data.splits import FINE_TUNING, make_split
 from lib.data.store import ConformationStore
 from lib.own.duplicates import are_among, described
-from lib.own.findings import WARNING, Finding, by_frame
+from lib.own.findings import ERROR, WARNING, Finding, by_frame
 from lib.own.inspection import inspect_store
 from lib.runs.config import RunConfig
 from lib.runs.selection import select, splits
 from lib.training.scaling import determined
+
+BOUND = (-400.0, 80.0)  # kcal/mol an atom, of molecules to isolated atoms; -120 to -47 in ANI-1 and ANI-1x, by GFN2-xTB
+# -205 to -100, of pairs of ions up to 62
 
 
 def refuse_untaught(config: RunConfig) -> None:
@@ -94,9 +97,30 @@ def inspect_types(data: DataSet, source: RunConfig, name: str) -> list[Finding]:
     return [Finding(WARNING, "", text)]
 
 
+def inspect_isolated(data: DataSet, isolated: Mapping[str, float]) -> list[Finding]:
+    """Whether energies of ``isolated`` atoms (kcal/mol by element) are of the unit, sign and method of those in
+    ``data``: an atom of a molecule at its lowest is then bound by some 100 kcal/mol.
+    """
+    store = open_store(data)
+    molecules = np.flatnonzero(store.n_atoms > 1)
+    if not isolated or not len(molecules):
+        return []
+    energies = np.array([isolated.get(element, 0.0) for element, _ in ATOM_TYPES])
+    lowest = np.array([store.energy(store.conformations_of(k)).min() for k in molecules.tolist()])
+    bound = (lowest - store.compositions[molecules] @ energies) / store.n_atoms[molecules]
+    typical = float(np.median(bound))
+    if BOUND[0] < typical < BOUND[1]:
+        return []
+    text = (
+        f"relative to the isolated atoms molecules have {typical:.4g} kcal/mol an atom, where some -200 to -45 are "
+        "usual: are the atoms' energies in the unit of the others, with their sign, and of the same method?"
+    )
+    return [Finding(ERROR, "isolated atoms", text)]
+
+
 def _of_file(dataset: DataSet, labelled: bool = True) -> list[Finding]:
     """`inspect_store` of a file beside the labelled one, whose name each finding says."""
-    found = inspect_store(open_store(dataset), labelled)
+    found = inspect_store(open_store(dataset), labelled, trained=False)
     return [replace(finding, molecule=f"{dataset.path}: {finding.molecule}") for finding in found]
 
 

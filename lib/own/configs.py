@@ -16,7 +16,7 @@ from lib.errors import required
 from lib.models.weights import load_weights
 from lib.own.checks import refuse_untaught
 from lib.runs.config import RunConfig
-from lib.runs.continuation import start_from
+from lib.runs.continuation import refuse_other, start_from
 from lib.runs.selection import select, splits
 from lib.study.cells import Cell
 from lib.study.layers import named
@@ -176,7 +176,9 @@ def _started(config: RunConfig, start: Path | None) -> RunConfig:
     """``config`` as it goes on from the weights file ``start``, whose read-out it takes."""
     if start is None:
         return config
-    settings = config.settings.read_out_of(load_weights(start).settings())
+    weights = load_weights(start)
+    settings = config.settings.read_out_of(weights.settings())
+    refuse_other(weights, config.model, settings)
     return replace(config, start=start_from(start), settings=settings)
 
 

@@ -24,6 +24,7 @@ GROUP = CONFIG_TYPE
 ALL, NO_GROUP = "all", "(none)"
 AT_ONCE = 2000  # conformations, whose forces are held in memory together
 MEV = 1000 / EV  # in a kcal/mol
+CLOSE, SLOPES = 0.7, (0.4, 2.5)  # a correlation that tells a slope, and slopes of labels on predictions in one unit
 ENERGY, SHIFTED, PER_ATOM, FORCE = "energy", "energy less its mean error", "energy per atom", "force"
 
 
@@ -57,6 +58,19 @@ class Comparison:
                      for name, (rmse, mae) in scores.items()]  # fmt: skip
         return pd.DataFrame(rows)
 
+    def doubt(self) -> str:
+        """What to ask of the labels, where those of one molecule vary with the predictions at another scale or against
+        them; empty where they do not.
+        """
+        x, y = (self.frames.groupby("molecule")[c].transform(lambda e: e - e.mean()) for c in ("prediction", "label"))
+        variance, together = float((x**2).sum()), float((x * y).sum())
+        if not variance or together**2 < CLOSE**2 * variance * float((y**2).sum()):
+            return ""
+        slope = together / variance
+        if SLOPES[0] < slope < SLOPES[1]:
+            return ""
+        return f"energies vary {slope:.3g} times as much as predicted: are unit, sign and key of the labels right?"
+
     def worst(self, count: int = 10) -> pd.DataFrame:
         """The ``count`` frames with the largest errors of the energy less the mean error, and with forces as many with
         the largest RMSE of forces, each once.
@@ -81,11 +95,13 @@ def compare(potential: Potential, data: DataSet, group: str = GROUP) -> Comparis
 
     Raises:
         DataError: the file cannot be read.
-        ValueError: atom types that the potential has not met.
+        ValueError: atom types that the potential has not met, or no frame has such a group.
     """
     store = open_store(data)
     numbers, molecules = _frame_numbers(store), store.molecule_of(np.arange(len(store)))
     groups = _groups(Path(data.path), group)
+    if not groups and group != GROUP:
+        raise ValueError(f"group {group!r}: no frame of {data.path} has such an entry in its header; leave --group out")
     frames = pd.DataFrame(
         {
             "frame": numbers,

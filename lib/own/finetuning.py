@@ -6,7 +6,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from lib.own import checks
 from lib.own.configs import VALIDATIONS, Length, Options, default_force_weight, fine_tune, labels_that_fit, pretrain_on
 from lib.own.findings import ERROR, WARNING, Finding
 from lib.own.inspection import inspect_store
-from lib.own.plan import Plan, Speed, measure, part_sizes, seconds_of, steps_of
+from lib.own.plan import Plan, Speed, measure, part_sizes, seconds_of, steps_of, steps_within
 from lib.potentials.calibration import evaluate_on, spread_factors
 from lib.potentials.ensemble import ENSEMBLE, Potential
 from lib.runs.config import RunConfig
@@ -125,6 +124,7 @@ class FineTuning:
             text = f"no forces under {key!r}, but arrays {others}: name one with --forces-key"
             out.append(Finding(WARNING, "", text))
         out += [*inspect_store(store), *checks.inspect_held_out(self.data, self.held_out)]
+        out += checks.inspect_isolated(self.data, dict(self.isolated_atoms))
         if isinstance(self.source, DataSet) and not self._pretrains_on_itself:
             out += checks.inspect_pool(self.source, dict(zip(self.seeds, self._shared(self.source), strict=True)))
             out += checks.inspect_types(self.data, pretrain_on(self.weights, self.source), str(self.source.path))
@@ -223,10 +223,7 @@ class FineTuning:
         if self.minutes is None:
             return None if self.epochs is None and self.steps is None else Length(self.epochs, self.steps)
         config = self._config(self.candidates()[0], self.seeds[0], None, timed=False)
-        sizes = part_sizes(config)
-        per_epoch = ceil(sizes["train"] / config.training.batch_size)
-        steps = self._speed.steps(self.minutes, per_epoch, VALIDATIONS, sizes["validation"], sizes["test"])
-        return Length(steps=steps)
+        return Length(steps=steps_within(config, self.minutes, VALIDATIONS, lambda: self._speed))
 
     @staticmethod
     def logs(configs: Sequence[RunConfig], weights: bool = False) -> list[tuple[RunConfig, Path]]:

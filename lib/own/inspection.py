@@ -36,10 +36,11 @@ THOROUGH = 30  # molecules of a store, in which a simple model is fitted to forc
 MOLECULES = 30  # of a store, in which forces are looked at
 
 
-def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Finding]:
+def inspect_store(store: ConformationStore, labelled: bool = True, trained: bool = True) -> list[Finding]:
     """What is wrong or odd in ``store``: errors first, then what is of all molecules; nothing is an empty list.
 
-    Of conformations that are not ``labelled`` the geometries alone are looked at.
+    Of conformations that are not ``labelled`` the geometries alone are looked at, and whether they are enough where
+    they are to be ``trained`` on. Forces are held against the energies once these are right.
     """
     findings = [Finding(WARNING, name, note) for name, note in store.notes]
     thorough = set(np.linspace(0, len(store.names) - 1, min(THOROUGH, len(store.names))).round().astype(int).tolist())
@@ -52,7 +53,8 @@ def inspect_store(store: ConformationStore, labelled: bool = True) -> list[Findi
         findings += [Finding(severity, name, text) for severity, text in checks]
     whole = _lengths(np.array(bonds), store.n_atoms)
     if labelled:
-        whole += [*_numbers(store), *other_orders(store), *_units_of_molecules(store), *_forces(store)]
+        whole += [*(_numbers(store) if trained else []), *other_orders(store), *_units_of_molecules(store)]
+        whole += [] if any(finding.severity == ERROR for finding in findings) else _forces(store)
     findings += [Finding(severity, ALL, text) for severity, text in whole]
     return sorted(findings, key=lambda f: (f.severity != ERROR, f.molecule != ALL))
 

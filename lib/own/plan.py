@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from math import ceil
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,8 +15,11 @@ from lib import models
 from lib.batches import Batch
 from lib.data.loading import ConformationBatches, make_loader
 from lib.errors import required
+from lib.files import whole_file
 from lib.machine import one_thread
+from lib.paths import RUNS
 from lib.runs.config import RunConfig
+from lib.runs.runner import STEPS_OF_MINUTES
 from lib.runs.selection import select, splits
 from lib.study.cost import in_words
 from lib.training.denoising import DenoisingTask
@@ -89,6 +93,23 @@ def seconds_of(config: RunConfig, speed: Speed) -> float:
     validations = training.epochs // training.validate_every
     steps = steps_of(config, sizes.pop("train"))
     return speed.seconds(steps, training.epochs, validations, **sizes)
+
+
+def steps_within(config: RunConfig, minutes: float, validations: int, speed: Callable[[], Speed]) -> int:
+    """The steps of ``config`` that take ``minutes`` on one core, with so many ``validations``.
+
+    They are reckoned once and kept in the run store: at the ``speed`` of another moment they would be others, and the
+    command that is given again would begin other runs instead of going on with its own.
+    """
+    kept = RUNS / f".{config.key()}-{minutes:g}{STEPS_OF_MINUTES}"
+    if not kept.exists():
+        sizes = part_sizes(config)
+        per_epoch = ceil(sizes["train"] / config.training.batch_size)
+        steps = speed().steps(minutes, per_epoch, validations, sizes["validation"], sizes["test"])
+        RUNS.mkdir(parents=True, exist_ok=True)
+        with whole_file(kept) as part:
+            Path(part).write_text(str(steps), encoding="utf-8")
+    return int(kept.read_text(encoding="utf-8"))
 
 
 def measure(config: RunConfig) -> Speed:

@@ -1,5 +1,6 @@
 """Going on with a trained potential: its weights, energy head included, and its scaling fitted anew to other labels."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from lib.data.loading import ConformationBatches
 from lib.errors import DataError, required
-from lib.models.base import Model
+from lib.models.base import Model, Settings
 from lib.models.weights import Weights, load_weights
 from lib.runs.config import RunConfig, Start
 from lib.training.scaling import Scaling
@@ -38,22 +39,30 @@ def continue_from(config: RunConfig, model: Model, train: ConformationBatches, l
     weights = _energies(load_weights(Path(start.path)))
     if weights.about["checksum"] != start.checksum:
         raise DataError(weights.path, "checksum", "the file is another one than before", "name the weights again")
-    other = weights.build()
-    if (weights.about["model"], other.settings) != (config.model, config.settings):
-        held = f"{weights.about['model']} {other.settings}"
-        raise DataError(
-            weights.path,
-            "settings",
-            f"it holds {held}, not {config.model} {config.settings}",
-            "choose matching weights",
-        )
-    model.load_state_dict(weights.state)
+    refuse_other(weights, config.model, config.settings)
+    model.load_state_dict(weights.build().state_dict())
     target = weights.about["target"]
     old = Scaling(target["mean"], target["std"], np.array(target["per_type"], dtype=np.float64))
     compositions = train.compositions()
     known = old.std * _predictions(model, loader) + old.mean + compositions @ old.per_type
     rest = Scaling.fit(required(config.baseline, "baseline"), train.energies() - known, compositions)
     return Scaling(old.mean + rest.mean, old.std, old.per_type + rest.per_type)
+
+
+def refuse_other(weights: Weights, model: str, settings: Settings) -> None:
+    """Stop where ``weights`` are of another model or have other settings than the run that is to go on with them.
+
+    Raises:
+        DataError: naming the model, or the settings that differ.
+    """
+    held, remedy = weights.about["model"], "let --weights (weights) name layers of the model that goes on"
+    if held != model:
+        raise DataError(weights.path, "model", f"it holds {held}, not {model}", remedy)
+    asked = asdict(settings)
+    different = {name: value for name, value in asdict(weights.settings()).items() if value != asked[name]}
+    if different:
+        words = ", ".join(f"{name} = {value!r}, not {asked[name]!r}" for name, value in different.items())
+        raise DataError(weights.path, "settings", f"it has {words}", remedy)
 
 
 def _energies(weights: Weights) -> Weights:

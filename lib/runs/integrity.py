@@ -244,7 +244,8 @@ def _weights_problem(result: Result) -> str | None:
 
 
 def collect() -> list[Path]:
-    """Remove the unfinished runs that no process trains, runs of another format, and locks that nobody holds.
+    """Remove the unfinished runs that no process trains, runs of another format, locks that nobody holds, and what is
+    kept of the speed of runs.
 
     Only what a run left is removed: hidden folders and locks named by a key, and results that can be read. Anything
     else in the run store stays.
@@ -252,7 +253,9 @@ def collect() -> list[Path]:
     Returns:
         What was removed. An unfinished run that is asked for again would have gone on where it stopped.
     """
-    removed = []
+    removed = sorted(runner.RUNS.glob(f".*{runner.STEPS_OF_MINUTES}"))
+    for path in removed:
+        path.unlink()
     for lock in sorted(runner.RUNS.glob(".*.lock")):
         if not KEY.fullmatch(lock.name[1 : -len(".lock")]) or lock.is_symlink() or not lock.is_file():
             continue

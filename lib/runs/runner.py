@@ -38,6 +38,8 @@ from lib.training.fit import LAST, SHOWN, Execution, is_first_process, resumable
 from lib.training.metrics import metric_of
 from lib.training.progress import LOG, bars_shown
 
+STEPS_OF_MINUTES = ".steps"  # ends the file of the run store that says how many steps a run of some minutes has
+
 
 def stored(config: RunConfig) -> Result | None:
     """The result of ``config`` where it is recorded or stored.

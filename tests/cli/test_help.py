@@ -139,3 +139,23 @@ def test_the_script_is_the_command_line_and_can_be_completed():
     code = "import sys; sys.argv[0] = '/bin/denoising'; from lib.cli.main import main; sys.exit(main())"
     done = python(code, _DENOISING_COMPLETE="complete_bash", COMP_WORDS="denoising runs ver", COMP_CWORD="2")
     assert done.stdout.split() == ["verify"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["finetune", "--data", "a.xyz", "--data=b.xyz"],
+        ["run", "--scale", "smoke", "--scale", "laptop"],
+        ["data", "convert", "ani1", "a", "b", "--force", "--force"],
+    ],
+)
+def test_an_option_that_is_given_twice_is_refused(arguments, capsys):
+    """Else the first would be lost without a word."""
+    assert main(arguments) == 2
+    name = next(each for each in arguments if each.startswith("--"))
+    assert f"error: {name} is given 2 times: give it once" in capsys.readouterr().err
+
+
+def test_options_of_several_values_may_be_given_twice(capsys):
+    assert main(["evaluate", "--weights", "a.safetensors", "--weights", "b.safetensors", "--data", "no.xyz"]) == 1
+    assert "--data no.xyz: it is not there" in capsys.readouterr().err

@@ -3,8 +3,11 @@
 import io
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from lib.cli import own
@@ -48,7 +51,8 @@ def finetune(*more):
 
 
 def evaluate(*more, data="test.xyz"):
-    return ["evaluate", "--data", data, "--energy-unit", "eV", "--level", "GFN2-xTB", *more]
+    options = {"--energy-unit": "eV", "--level": "GFN2-xTB"}
+    return ["evaluate", "--data", data, *more, *(x for name in options.keys() - more for x in (name, options[name]))]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +128,38 @@ def test_nonsense_of_finetune(flags, message, files, planned, capsys):
     assert said.startswith(f"error: {message}")
     assert len(said.splitlines()) == 1
     assert not planned
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_training(files, planned, capsys, monkeypatch):
+    """This folder too, where none is named."""
+
+    def refused(option, folder, given=None):
+        raise ValueError(f"{option} {folder}: it cannot be written")
+
+    monkeypatch.setattr(own, "check_folder", refused)
+    assert main(finetune("--yes")) == 1
+    assert capsys.readouterr().err == "error: --output .: it cannot be written\n"
+    assert not planned
+    assert main(finetune("--check")) == 0  # which writes nothing
+
+
+def test_a_unit_without_its_file_is_refused(files, planned, capsys):
+    assert main(["finetune", "--data", "train.xyz", "--energy-unit", "eV", "--pretrain-length-unit", "bohr"]) == 2
+    assert "--pretrain-length-unit is of the file of --pretrain-on" in capsys.readouterr().err
+
+
+def test_which_isolated_atoms_count_is_said(files, planned, capsys):
+    alone = [Atoms(element) for element in "CHO"]
+    for atoms, energy in zip(alone, (-48.8, -10.7, -102.6), strict=True):
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=np.zeros((1, 3)))
+    write("with.xyz", [*alone, *read("train.xyz", ":")], format="extxyz")
+    command = ["finetune", "--data", "with.xyz", "--energy-unit", "eV", "--weights", WEIGHTS, "--from-scratch"]
+    assert main([*command, "--check"]) == 0
+    assert "free atoms C, H, O are references" in capsys.readouterr().out
+    assert main([*command, "--check", "--e0", "C=-48.7", "H=-10.7", "O=-102.6"]) == 0
+    assert "free atoms C, H, O are left out" in capsys.readouterr().out
+    assert main([*command, "--check", "--e0", "C=-48.7", "H=10.7", "O=-2792"]) == 1
+    assert "error: isolated atoms: relative to the isolated atoms molecules have" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -203,7 +239,7 @@ def test_from_files_to_errors(files, capsys):
     other = [LAYERS if word == WEIGHTS else word for word in continued]
     capsys.readouterr()
     assert main(other) == 1
-    assert "choose matching weights" in capsys.readouterr().err
+    assert "it holds schnet, not torchmd_net; let --weights" in capsys.readouterr().err
 
 
 def test_evaluation_prints_and_writes_what_compare_finds(files, capsys):
@@ -262,6 +298,35 @@ def test_nonsense_of_evaluate(flags, message, files, capsys):
     assert message in captured.err
     assert len(captured.err.splitlines()) == 1
     assert (files / "mine" / "own-test.csv").read_text(encoding="utf-8") == "years of work"
+
+
+def test_an_entry_that_no_frame_has_is_refused(files, capsys):
+    assert main(evaluate("--weights", POTENTIAL, "--group", "nogroup")) == 1
+    assert "group 'nogroup': no frame of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("unit", "of_energy", "of_forces", "status", "message"),
+    [
+        ("eV", 1.0, -1.0, 1, "has the sign of gradients"),
+        ("eV", 27.2, 1.0, 1, "Hartree and eV"),
+        ("eV", -1.0, None, 0, "are unit, sign and key of the labels right?"),
+        ("Hartree", 1.0, None, 0, "energies vary 2"),
+        ("eV", 1.0, 1.0, 0, "energy per atom"),
+    ],
+)
+def test_labels_in_another_unit_or_of_another_sign_are_said(unit, of_energy, of_forces, status, message, files, capsys):
+    frames = read("test.xyz", ":")
+    for atoms in frames:
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        labels = {} if of_forces is None else {"forces": of_forces * forces}
+        atoms.calc = SinglePointCalculator(atoms, energy=of_energy * energy, **labels)
+    write("labels.xyz", frames, format="extxyz")
+    command = ["evaluate", "--weights", POTENTIAL, "--data", "labels.xyz", "--energy-unit", unit]
+    assert main(command) == status
+    said = capsys.readouterr()
+    assert message in said.out + said.err
+    assert ("labels right" in said.out) == (of_forces is None)
 
 
 def test_evaluation_is_replaced_by_force(files, capsys):

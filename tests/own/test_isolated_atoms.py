@@ -1,15 +1,19 @@
 """Energies of isolated atoms: from the user's file, another file or by hand; and what a potential makes of them."""
 
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from lib import load_pretrained
-from lib.data.datasets import open_store
+from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.reference_energies import reference_energies
+from lib.data.datasets import find, open_store
 from lib.data.readers import own
 from lib.errors import DataError
-from lib.own import datasets
+from lib.own import checks, datasets
+from lib.own.findings import ERROR
 from lib.own.finetuning import FineTuning
 from lib.paths import DATA
 from lib.units import EV
@@ -82,6 +86,29 @@ def test_some_elements_only_are_refused_before_anything_runs(path):
     tuning = FineTuning(datasets.own_dataset(path, "eV"), WEIGHTS, isolated_atoms=(("C", -1.0), ("H", -1.0)))
     with pytest.raises(ValueError, match=r"isolated atoms \['C', 'H'\] lack O: give its energy too"):
         tuning.scan()
+
+
+@pytest.mark.parametrize(
+    ("factor", "wrong"),
+    [(1.0, False), (1.01, False), (-1.0, True), (0.0, True), (EV, True), (1 / EV, True), (27.2114, True)],
+)
+def test_another_unit_or_sign_is_an_error(factor, wrong, path):
+    e0s = tuple((element, factor * energy * EV) for element, energy in E0S.items())
+    findings = FineTuning(datasets.own_dataset(path, "eV"), WEIGHTS, isolated_atoms=e0s).inspect()
+    found = [f.text for f in findings if f.severity == ERROR]
+    assert len(found) == wrong
+    assert all("kcal/mol an atom, where some -200 to -45 are usual" in text for text in found)
+
+
+@pytest.mark.parametrize("name", ["mini/ani1", "mini/ani1x", "mini/iso17", "mini/spice", "mini/md22"])
+def test_right_energies_of_isolated_atoms_are_none(name):
+    """Of pairs of ions too, whose energies are above those of the neutral atoms."""
+    data = find(name)
+    store = open_store(data)
+    types = np.flatnonzero(store.compositions.any(0))
+    energies = reference_energies(store.level, types)
+    right = {ATOM_TYPES[k][0]: e for k, e in zip(types, energies, strict=True) if ATOM_TYPES[k][1] == 0}
+    assert not checks.inspect_isolated(data, right)
 
 
 def test_a_potential_gives_them_back_and_answers_other_compositions(path, tmp_path):

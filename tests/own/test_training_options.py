@@ -17,6 +17,7 @@ from lib.own.finetuning import FineTuning
 from lib.own.plan import EPOCH, STARTING, Speed, measure
 from lib.paths import DATA
 from lib.potentials.ensemble import Potential
+from lib.runs import integrity
 from lib.runs.config import Start
 from lib.runs.continuation import start_from
 from lib.runs.runner import run
@@ -123,10 +124,22 @@ def test_minutes_are_steps_at_the_measured_speed(files, monkeypatch):
     assert plan.steps == pytest.approx((120 - 1.0 - 0.01 * (20 * 4 + 4)) / 0.5, abs=4)
 
 
+def test_the_same_minutes_are_the_same_runs_at_another_speed(files, monkeypatch):
+    """So that what was interrupted goes on, although the machine is busier by now."""
+    keys = []
+    for step in (0.5, 0.1):
+        monkeypatch.setattr("lib.own.finetuning.measure", lambda config, step=step: Speed(step, 0.01))
+        keys.append([config.key() for config in tuning(files, minutes=1.5).scan()])
+    assert keys[0] == keys[1]
+    assert keys[0] != [config.key() for config in tuning(files, minutes=1.6).scan()]
+    integrity.collect()
+    assert keys[0] != [config.key() for config in tuning(files, minutes=1.5).scan()]
+
+
 def test_epochs_cost_time_of_their_own(files, monkeypatch):
     """32 training conformations in batches of 8: four steps an epoch."""
     monkeypatch.setattr("lib.own.finetuning.measure", lambda config: Speed(step=0.02, evaluation=0.0))
-    plan = tuning(files, minutes=2.0).plan()
+    plan = tuning(files, minutes=2.01).plan()
     assert plan.steps == pytest.approx((120 - STARTING) / (0.02 + EPOCH / 4), rel=0.01)
     assert Speed(0.02, 0.5).seconds(100, 25, 5, 4, 6) == pytest.approx(STARTING + 2.0 + 25 * EPOCH + 0.5 * 26)
 
@@ -244,9 +257,13 @@ def test_weights_that_cannot_be_continued(files, tmp_path):
     with pytest.raises(DataError, match="which give no energy; pre-trained layers are named by --weights"):
         start_from(layers)
     potential = DATA / "weights" / "torchmd_net-laptop-iso17-seed0.safetensors"
-    with pytest.raises(DataError, match=r"it holds torchmd_net .* choose matching weights"):
-        tuning(files, start=potential, epochs=1).train(workers=1)
-    (config,) = tuning(files, start=potential, epochs=1).configs(3e-3)
+    with pytest.raises(DataError, match=r"it holds torchmd_net, not schnet; let --weights \(weights\) name layers"):
+        tuning(files, start=potential, epochs=1).plan()
+    narrow = tuning(files, weights="torchmd_net-smoke-dynamics", start=potential, epochs=1)
+    with pytest.raises(DataError, match=r"it has .*hidden_channels = 64, not 16, num_layers = ") as refused:
+        narrow.plan()
+    assert "num_rbf = 32, not 16; let" in str(refused.value)  # what is equal is not named
+    (config,) = tuning(files, weights="torchmd_net-laptop-dynamics", start=potential, epochs=1).configs(3e-3)
     assert config.describe()["start"] == start_from(potential).checksum
     with pytest.raises(ValueError, match="an energy run continues weights, and not from pre-training"):
         replace(config, pretrained=FineTuning.layers(WEIGHTS))
