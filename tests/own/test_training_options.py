@@ -263,7 +263,7 @@ def test_weights_that_cannot_be_continued(files, tmp_path):
     with pytest.raises(DataError, match=r"it has .*hidden_channels = 64, not 16, num_layers = ") as refused:
         narrow.plan()
     assert "num_rbf = 32, not 16; let" in str(refused.value)  # what is equal is not named
-    (config,) = tuning(files, weights="torchmd_net-laptop-dynamics", start=potential, epochs=1).configs(3e-3)
+    (config,) = tuning(files, weights="torchmd_net-laptop", start=potential, epochs=1).configs(3e-3)
     assert config.describe()["start"] == start_from(potential).checksum
     with pytest.raises(ValueError, match="an energy run continues weights, and not from pre-training"):
         replace(config, pretrained=FineTuning.layers(WEIGHTS))
