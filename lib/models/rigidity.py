@@ -31,7 +31,8 @@ class Rigidity:
 
     Attributes:
         covariance: (F+1, F+1) (kcal/mol)², α² (ΦᵀΦ + λ I)⁻¹, float64.
-        typical: kcal/mol, the root mean square of σ over validation conformations.
+        typical: kcal/mol, the root mean square over validation conformations of σ over their number of atoms, so that
+            copies of a molecule are as familiar as one.
     """
 
     covariance: Tensor
@@ -42,8 +43,9 @@ class Rigidity:
         return _quadratic(features, self.covariance.to(features.device)).sqrt()
 
 
-def fit_rigidity(train: Tensor, validation: Tensor, errors: Tensor) -> Rigidity | None:
-    """From ``train`` (n, F+1) and ``validation`` (m, F+1) features and the errors (m,) in kcal/mol of the latter.
+def fit_rigidity(train: Tensor, validation: Tensor, errors: Tensor, atoms: Tensor) -> Rigidity | None:
+    """From ``train`` (n, F+1) and ``validation`` (m, F+1) features, and the errors (m,) in kcal/mol and numbers of
+    ``atoms`` (m,) of the latter.
 
     None where the features of a training that diverged overflow.
     """
@@ -55,7 +57,7 @@ def fit_rigidity(train: Tensor, validation: Tensor, errors: Tensor) -> Rigidity 
     inverse = torch.cholesky_inverse(factor)
     squared = _quadratic(validation, inverse)
     covariance = inverse * (errors.square() / squared).mean()
-    return Rigidity(covariance.cpu(), float(_quadratic(validation, covariance).mean().sqrt()))
+    return Rigidity(covariance.cpu(), float((_quadratic(validation, covariance) / atoms.square()).mean().sqrt()))
 
 
 def _quadratic(features: Tensor, matrix: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from lib.models.rigidity import Rigidity
 
 LICENCE = "MIT"
 RIGIDITY = "rigidity."  # begins the names of tensors that are no parameters
+TYPICAL = "typical_per_atom"
 CHECKSUM, CHECKSUM_OF_HEADER = "checksum", "checksum_of_header"
 REMEDY = "train that model first, or name another file"
 CHANGED = "the file was changed: copy it again, or train again"
@@ -101,7 +102,7 @@ def _write(path: Path, about: dict[str, Any], state: dict[str, Tensor], rigidity
     """The file; tensors of the rigidity are beside the parameters, under `RIGIDITY`."""
     if rigidity is not None:
         state = state | {f"{RIGIDITY}covariance": rigidity.covariance}
-        state |= {f"{RIGIDITY}typical": torch.tensor(rigidity.typical, dtype=torch.float64)}
+        state |= {f"{RIGIDITY}{TYPICAL}": torch.tensor(rigidity.typical, dtype=torch.float64)}
     state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     about = about | {CHECKSUM: checksum(state)}
     about |= {CHECKSUM_OF_HEADER: _checksum_of(about)}
@@ -175,9 +176,9 @@ def load_weights(path: Path) -> Weights:
         raise DataError(path, not_finite[0], "parameters are NaN or infinite", "train again with a lower learning rate")
     _check_header(path, about)
     beside = {key: state.pop(key) for key in sorted(state) if key.startswith(RIGIDITY)}
-    if not beside:
+    if f"{RIGIDITY}{TYPICAL}" not in beside:  # older files have what is typical of molecules, whatever their size
         return Weights(path, state, about)
-    rigidity = Rigidity(beside[f"{RIGIDITY}covariance"], float(beside[f"{RIGIDITY}typical"]))
+    rigidity = Rigidity(beside[f"{RIGIDITY}covariance"], float(beside[f"{RIGIDITY}{TYPICAL}"]))
     return Weights(path, state, about, rigidity)
 
 

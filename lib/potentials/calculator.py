@@ -53,7 +53,7 @@ class PotentialCalculator(Calculator):
         """A calculator of ``potential``.
 
         Where its weights say how uncertain energies are (`models.rigidity`), ``results`` have ``energy_uncertainty``
-        (eV), and ``unfamiliarity``, how many times what is typical of validation conformations that is.
+        (eV), and ``unfamiliarity``, how many times what is typical of validation conformations that is, per atom.
 
         Args:
             potential: one or an ensemble.
@@ -150,8 +150,9 @@ class PotentialCalculator(Calculator):
         for limit in (self.stop_at, self.warn_at):
             if limit is not None and unfamiliarity >= limit:
                 text = (
-                    f"structure {number}: the energy is {unfamiliarity:.1f} times as uncertain as is typical of "
-                    f"validation conformations, from {limit:g} on it is not to be trusted: train on such structures too"
+                    f"structure {number}: the energy per atom is {unfamiliarity:.1f} times as uncertain as is typical "
+                    f"of validation conformations, from {limit:g} on it is not to be trusted: train on such "
+                    "structures too"
                 )
                 if limit == self.stop_at:
                     raise UnfamiliarError(text)

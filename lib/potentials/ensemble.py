@@ -44,7 +44,7 @@ class Evaluation:
         forces: (M, A, 3) kcal/mol/Å, molecule after molecule.
         uncertainties: (M, B) kcal/mol, what each member's energies are uncertain by (`rigidity`); NaN where its file
             does not say.
-        unfamiliarity: (M, B) the same over what is typical of the member's validation conformations.
+        unfamiliarity: (M, B) the same per atom, over what is typical of the member's validation conformations.
         factors: by which `spread` multiplies standard deviations of energies and of forces, so that it is calibrated.
     """
 
@@ -218,7 +218,8 @@ class Potential:
             if rigidity is not None:
                 features = of_molecules(seen[-1], batch, model.settings.atomwise)
                 uncertain = rigidity.uncertainty(features).cpu().numpy()
-            rows.append((energy, force, uncertain, uncertain / (np.nan if rigidity is None else rigidity.typical)))
+            typical = np.nan if rigidity is None else rigidity.typical * np.array([len(t) for t in types])
+            rows.append((energy, force, uncertain, uncertain / typical))
         return tuple(np.array(column) for column in zip(*rows, strict=True))
 
 

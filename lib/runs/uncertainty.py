@@ -12,17 +12,18 @@ from lib.training.energy import EnergyTask
 def rigidity_of(task: EnergyTask, train: DataLoader, validation: DataLoader, device: str) -> Rigidity | None:
     """That of the trained ``task``, calibrated by its errors on ``validation``."""
     task = task.to(device).eval()
-    (features, _), (validated, errors) = (_features_and_errors(task, loader, device) for loader in (train, validation))
-    return fit_rigidity(features, validated, errors)
+    (features, *_), of_validation = (_features_and_errors(task, loader, device) for loader in (train, validation))
+    return fit_rigidity(features, *of_validation)
 
 
 @torch.no_grad()
-def _features_and_errors(task: EnergyTask, loader: DataLoader, device: str) -> tuple[Tensor, Tensor]:
-    """Features (n, F+1) and errors of the energy (n,) in kcal/mol."""
-    features, errors = [], []
+def _features_and_errors(task: EnergyTask, loader: DataLoader, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Features (n, F+1), errors of the energy (n,) in kcal/mol and numbers of atoms (n,)."""
+    features, errors, atoms = [], [], []
     for batch in loader:
         here = batch.to(device)
         with last_features(task.model) as seen:
             errors.append(task.predict(here) - required(here.energy, "energy"))
         features.append(of_molecules(seen[-1], here, task.model.settings.atomwise))
-    return torch.cat(features), torch.cat(errors)
+        atoms.append(torch.bincount(here.molecule, minlength=here.n_molecules))
+    return torch.cat(features), torch.cat(errors), torch.cat(atoms)

@@ -61,16 +61,17 @@ def test_it_is_that_of_a_linear_model_calibrated_on_validation():
     labels = train @ weights + noise * torch.tensor(rng.normal(size=400))
     fitted = torch.linalg.lstsq(train, labels.unsqueeze(1)).solution.squeeze(1)
     errors = validation @ (fitted - weights)  # of the mean, without the labels' own noise
-    rigidity = fit_rigidity(train, validation, errors)
+    atoms = torch.tensor(rng.integers(2, 9, size=len(validation)), dtype=torch.float64)
+    rigidity = fit_rigidity(train, validation, errors, atoms)
     sigma = rigidity.uncertainty(validation)
     assert float((errors / sigma).square().mean()) == pytest.approx(1.0)
-    assert rigidity.typical == pytest.approx(float(sigma.square().mean().sqrt()))
+    assert rigidity.typical == pytest.approx(float((sigma / atoms).square().mean().sqrt()))
     shape = (train.T @ train).inverse()
     torch.testing.assert_close(
         rigidity.covariance / rigidity.covariance[0, 0], shape / shape[0, 0], rtol=1e-3, atol=0.01
     )
     far = torch.tensor([[10.0, 0, 0, 0, 0]], dtype=torch.float64)
-    assert float(rigidity.uncertainty(far)) > 3 * rigidity.typical
+    assert float(rigidity.uncertainty(far)) > 3 * float(sigma.square().mean().sqrt())
     assert RIDGE < 1e-3
 
 
@@ -81,17 +82,18 @@ def test_away_from_training_it_grows(path, frames):
     assert 0.1 < near["unfamiliarity"] < 4
     assert near["unfamiliarity"] < wide["unfamiliarity"] < wider["unfamiliarity"]
     assert near["energy_uncertainty"] == pytest.approx(
-        near["unfamiliarity"] * load_weights(path).rigidity.typical / EV, rel=1e-6
+        near["unfamiliarity"] * load_weights(path).rigidity.typical * len(frames[0]) / EV, rel=1e-6
     )
 
 
 def test_copies_far_apart_are_as_many_times_as_uncertain(path, frames):
-    """Errors of equal molecules are equal, so they add up."""
+    """Errors of equal molecules are equal, so they add up; what is familiar alone is familiar twice."""
     atoms = frames[0]
     both = atoms + Atoms(atoms.numbers, atoms.positions + np.array([80.0, 0, 0]))
     calculator = PotentialCalculator.from_weights(path, dtype=torch.float64)
     one, two = calculator.evaluate([atoms])[0], calculator.evaluate([both])[0]
     assert two["energy_uncertainty"] == pytest.approx(2 * one["energy_uncertainty"], rel=1e-6)
+    assert two["unfamiliarity"] == pytest.approx(one["unfamiliarity"], rel=1e-6)
 
 
 def test_limits_warn_and_stop(path, frames):
@@ -107,7 +109,7 @@ def test_limits_warn_and_stop(path, frames):
         atoms.get_potential_energy()
     far.calc = wary
     with pytest.warns(
-        UserWarning, match=r"structure 0: the energy is .* times as uncertain as is typical of validation"
+        UserWarning, match=r"structure 0: the energy per atom is .* times as uncertain as is typical of validation"
     ):
         far.get_potential_energy()
     far.calc = PotentialCalculator(potential, stop_at=0.9 * value)
@@ -152,4 +154,4 @@ def test_it_is_kept_in_the_file_and_checked_with_the_parameters(path, tmp_path):
 def test_features_that_overflow_give_none():
     """As after a training that diverged, whose result the learning rates are chosen without."""
     features = torch.full((8, 3), 1e200, dtype=torch.float64)
-    assert fit_rigidity(features, features, torch.ones(8, dtype=torch.float64)) is None
+    assert fit_rigidity(features, features, *torch.ones(2, 8, dtype=torch.float64)) is None
