@@ -99,6 +99,12 @@ def test_what_is_wrong_is_found(name, frames, tmp_path):
             refuse_errors(findings)
 
 
+@pytest.mark.parametrize("name", ["mixed with Hartree", "half of them in Hartree"])
+def test_energies_in_two_units_are_not_taken_for_wrong_forces(name, frames, tmp_path):
+    errors = [f for f in found(spoilt(tmp_path / "spoilt.xyz", frames, SPOILT[name][0])) if f.severity == ERROR]
+    assert ["seem to be mixed" in f.text for f in errors] == [True]
+
+
 def test_duplicates_are_found(frames, tmp_path):
     write(tmp_path / "twice.xyz", [*frames, frames[4], frames[4], frames[7]], format="extxyz")
     (text,) = [f.text for f in found(tmp_path / "twice.xyz") if "repeat" in f.text]
