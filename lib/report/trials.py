@@ -155,7 +155,9 @@ def named_differences(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> 
 
 
 def beside_reference(table: pd.DataFrame) -> pd.DataFrame:
-    """For reading: arms in rows; errors and differences in columns, ``value [low, high]``, * where of a single seed."""
+    """For reading: arms in rows; their seeds, errors and differences in columns, ``value [low, high]``, * where of a
+    single seed.
+    """
     text = table.assign(cell=[_cell(row) for _, row in table.iterrows()])
     columns = {
         (row["metric"], row["compared_with"]): metric_label(row["metric"])
@@ -165,7 +167,10 @@ def beside_reference(table: pd.DataFrame) -> pd.DataFrame:
     text["column"] = [columns[row["metric"], row["compared_with"]] for _, row in text.iterrows()]
     wide = text.pivot(index=["trial", "arm"], columns="column", values="cell")
     rows = list(dict.fromkeys(text[["trial", "arm"]].itertuples(index=False, name=None)))
-    return wide.loc[rows, list(dict.fromkeys(columns.values()))].fillna("")
+    wide = wide.loc[rows, list(dict.fromkeys(columns.values()))].fillna("")
+    own = table[table["compared_with"] == ""].drop_duplicates(["trial", "arm"]).set_index(["trial", "arm"])
+    wide.insert(0, "seeds", own["n_seeds"].reindex(wide.index))
+    return wide
 
 
 def _cell(row: pd.Series) -> str:

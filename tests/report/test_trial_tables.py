@@ -75,7 +75,9 @@ def test_one_seed_is_seen_once_and_only_common_seeds_count(trial):
     known = arms() | {"better": arms(1)["better"]}
     (row,) = rows(trial_table(trial, known), metric="mae", arm="better", compared_with="reference").to_dict("records")
     assert (row["n_seeds"], row["sign"]) == (1, SEEN_ONCE)
-    assert "50.0 [50.0, 50.0]*" in set(beside_reference(trial_table(trial, known)).to_numpy().ravel())
+    wide = beside_reference(trial_table(trial, known))
+    assert "50.0 [50.0, 50.0]*" in set(wide.to_numpy().ravel())
+    assert wide["seeds"].tolist() == [len(arm.results) for arm in known.values() if arm.results]
 
 
 def test_arms_without_results_are_left_out(trial):
