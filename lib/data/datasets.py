@@ -15,6 +15,7 @@ from lib.data.selections import find_selection, load_selections, read_selection
 from lib.data.store import ConformationStore
 from lib.data.store_header import FORMAT
 from lib.errors import DataError, look_up
+from lib.files import in_cache
 from lib.paths import DATA, OFFICIAL, ROOT, STORES
 
 
@@ -160,6 +161,7 @@ def references_of(dataset: DataSet) -> str:
     return hashlib.sha256(open_store(dataset).references.tobytes()).hexdigest()
 
 
+@in_cache()
 def open_store(dataset: DataSet) -> ConformationStore:
     """The store of ``dataset``, converted first where its files are new or have changed (place, size or time).
 
@@ -169,6 +171,7 @@ def open_store(dataset: DataSet) -> ConformationStore:
     Raises:
         DataError: the files are missing or bad, or give another store than a selection says; it names the files, not
             the store.
+        OSError: the cache cannot be read or written.
     """
     path = Path(dataset.path)
     if dataset.reader == STORE:

@@ -16,6 +16,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from lib.errors import DataError
+from lib.files import in_cache
 from lib.models import make_settings
 from lib.runs import results, runner
 from lib.runs.checksums import REMEDY, SEAL, seal_problem
@@ -35,8 +36,17 @@ LOSS = "validation_loss"  # decides where forces are learnt
 
 
 def stored_folders() -> list[Path]:
-    """Everything in the run store that is not hidden, by name: results, and what should not be there."""
-    return sorted(path for path in runner.RUNS.glob("[!.]*"))
+    """Everything in the run store that is not hidden, by name: results, and what should not be there.
+
+    Raises:
+        OSError: the run store cannot be read.
+    """
+    try:
+        with in_cache():
+            paths = sorted(runner.RUNS.iterdir())
+    except FileNotFoundError:  # nothing was trained yet
+        return []
+    return [path for path in paths if not path.name.startswith(".")]
 
 
 def readable() -> tuple[list[Result], dict[str, str]]:
