@@ -323,6 +323,19 @@ def test_a_process_that_is_killed_before_the_end(name, folder):
     assert writer.read(folder) == 2
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_written_has_the_permissions_that_the_umask_gives(name, umask, folder):
+    """A cache can be shared: a temporary folder or file would stay its owner's alone."""
+    before = os.umask(umask)
+    try:
+        prepared(name, folder)
+    finally:
+        os.umask(before)
+    for path in folder.rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~umask, path
+
+
 @pytest.mark.parametrize("place", ["/proc", "a file"])
 def test_a_place_where_no_folder_can_be(place, folder):
     """Those that are told where to write."""
