@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -193,6 +194,8 @@ def test_junk_stops_no_command(runs, energy, content, capsys):
     assert main(["runs", "list"]) == 0
     captured = capsys.readouterr()
     assert f"{energy.name} energy egnn seed 0: " in captured.out
+    units = set(re.findall(r"test_(\w+) [-\d.e]+([^,\n]*)", captured.out))
+    assert units == {("rmse", " kcal/mol"), ("mae", " kcal/mol"), ("r2", "")}
     assert captured.err.count("warning: ") == 3
     assert main(["runs", "show", energy.name[:8]]) == 0
     assert main(["runs", "gc"]) == 0
