@@ -208,7 +208,7 @@ def test_two_nodes_train_as_one(cluster, tmp_path):
     subprocess.run([*script, *arguments], cwd=ROOT, env=both.environment, timeout=900)
     log = (tmp_path / "log").read_text()
     ((key, metrics),) = both.results().items() or pytest.fail(log)
-    assert len([line for line in log.splitlines() if line.startswith(key)]) == 1, log  # one of the two processes says it
+    assert len([line for line in log.splitlines() if line.startswith(key)]) == 1, log  # one process says it
     one = Batch(tmp_path / "one", dict(os.environ))
     command = [sys.executable, "-m", "lib", "run", *arguments]
     subprocess.run(command, cwd=ROOT, env=one.environment, timeout=900, check=True)
