@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+OF_ITS_PLACE = {errno.ENOTDIR, errno.EEXIST}  # of a folder: a file is there
 PART = ".part-"  # begins the names of files and folders that are being written
+OTHER_CACHE = "set DENOISING_CACHE to another folder"
 
 
 @contextmanager
@@ -80,6 +82,35 @@ def writing(path: Path | str) -> Iterator[None]:
         raise (not_written(path, error) if error.errno in OF_THE_DISK else error) from error
 
 
+@contextmanager
+def in_cache() -> Iterator[None]:
+    """Say of errors of the system that name a file of the cache that it is the cache's, and what to do.
+
+    Raises:
+        OSError: the cache cannot be read or written; one of any other file is as it was.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in OF_THE_DISK | OF_ITS_PLACE or not _is_in_cache(error.filename):
+            raise
+        raise OSError(
+            f"{_cache()}: this place for converted data and runs, the cache, cannot be used ({error.filename}: "
+            f"{error.strerror}); change its permissions, or {OTHER_CACHE}"
+        ) from error
+
+
+def _cache() -> Path:
+    """`paths.CACHE`, looked up late: it refuses an empty DENOISING_CACHE, which is to be an error of the command."""
+    from lib.paths import CACHE
+
+    return CACHE
+
+
+def _is_in_cache(path: Path | str | None) -> bool:
+    return path is not None and Path(path).resolve().is_relative_to(_cache().resolve())
+
+
 def not_written(path: Path | str, error: BaseException) -> OSError:
     """One line that says that ``path`` cannot be written, why, and what to do.
 
@@ -90,4 +121,5 @@ def not_written(path: Path | str, error: BaseException) -> OSError:
     told = " ".join(str(getattr(error, "strerror", None) or error).split())
     if "cannot be written" in told:
         return OSError(told)
-    return OSError(f"{path}: it cannot be written ({told}); free some space there, or name another place")
+    elsewhere = OTHER_CACHE if _is_in_cache(path) else "name another place"
+    return OSError(f"{path}: it cannot be written ({told}); free some space there, or {elsewhere}")

@@ -203,13 +203,13 @@ def test_command_line_converts_own_data(tmp_path, capsys):
     path.write_text("2\nProperties=species:S:1:pos:R:3 energy=-1.0\nC 0 0 0\nO 0 0 1.1\n" * 3)
     assert main(["data", "convert", "own", str(path), out, "--set", "energy_unit=eV"]) == 0
     assert "1 molecules, 3 conformations, own" in capsys.readouterr().out
-    for wrong, word in ((["--set", "energy_units=eV"], "energy_unit"), ([], "no unit; name it (energy_unit)")):
+    for wrong, word in ((["--set", "energy_units=eV"], "energy_unit"), ([], "no unit; name it with energy_unit")):
         assert main(["data", "convert", "own", str(path), f"{out}-2", *wrong]) == 1
         assert word in capsys.readouterr().err
     assert main(["data", "convert", "own", str(path), "--set", "energy_unit=eV"]) == 1
     assert "name the folder" in capsys.readouterr().err
     assert main(["data", "convert", "own", str(path)]) == 1
-    assert "no unit; name it (energy_unit)" in capsys.readouterr().err
+    assert "no unit; name it with energy_unit" in capsys.readouterr().err
 
 
 def test_options_that_are_lists_are_separated_by_commas(tmp_path, capsys):

@@ -22,18 +22,21 @@ import torch
 from conftest import full_disk, make_molecule
 from matplotlib.figure import Figure
 
-from lib import files
+from lib import files, paths
+from lib.cli.main import main
+from lib.data import datasets
 from lib.data.readers.archives import unpack
 from lib.data.store import ConformationStore
 from lib.mini_suite import build as mini_suite
 from lib.models import build
 from lib.models.weights import export_weights, load_weights, save_weights
+from lib.own.datasets import example
 from lib.own.evaluation import Comparison
 from lib.paths import DATA, ROOT
 from lib.report import tables
 from lib.report.figures import style
 from lib.report.pages import filling
-from lib.runs import results
+from lib.runs import results, runner
 from lib.runs.config import key_of
 from lib.runs.results import Result
 from lib.training.fit import AtomicCheckpoints
@@ -320,6 +323,19 @@ def test_a_process_that_is_killed_before_the_end(name, folder):
     assert writer.read(folder) == 2
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_written_has_the_permissions_that_the_umask_gives(name, umask, folder):
+    """A cache can be shared: a temporary folder or file would stay its owner's alone."""
+    before = os.umask(umask)
+    try:
+        prepared(name, folder)
+    finally:
+        os.umask(before)
+    for path in folder.rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~umask, path
+
+
 @pytest.mark.parametrize("place", ["/proc", "a file"])
 def test_a_place_where_no_folder_can_be(place, folder):
     """Those that are told where to write."""
@@ -347,3 +363,42 @@ def test_an_error_that_is_not_of_the_disk_leaves_nothing(folder):
             raise ZeroDivisionError
     assert not (folder / "a.txt").exists()
     assert not list((folder / "b").iterdir())
+
+
+@pytest.fixture
+def cache(folder, monkeypatch):
+    """The place of the cache, where nothing is yet."""
+    monkeypatch.setattr(paths, "CACHE", folder / "cache")
+    monkeypatch.setattr(datasets, "STORES", folder / "cache" / "stores")
+    monkeypatch.setattr(runner, "RUNS", folder / "cache" / "runs")
+    return folder / "cache"
+
+
+@pytest.mark.parametrize("command", ["runs list", "runs verify", "runs gc", "finetune --energy-unit eV --check --data"])
+def test_a_file_where_the_cache_should_be(command, cache, capsys):
+    cache.write_text("mine")
+    data = [example().path] if command.endswith("--data") else []
+    assert main([*command.split(), *data]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {cache}: this place for converted data and runs, the cache, cannot be used (")
+    assert line.endswith(": Not a directory); change its permissions, or set DENOISING_CACHE to another folder")
+    assert cache.read_text() == "mine"
+
+
+def test_a_cache_of_another_owner(cache, monkeypatch, capsys):
+    def refuse(path, *_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    remedy = "change its permissions, or set DENOISING_CACHE to another folder"
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets, "FileLock", refuse)
+        with pytest.raises(OSError, match=rf"^{cache}: .* \({cache}/.*lock: Permission denied\); {remedy}$"):
+            datasets.open_store(example())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", refuse)
+        assert main(["runs", "list"]) == 1
+    assert capsys.readouterr().err.endswith(f"({cache}/runs: Permission denied); {remedy}\n")
+    with pytest.raises(PermissionError, match=r"^\[Errno 13\] Permission denied: '/other'$"), files.in_cache():
+        refuse("/other")
+    with pytest.raises(OSError, match=r"or set DENOISING_CACHE to another folder$"), files.writing(cache / "runs"):
+        refuse(cache / "runs")

@@ -8,7 +8,7 @@ import typer
 
 from lib.cli.options import Force
 from lib.cli.parsing import examples
-from lib.cli.targets import check_file
+from lib.cli.targets import check_weights
 
 EPILOG = examples("export 3f2a91", "export 3f2a91 my-model.safetensors")
 
@@ -24,7 +24,7 @@ def export(
     """Write the weights of a stored run as one file.
 
     It is a safetensors file with units, licence and origin in its header; an existing file is replaced only if it
-    holds the weights of the same run, or with --force.
+    holds the weights of the same run, or with --force of another; anything else stays.
     """
     from lib.models.weights import export_weights
     from lib.runs.integrity import find_whole
@@ -32,17 +32,6 @@ def export(
     result = find_whole(run)
     config = result.about["config"]
     path = file or Path(f"{config['model']}-{config['task']}-{result.key}.safetensors")
-    check_file("FILE", path, force or _is_of(result.key, path))
+    check_weights(path, result.key, force)
     export_weights(result.weights(), result.about, result.key, path)
     sys.stdout.write(f"{path}\n")
-
-
-def _is_of(key: str, path: Path) -> bool:
-    """Whether ``path`` holds the weights of the run ``key``, so that writing them again changes nothing."""
-    from lib.errors import DataError
-    from lib.models.weights import load_weights
-
-    try:
-        return load_weights(path).about.get("run") == key
-    except (DataError, OSError):
-        return False

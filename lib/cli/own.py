@@ -214,6 +214,7 @@ def _say_logs(logs: "Sequence[tuple[RunConfig, Path]]") -> None:
 def _train(tuning: "FineTuning", workers: int | None, folder: Path) -> None:
     """Choose the learning rate, train every seed, write the weights to ``folder``."""
     from lib.runs.config import RunConfig
+    from lib.training.metrics import in_words
 
     if isinstance(tuning.source, RunConfig):
         tuning.layers(tuning.weights, trained=True)
@@ -222,7 +223,6 @@ def _train(tuning: "FineTuning", workers: int | None, folder: Path) -> None:
     _say_logs(tuning.logs(tuning.configs(rate), weights=True))
     results = tuning.train(rate, workers)
     for seed, result, path in zip(tuning.seeds, results, tuning.export(results, folder), strict=True):
-        units = {name: "" if unit == "1" else f" {unit}" for name, unit in result.about["units"].items()}
-        metrics = ", ".join(f"{name} {value:.3g}{units[name]}" for name, value in result.metrics.items())
+        metrics = in_words(result.metrics, result.about["units"], digits=3)
         sys.stdout.write(f"seed {seed}, learning rate {rate:g}: {metrics}\n{path}\n")
     sys.stdout.write("use them: lib.load_pretrained([...]).calculator(), or python -m lib evaluate --weights ...\n")

@@ -7,10 +7,21 @@ from typing import Any, ClassVar
 import typer
 from typer._click import Context, HelpFormatter
 from typer._click.exceptions import UsageError
-from typer.core import TyperArgument, TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+
+from lib.files import in_cache
 
 NAME = "python -m lib"
 VALUE = re.compile(r"(?!-)|-\.?\d")  # begins a value: no dash, or a negative number
+
+
+class Group(TyperGroup):
+    """Commands that say so, and what to do, where the cache cannot be read or written."""
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run the command that was asked for."""
+        with in_cache():
+            return super().invoke(ctx)
 
 
 def new_group(text: str, completion: bool = False) -> typer.Typer:
@@ -22,6 +33,7 @@ def new_group(text: str, completion: bool = False) -> typer.Typer:
         completion: whether it offers to complete commands and options in the user's shell.
     """
     return _Commands(
+        cls=Group,
         help=text,
         no_args_is_help=True,
         add_completion=completion,

@@ -21,11 +21,11 @@ def list_runs() -> None:
     What lies in the run store and cannot be read is named on stderr.
     """
     from lib.runs.integrity import readable
+    from lib.training.metrics import in_words
 
     good, bad = readable()
     for result in good:
-        metrics = ", ".join(f"{k} {v:.4g} {result.about['units'][k]}" for k, v in result.metrics.items())
-        config = result.about["config"]
+        metrics, config = in_words(result.metrics, result.about["units"]), result.about["config"]
         sys.stdout.write(f"{result.key} {config['task']} {config['model']} seed {config['seed']}: {metrics}\n")
     for problem in bad.values():
         sys.stderr.write(f"warning: {problem}\n")

@@ -70,3 +70,26 @@ def check_store(path: Path, force: bool = False) -> None:
         if not force:
             raise ValueError(f"STORE {path}: a conformation store is there already; {FORCE}")
     check_folder("STORE", path.parent, path)
+
+
+def check_weights(path: Path, run: str, force: bool = False) -> None:
+    """Refuse a path for a new weights file that none is read from, where anything else stands, and where the weights of
+    another run than ``run`` stand unless ``force``.
+
+    Raises:
+        ValueError: ``path`` has another suffix, exists and is no weights file, or is one and ``force`` is not given.
+    """
+    from lib.errors import DataError
+    from lib.models.weights import SUFFIX, load_weights
+
+    if path.suffix != SUFFIX:
+        raise ValueError(f"FILE {path}: weights are read from {SUFFIX} files only; name it {path.stem}{SUFFIX}")
+    if path.is_file():
+        try:
+            held = load_weights(path).about.get("run")
+        except (DataError, OSError) as error:
+            raise ValueError(
+                f"FILE {path}: it exists and is no weights file, so it is not replaced; name another file"
+            ) from error
+        force = force or held == run
+    check_file("FILE", path, force)

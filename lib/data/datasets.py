@@ -15,6 +15,7 @@ from lib.data.selections import find_selection, load_selections, read_selection
 from lib.data.store import ConformationStore
 from lib.data.store_header import FORMAT
 from lib.errors import DataError, look_up
+from lib.files import in_cache
 from lib.paths import DATA, OFFICIAL, ROOT, STORES
 
 
@@ -160,6 +161,7 @@ def references_of(dataset: DataSet) -> str:
     return hashlib.sha256(open_store(dataset).references.tobytes()).hexdigest()
 
 
+@in_cache()
 def open_store(dataset: DataSet) -> ConformationStore:
     """The store of ``dataset``, converted first where its files are new or have changed (place, size or time).
 
@@ -168,7 +170,8 @@ def open_store(dataset: DataSet) -> ConformationStore:
 
     Raises:
         DataError: the files are missing or bad, or give another store than a selection says; it names the files, not
-            the store.
+            the store. Or the store is not whole, and can be made again.
+        OSError: the cache cannot be read or written.
     """
     path = Path(dataset.path)
     if dataset.reader == STORE:
@@ -184,13 +187,23 @@ def open_store(dataset: DataSet) -> ConformationStore:
         STORES.mkdir(parents=True, exist_ok=True)
         with FileLock(STORES / f".{target.name}.lock"):
             if not (target / "header.json").exists():  # no other process has converted it meanwhile
+                if target.exists():
+                    raise DataError(target, "", "its header.json is missing", _made_again(path))
                 try:
                     _convert(dataset, path, target)
                 except DataError as error:
                     if Path(error.path) != target:
                         raise
                     raise DataError(path, error.entry, error.problem, error.remedy) from error
-    return _opened(target)
+    try:
+        return _opened(target)
+    except DataError as error:  # its remedy is for a store that somebody converted
+        raise DataError(target, error.entry, error.problem, _made_again(path)) from error
+
+
+def _made_again(path: Path) -> str:
+    """What to do where a store of the cache is not whole."""
+    return f"remove this folder: it is made again from {path}"
 
 
 def _convert(dataset: DataSet, path: Path, target: Path) -> None:

@@ -166,10 +166,12 @@ class ConformationStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True)
         with writing(path), beside as folder:
-            header = _write_arrays(molecules, Path(folder), path)
+            part = Path(folder, "store")  # with the permissions of any new folder: a temporary one is its owner's alone
+            part.mkdir()
+            header = _write_arrays(molecules, part, path)
             header[CHECKSUM_OF_HEADER] = checksum_of(header)
-            Path(folder, HEADER).write_text(json.dumps(header, indent=1), encoding="utf-8")
-            _replace(Path(folder), path, replace)
+            (part / HEADER).write_text(json.dumps(header, indent=1), encoding="utf-8")
+            _replace(part, path, replace)
         return ConformationStore.open(path)
 
     @staticmethod

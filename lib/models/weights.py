@@ -175,11 +175,23 @@ def load_weights(path: Path) -> Weights:
     if not_finite:
         raise DataError(path, not_finite[0], "parameters are NaN or infinite", "train again with a lower learning rate")
     _check_header(path, about)
+    if about.get("task") == "energy":
+        about["target"] = of_this_version(about["target"])
     beside = {key: state.pop(key) for key in sorted(state) if key.startswith(RIGIDITY)}
     if f"{RIGIDITY}{TYPICAL}" not in beside:  # older files have what is typical of molecules, whatever their size
         return Weights(path, state, about)
     rigidity = Rigidity(beside[f"{RIGIDITY}covariance"], float(beside[f"{RIGIDITY}{TYPICAL}"]))
     return Weights(path, state, about, rigidity)
+
+
+def of_this_version(target: Mapping[str, Any]) -> dict[str, Any]:
+    """``target`` of an energy run as `runs.jobs` writes it now.
+
+    Weights files and results of earlier versions, and most records in ``data/results``, name a single composition in
+    training as ``composition``; since then it is a list of one, ``compositions``, as several are.
+    """
+    only = {"compositions": [target["composition"]]} if "composition" in target else {}
+    return {key: value for key, value in target.items() if key != "composition"} | only
 
 
 def _check_header(path: Path, about: Mapping[str, Any]) -> None:

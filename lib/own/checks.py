@@ -54,7 +54,7 @@ def refuse_untaught(config: RunConfig) -> None:
             raise ValueError(
                 f"{config.data[0].path}, seed {config.seed}: {names} of the {part} part have compositions that no "
                 "combination of those in training gives, so that their energies would be arbitrary: train on more "
-                "compositions, leave them out, or give energies of isolated atoms"
+                "compositions, leave them out, or give energies of isolated atoms (--isolated-atoms FILE, --e0)"
             )
 
 
@@ -92,7 +92,7 @@ def inspect_types(data: DataSet, source: RunConfig, name: str) -> list[Finding]:
         return []
     text = (
         f"the pre-training of {name} has not met {', '.join(unseen)}: the parameters of these atoms are random at "
-        "first, and pre-training may help less; compare with --from-scratch"
+        "first, and pre-training may help less; compare with training from scratch (source None, --from-scratch)"
     )
     return [Finding(WARNING, "", text)]
 

@@ -71,7 +71,12 @@ def isolated_atoms(
     if by_hand and file is not None:
         raise ValueError(f"isolated atoms by hand ({by_hand[0]} …) beside the file {file}: choose one of them")
     if by_hand and unit is None:
-        raise DataError(data.path, "", f"isolated atoms by hand ({by_hand[0]} …) have no unit", "name the energy unit")
+        raise DataError(
+            data.path,
+            "",
+            f"isolated atoms by hand ({by_hand[0]} …) have no unit",
+            "name it with energy_unit (--energy-unit)",
+        )
     if by_hand:
         return tuple(energies_by_hand(list(by_hand), ENERGY_UNITS[str(unit)]).items())
     if file is not None:

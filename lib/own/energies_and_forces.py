@@ -52,7 +52,7 @@ def judged(slope: float, correlation: float, atoms: float) -> Checks:
     if not correlation > SURE:
         return [(WARNING, f"{said} (correlation {correlation:.2f}: frames far apart, perhaps): are they in one unit?")]
     if abs(size - LOG_BOHR) < 0.1:
-        return [(ERROR, f"{said}, the ratio of Å and bohr: name the length in the forces with forces_length_unit")]
+        return [(ERROR, f"{said}, the ratio of Å and bohr: give forces_length_unit (--forces-length-unit)")]
     far = [(away, name) for name, ratio, near in RATIOS if (away := abs(size - ratio)) < near]
     nearest, _ = min(far, default=(NEAR, ""))
     if slope < 1 and abs(size - np.log(atoms)) < nearest:

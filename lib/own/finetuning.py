@@ -121,7 +121,7 @@ class FineTuning:
         store, out = open_store(self.data), []
         key = dict(self.data.options).get("forces_key", FORCES)
         if not store.has_forces and (others := arrays_like_forces(self.data.path)):
-            text = f"no forces under {key!r}, but arrays {others}: name one with --forces-key"
+            text = f"no forces under {key!r}, but arrays {others}: name one with forces_key (--forces-key)"
             out.append(Finding(WARNING, "", text))
         out += [*inspect_store(store), *checks.inspect_held_out(self.data, self.held_out)]
         out += checks.inspect_isolated(self.data, dict(self.isolated_atoms))

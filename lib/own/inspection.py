@@ -123,7 +123,8 @@ def _lengths(bonds: Array, atoms: NDArray[np.integer]) -> Checks:
         return []
     text = (
         f"atoms are typically {np.median(some):.2f} times the sum of covalent radii from their nearest neighbour: "
-        "the length unit seems to be another one; name it with length_unit (angstrom or bohr)"
+        "the length unit seems to be another one; name it with length_unit (--length-unit, of what pre-trains "
+        "--pretrain-length-unit), angstrom or bohr"
     )
     return [(ERROR if len(bonded) else WARNING, text)]
 
@@ -176,7 +177,7 @@ def _energies(energy: Array, atoms: int, numbers: Numbers) -> Checks:
     modes = np.sqrt(max(3 * atoms - 6, 1))
     out, spread = [], 1.4826 * typical / modes
     if not np.ptp(energy) > SAME * abs(middle):
-        return [(ERROR, "all energies are the same: is it the right energy key?")]
+        return [(ERROR, "all energies are the same: is energy_key (--energy-key) the right one?")]
     if atoms > 2 and len(energy) >= FEW and not SPREAD[0] < spread < SPREAD[1]:  # ions; scans
         likely = [n for n, f in FACTORS.items() for r in (f, 1 / f) if 0.2 < spread * r < 3.0]
         hint = f"; they may be off by the factor between {' or '.join(likely)}" if likely else ""

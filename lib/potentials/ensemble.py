@@ -169,25 +169,13 @@ class Potential:
         """Stop where a member was trained on one composition of which a molecule's is no multiple, or on several of
         which no combination gives it.
         """
-        for _, target in self.members:
-            if "compositions" in target:
-                _refuse_undetermined(np.array(target["compositions"]), types)
-        trained = [
-            (np.array(target["composition"]), _is_extensive(model, target))
-            for model, target in self.members
-            if "composition" in target
-        ]
-        for own in types if trained else []:
-            counts = np.bincount(own, minlength=len(ATOM_TYPES))
-            for each, extensive in trained:
-                times = counts.sum() / each.sum()
-                if (times == 1 or (extensive and times.is_integer())) and (counts == times * each).all():
-                    continue
-                raise ValueError(
-                    f"the molecule {_formula(counts)} is not {_formula(each)}, the only composition "
-                    "in training, which determines no energy of each element: those of other "
-                    "compositions would be arbitrary; train on several"
-                )
+        asked = np.array([np.bincount(own, minlength=len(ATOM_TYPES)) for own in types])
+        for model, target in self.members:
+            taught = np.array(target.get("compositions", []))
+            if len(taught) == 1:
+                _refuse_all_but(taught[0], asked, _is_extensive(model, target))
+            elif len(taught):
+                _refuse_undetermined(taught, asked)
 
     def _evaluate(
         self,
@@ -249,9 +237,19 @@ def _spread_factors(weights: Sequence[Weights]) -> tuple[float, float]:
     return said[0]["energy"], said[0].get("force", 1.0)
 
 
-def _refuse_undetermined(taught: NDArray[np.int64], types: Sequence[NDArray[np.int64]]) -> None:
-    """Stop where the energies of the compositions ``taught`` (m, 28) say nothing of that of a molecule."""
-    asked = np.array([np.bincount(own, minlength=len(ATOM_TYPES)) for own in types])
+def _refuse_all_but(only: NDArray[np.int64], asked: NDArray[np.int64], multiples: bool) -> None:
+    """Stop where one of ``asked`` (n, 28) is not ``only`` (28,), nor, if ``multiples``, several times that."""
+    for counts in asked:
+        times = counts.sum() / only.sum()
+        if (counts != times * only).any() or not (times == 1 or (multiples and times.is_integer())):
+            raise ValueError(
+                f"the molecule {_formula(counts)} is not {_formula(only)}, the only composition in training, which "
+                "determines no energy of each element: those of other compositions would be arbitrary; train on several"
+            )
+
+
+def _refuse_undetermined(taught: NDArray[np.int64], asked: NDArray[np.int64]) -> None:
+    """Stop where the energies of the compositions ``taught`` (m, 28) say nothing of one of ``asked`` (n, 28)."""
     odd = asked[~determined(taught, asked)]
     if len(odd):
         raise ValueError(

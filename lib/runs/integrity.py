@@ -16,7 +16,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from lib.errors import DataError
+from lib.files import in_cache
 from lib.models import make_settings
+from lib.models.weights import of_this_version
 from lib.runs import results, runner
 from lib.runs.checksums import REMEDY, SEAL, seal_problem
 from lib.runs.config import FORMAT, key_of
@@ -35,8 +37,17 @@ LOSS = "validation_loss"  # decides where forces are learnt
 
 
 def stored_folders() -> list[Path]:
-    """Everything in the run store that is not hidden, by name: results, and what should not be there."""
-    return sorted(path for path in runner.RUNS.glob("[!.]*"))
+    """Everything in the run store that is not hidden, by name: results, and what should not be there.
+
+    Raises:
+        OSError: the run store cannot be read.
+    """
+    try:
+        with in_cache():
+            paths = sorted(runner.RUNS.iterdir())
+    except FileNotFoundError:  # nothing was trained yet
+        return []
+    return [path for path in paths if not path.name.startswith(".")]
 
 
 def readable() -> tuple[list[Result], dict[str, str]]:
@@ -235,8 +246,9 @@ def _weights_problem(result: Result) -> str | None:
     for name, value in expected.items():  # settings that a record is too old to name are at their default
         if held[name] != value:
             return f"its weights are of {name} {held[name]!r}, not {value!r}: another run's"
-    target = result.about.get("target")  # of older runs without the composition, which their shipped weights name
-    if config["task"] == "energy" and (target is None or weights.about["target"] | target != weights.about["target"]):
+    target, others = result.about.get("target"), weights.about.get("target", {})
+    # older runs have no compositions, which their shipped weights name
+    if config["task"] == "energy" and (target is None or others | of_this_version(target) != others):
         return "its weights have another energy target (mean, std, level) than the run: another run's"
     if not all(bool(values.isfinite().all()) for values in weights.state.values()):
         return "its weights are not all finite"

@@ -218,10 +218,10 @@ def _target(
     target |= {} if reach is None else {"reach": reach[types.unsqueeze(1), types].tolist()}
     if config.isolated_atoms:  # which say what data of one composition do not
         return target | {"isolated_atoms": dict(config.isolated_atoms)}
-    if len(compositions) == 1:
-        return target | {"composition": compositions[0].tolist()}
     few = independent(compositions)
-    return target if len(few) == len(target["types"]) else target | {"compositions": few.tolist()}
+    if len(compositions) > 1 and len(few) == len(target["types"]):
+        return target
+    return target | {"compositions": (few if len(few) > 1 else compositions[:2]).tolist()}  # a list of one is the only
 
 
 def _sample(config: RunConfig, data: ConformationBatches, number: int) -> ConformationBatches:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
+from zipfile import BadZipFile, ZipFile
 
 import lightning as L
 import torch
@@ -175,10 +177,12 @@ class Fitted:
 def resumable(path: Path) -> bool:
     """Whether there is a checkpoint ``path`` to go on from; a damaged one is removed, with a warning."""
     try:
-        torch.load(path, map_location="cpu", weights_only=True)
+        if ZipFile(BytesIO(path.read_bytes())).testzip() is not None:  # a checksum, at which torch does not look
+            raise BadZipFile
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         return False
-    except (RuntimeError, EOFError, UnpicklingError) as error:
+    except (BadZipFile, RuntimeError, EOFError, ValueError, ArithmeticError, UnpicklingError) as error:
         warnings.warn(f"{path} is damaged ({type(error).__name__}): this run starts anew", stacklevel=2)
         path.unlink(missing_ok=True)
         return False

@@ -4,11 +4,13 @@ A run reports a metric of one part of its data, ``validation_rmse`` or ``test_kn
 underscore, and a key of `METRICS`. Tables have the key alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib.errors import look_up
 
 OF_FORCES = "force_"  # begins the key of a metric of forces
+NO_UNIT = "1"
 ERRORS = ("rmse", "mae")  # of energies, as the paper's tables print them
 
 
@@ -28,14 +30,14 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "denoising_error": Metric("sigma^2", "denoising error"),
     "rigid_part": Metric("sigma^2", "rigid part of the noise"),
-    "loss": Metric("1", "loss"),
+    "loss": Metric(NO_UNIT, "loss"),
     "rmse": Metric("kcal/mol", "RMSE"),
     "mae": Metric("kcal/mol", "MAE"),
-    "r2": Metric("1", "R²"),
+    "r2": Metric(NO_UNIT, "R²"),
     "force_rmse": Metric("kcal/mol/angstrom", "force RMSE"),
     "force_mae": Metric("kcal/mol/angstrom", "force MAE"),
-    "force_r2": Metric("1", "force R²"),
-    "correlation": Metric("1", "correlation"),
+    "force_r2": Metric(NO_UNIT, "force R²"),
+    "correlation": Metric(NO_UNIT, "correlation"),
 }
 
 
@@ -52,3 +54,9 @@ def metric_of(name: str) -> Metric:
 def metric_label(name: str) -> str:
     """What tables and figures call the metric ``name``."""
     return metric_of(name).label
+
+
+def in_words(metrics: Mapping[str, float], units: Mapping[str, str], digits: int = 4) -> str:
+    """``metrics`` as one line for a terminal, each with its unit where it has one."""
+    shown = {name: "" if units[name] == NO_UNIT else f" {units[name]}" for name in metrics}
+    return ", ".join(f"{name} {value:.{digits}g}{shown[name]}" for name, value in metrics.items())

@@ -1,6 +1,7 @@
 """The help of every command, the exit statuses, and several values after one option."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -70,6 +71,20 @@ def test_usage_errors_are_one_line_and_status_2(arguments, word, capsys):
     assert word in captured.err
     assert "--help" in captured.err
     assert len(captured.err.splitlines()) == 1
+
+
+def test_options_that_remedies_name_exist():
+    """As ``energy_unit (--energy-unit)``: the argument of Python, which the name in brackets must follow."""
+    known = {option for command in COMMANDS.values() for param in command.params for option in param.opts}
+    named = [
+        found.groups()
+        for room in ("data", "own")
+        for path in sorted((ROOT / "lib" / room).rglob("*.py"))
+        for found in re.finditer(r"(\w+) \((--[a-z][a-z0-9-]*)\b", path.read_text(encoding="utf-8"))
+    ]
+    assert {"--energy-unit", "--energy-key", "--forces-key", "--level"} <= {option for _, option in named}
+    assert not [option for _, option in named if option not in known]
+    assert not [each for each in named if "_" in each[0] and f"--{each[0].replace('_', '-')}" != each[1]]
 
 
 @pytest.mark.parametrize("arguments", [[], ["runs"], ["data"], ["bench"]])

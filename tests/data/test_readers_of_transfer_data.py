@@ -228,7 +228,7 @@ def test_own_bad_input(tmp_path):
     path = tmp_path / "a.xyz"
     write(path, frames(), format="extxyz")
     raises("own", path, "'kcal'", "kcal/mol", energy_unit="kcal")
-    raises("own", path, "frame 0", "'e_tot'", "energy_key=", energy_unit="eV", energy_key="e_tot")
+    raises("own", path, "frame 0", "'e_tot'", "energy_key (--energy-key)", energy_unit="eV", energy_key="e_tot")
     periodic = frames(1)
     periodic[0].set_cell([9, 9, 9])
     periodic[0].pbc = True

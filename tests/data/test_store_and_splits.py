@@ -2,17 +2,20 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 from conftest import make_molecule
 
 from lib.cli.main import main
+from lib.data import datasets
 from lib.data.datasets import find, open_store
 from lib.data.readers import iso17
 from lib.data.splits import FINE_TUNING, PRE_TRAINING, Split, make_split, split_by_rows, subsample
 from lib.data.store import ConformationStore
 from lib.errors import DataError
+from lib.own.datasets import example
 from lib.paths import DATA
 from lib.units import HARTREE
 
@@ -105,6 +108,30 @@ def something(kind: str, place) -> None:
             (place / "notes.txt").write_text("mine")
         elif kind == "another header":
             (place / "header.json").write_text('{"format": "another"}')
+
+
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [
+        ("header.json", "its header.json is missing"),
+        ("names.json", "it cannot be read"),
+        ("positions.bin", "0 bytes, not"),
+    ],
+)
+def test_a_damaged_store_of_the_cache_says_how_it_is_made_again(file, problem, tmp_path, monkeypatch):
+    """The user, who has made none, is not told to convert anything."""
+    monkeypatch.setattr(datasets, "STORES", tmp_path)
+    path = open_store(example()).path
+    datasets._opened.cache_clear()
+    (path / file).unlink()
+    with pytest.raises(DataError) as caught:
+        open_store(example())
+    remedy = f"; remove this folder: it is made again from {example().path}"
+    assert str(caught.value).startswith(str(path))
+    assert problem in str(caught.value)
+    assert str(caught.value).endswith(remedy)
+    shutil.rmtree(path)
+    assert open_store(example()).path == path
 
 
 @pytest.mark.parametrize("replace", [False, True])

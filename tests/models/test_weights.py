@@ -38,7 +38,7 @@ def old(path, state: dict | None = None, **changes: object) -> None:
     """Write the file as before there was a checksum of the header, with ``changes`` of it."""
     written, about = parts(path)
     about = {key: value for key, value in (about | changes).items() if value is not None}
-    about.pop("checksum_of_header")
+    about.pop("checksum_of_header", None)
     state = written if state is None else state
     save_file(state, path, {"about": json.dumps({"checksum": checksum(state)} | about | {"checksum": checksum(state)})})
 
@@ -124,6 +124,21 @@ def test_parameters_that_are_no_numbers(path, value):
 def test_headers_that_make_no_sense(path, key, value, words):
     old(path, **{key: value})
     refused(path, *words)
+
+
+def test_old_files_that_name_the_only_composition_are_read_as_new_ones(path):
+    only = [2 * (k in TARGET["types"]) for k in range(len(ATOM_TYPES))]
+    old(path, target=TARGET | {"composition": only})
+    assert load_weights(path).about["target"] == TARGET | {"compositions": [only]}
+    old(path, target=TARGET | {"compositions": [only, only]})
+    assert load_weights(path).about["target"] == TARGET | {"compositions": [only, only]}
+
+
+def test_shipped_weights_name_compositions_as_new_ones_do():
+    for file in sorted((DATA / "weights").glob("*.safetensors")):
+        target = parts(file)[1].get("target", {})
+        assert "composition" not in target
+        assert not target or len(target["compositions"]) == 1
 
 
 def test_shipped_weights_are_read():

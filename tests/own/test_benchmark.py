@@ -1,5 +1,6 @@
 """Ways of training on test files: means over seeds, intervals, and files without forces."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from lib.own import benchmark
 from lib.own.benchmark import table
 from lib.own.evaluation import ENERGY, FORCE, PER_ATOM, SHIFTED
 from lib.own.pretrained import load_pretrained
+from lib.paths import ROOT
 
 ERRORS = {"a0": 1.0, "a1": 3.0, "a2": 5.0, "b0": 2.0}  # meV of each potential
 
@@ -46,6 +48,18 @@ def test_means_and_intervals_over_seeds(known):
     single = out.iloc[1]
     assert single["rmse"] == 2.0
     assert np.isnan(single["low"]) and np.isnan(single["high"])
+
+
+def test_the_page_prints_the_table_whole(known, monkeypatch, capsys):
+    rows = table({"pretrained": ["a0", "a1"], "scratch": ["b0"]}, {"test_MD_300K": "hot", "test_dihedral": "scan"})
+    monkeypatch.setattr(benchmark, "table", lambda arms, tests: rows)
+    page = (ROOT / "docs" / "own_molecules.md").read_text(encoding="utf-8")
+    (block,) = (b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "lib.own.benchmark" in b)
+    exec(block, {})
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == list(rows.columns)
+    assert len(lines) == len(rows)
+    assert not [line for line in lines if "..." in line]
 
 
 def test_a_way_of_training_without_weights():

@@ -101,7 +101,7 @@ def test_what_is_odd_is_said_in_a_line(dataset, frames, tmp_path):
     write(tmp_path / "s.xyz", sulfur, format="extxyz")
     tuning = FineTuning(datasets.own_dataset(tmp_path / "s.xyz", "eV"), WEIGHTS, FineTuning.layers(WEIGHTS))
     said = [str(finding) for finding in tuning.inspect()]
-    assert "warning: no forces under 'forces', but arrays ['gradient']: name one with --forces-key" in said
+    assert "warning: no forces under 'forces', but arrays ['gradient']: name one with forces_key (--forces-key)" in said
     assert any(line.startswith(f"warning: the pre-training of {WEIGHTS} has not met S: ") for line in said)
     assert not any("has not met" in str(finding) for finding in replace(tuning, source=None).inspect())
 

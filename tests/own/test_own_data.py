@@ -274,9 +274,9 @@ def test_charges_are_read_as_the_calculator_reads_them(tmp_path):
 def test_a_wrong_forces_key(frames, tmp_path, capsys):
     own = ["finetune", "--data", str(FILE), "--energy-unit", "eV", "--check"]
     assert main([*own, "--forces-key", "force"]) == 1
-    assert "no forces 'force' among ['forces', 'numbers', 'positions'" in capsys.readouterr().err.replace(
-        "'energy', ", ""
-    )
+    said = capsys.readouterr().err.replace("'energy', ", "")
+    assert "no forces 'force' among ['forces', 'numbers', 'positions'" in said
+    assert "; name the forces with forces_key (--forces-key)" in said
     renamed = [atoms.copy() for atoms in frames[:30]]
     for atoms, old in zip(renamed, frames, strict=False):
         atoms.info["energy"] = old.get_potential_energy()
@@ -286,7 +286,9 @@ def test_a_wrong_forces_key(frames, tmp_path, capsys):
     assert "no forces under 'forces', but arrays ['REF_forces']" in capsys.readouterr().out
     for key, word in (("forces", "'forces' is no number"), ("level", "'level' is no number but 'GFN2-xTB'")):
         assert main([*own, "--energy-key", key]) == 1
-        assert word in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert word in said
+        assert "; name the energy with energy_key (--energy-key): [" in said
 
 
 def test_frames_without_forces_are_named(frames, tmp_path):

@@ -3,6 +3,8 @@
 Weights are random, so that nothing holds because it was learnt.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,8 @@ from lib import models
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models.weights import save_weights
 from lib.potentials.ensemble import Potential
+from lib.runs.jobs import _target
+from lib.training.scaling import Scaling
 
 FIT = {"smooth_cutoff": True, "atomwise": True, "repulsion": True}  # for dynamics (`Scale.for_dynamics`)
 TYPES = [ATOM_TYPES.index((symbol, 0)) for symbol in ("C", "H", "O")]
@@ -101,11 +105,32 @@ def test_the_papers_read_out_is_not_extensive(name, tmp_path):
     assert abs(together - 2 * energy) > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("compositions", "named"),
+    [
+        ([[1, 4, 0]], [[1, 4, 0]]),
+        ([[1, 4, 0], [2, 6, 0]], None),  # what each of two elements has follows
+        ([[1, 4, 0], [2, 6, 0], [3, 8, 1]], None),
+        ([[1, 4, 0], [2, 6, 1]], [[1, 4, 0], [2, 6, 1]]),
+        ([[2, 4, 0], [3, 6, 0], [4, 8, 0]], [[2, 4, 0], [3, 6, 0]]),  # one alone would be the only one in training
+        ([[60, 0, 0], [70, 0, 0]], None),
+        ([[60, 0, 0]], [[60, 0, 0]]),
+    ],
+)
+def test_training_names_its_compositions_where_they_leave_the_energy_of_an_element_open(compositions, named):
+    counts = np.zeros((len(compositions), len(ATOM_TYPES)), dtype=int)
+    counts[:, TYPES] = compositions
+    scaling = Scaling(0.0, 1.0, np.zeros(len(ATOM_TYPES)))
+    target = _target(SimpleNamespace(isolated_atoms=()), scaling, "own", counts, None)
+    out = target.get("compositions")
+    assert (out if out is None else np.array(out)[:, TYPES].tolist()) == named
+
+
 @pytest.mark.parametrize("atomwise", [True, False])
 def test_of_one_composition_in_training_only_multiples_are_answered_and_only_where_energies_add_up(atomwise, tmp_path):
     types, positions = np.array(TYPES[:2]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.1]])
     model = build("schnet", torch.float32, **(FIT | {"atomwise": atomwise}))
-    only = {"composition": np.bincount(types, minlength=28).tolist()}
+    only = {"compositions": [np.bincount(types, minlength=28).tolist()]}
     save_weights(tmp_path / "w.safetensors", "schnet", model, task="energy", target=TARGET | only)
     trained = Potential.load(tmp_path / "w.safetensors", "cpu")
     twice = np.tile(types, 2), np.vstack([positions, positions + np.array([9.0, 0, 0])])

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from lib.data.datasets import DataSet
 from lib.errors import DataError
 from lib.models import make_settings
 from lib.models.weights import load_weights, save_weights
+from lib.paths import DATA
 from lib.runs import integrity, results, runner
 from lib.runs.checksums import SEAL
 from lib.runs.config import RunConfig
@@ -192,6 +194,8 @@ def test_junk_stops_no_command(runs, energy, content, capsys):
     assert main(["runs", "list"]) == 0
     captured = capsys.readouterr()
     assert f"{energy.name} energy egnn seed 0: " in captured.out
+    units = set(re.findall(r"test_(\w+) [-\d.e]+([^,\n]*)", captured.out))
+    assert units == {("rmse", " kcal/mol"), ("mae", " kcal/mol"), ("r2", "")}
     assert captured.err.count("warning: ") == 3
     assert main(["runs", "show", energy.name[:8]]) == 0
     assert main(["runs", "gc"]) == 0
@@ -229,11 +233,24 @@ def test_a_broken_result_is_neither_loaded_nor_exported(trained, runs, energy, t
 def test_export_replaces_only_weights_of_the_same_run(runs, energy, tmp_path, capsys):
     mine = tmp_path / "mine.safetensors"
     mine.write_text("not weights")
+    for force in ([], ["--force"]):
+        assert main(["export", energy.name, str(mine), *force]) == 1
+        assert f"FILE {mine}: it exists and is no weights file, so it is not replaced; name" in capsys.readouterr().err
+        assert mine.read_text() == "not weights"
+    shutil.copyfile(min((DATA / "weights").glob("*.safetensors")), mine)
     assert main(["export", energy.name, str(mine)]) == 1
     assert f"FILE {mine}: it exists already; name another place, or add --force" in capsys.readouterr().err
-    assert mine.read_text() == "not weights"
     for force in (["--force"], []):  # the second time it holds the same run
         assert main(["export", energy.name, str(mine), *force]) == 0
+    assert load_weights(mine).about["run"] == energy.name
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x"])
+def test_export_writes_no_file_that_no_weights_are_read_from(name, runs, energy, tmp_path, capsys):
+    assert main(["export", energy.name, str(tmp_path / name)]) == 1
+    expected = f"FILE {tmp_path / name}: weights are read from .safetensors files only; name it x.safetensors"
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
 
 
 def test_records_that_contradict_themselves_are_seen(runs, energy, capsys):

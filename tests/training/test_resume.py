@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from lib.runs import runner
 from lib.runs.config import RunConfig
 from lib.runs.jobs import JOBS
 from lib.training.denoising import DenoisingTask
-from lib.training.fit import LAST, Execution
+from lib.training.fit import LAST, AtomicCheckpoints, Execution, resumable
 from lib.training.settings import TrainingSettings
 
 KILLS, WHILE_WRITING = 20, 6
@@ -212,6 +213,29 @@ def test_a_disk_that_is_full_at_the_very_end(config, tmp_path, monkeypatch):
         runner.run(config, EXECUTION)
     assert runner.stored(config) is None
     assert runner.run(config, EXECUTION).about["resumed"]
+
+
+def test_a_checkpoint_that_is_taken_up_holds_what_was_written(tmp_path):
+    """With one byte of its parts changed it is seen to be damaged, or reads as before; torch takes other numbers."""
+    path, content = tmp_path / LAST, {"state": {"w": torch.arange(9.0).reshape(3, 3), "b": torch.zeros(2)}, "epoch": 3}
+    AtomicCheckpoints().save_checkpoint(content, path)
+    whole, refused = path.read_bytes(), 0
+    assert resumable(path)
+    assert path.read_bytes() == whole
+    for k in range(0, whole.find(b"PK\x01\x02"), 3):
+        path.write_bytes(whole[:k] + bytes([whole[k] ^ 0xFF]) + whole[k + 1 :])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            taken = resumable(path)
+        refused += not taken
+        assert taken == path.exists()
+        if taken:
+            read = torch.load(path, weights_only=True)
+            assert read["epoch"] == 3
+            assert all(torch.equal(read["state"][name], content["state"][name]) for name in "wb")
+    assert refused > 100
+    path.unlink(missing_ok=True)
+    assert not resumable(path)
 
 
 @pytest.mark.parametrize("text", [b"", b"PK\x03\x04 half of a file", b"no checkpoint"])

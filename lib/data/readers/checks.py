@@ -16,7 +16,7 @@ from lib.errors import DataError
 
 COPY_AGAIN = "copy or download it again"
 ANOTHER_LAYOUT = "is it another layout? readers are listed in lib.data.readers.READERS"
-STATE_LEVEL = f"set the file's attribute level_of_theory or pass level=..., one of {sorted(LEVELS)}"
+STATE_LEVEL = f"set the file's attribute level_of_theory or give level (--level), one of {sorted(LEVELS)}"
 KINDS = {"f": "floating-point numbers", "iu": "whole numbers", "SO": "texts"}
 FAR = 2048.0  # Å from the origin, where float32 begins to round by more than 1e-4 Å
 APART = 60.0  # kcal/mol: the median over a file's molecules beyond which its level is taken for another one
@@ -124,7 +124,7 @@ def recognised(path: Path, level: str, lowest: Iterable[tuple[NDArray[np.integer
             path,
             "",
             f"it states no level of theory, and its energies cannot be told from those of others than {level}",
-            f"if it is that one, pass level={level!r}, else: {STATE_LEVEL}",
+            f"if it is that one, give level (--level) {level!r}, else: {STATE_LEVEL}",
         )
     if not abs(np.median(away)) <= APART:
         raise DataError(

@@ -39,7 +39,8 @@ class Reading:
         """What turns energies of a frame into kcal/mol."""
         given = self.energy_unit or _spelled(atoms.info.get("energy_unit"))
         if given is None:
-            raise DataError(file, entry, "its energies have no unit", f"name it (energy_unit), {sorted(ENERGY_UNITS)}")
+            remedy = f"name it with energy_unit (--energy-unit), one of {sorted(ENERGY_UNITS)}"
+            raise DataError(file, entry, "its energies have no unit", remedy)
         return _factor(file, "energy", given, ENERGY_UNITS, atoms, entry)
 
     def length_factor(self, atoms: Atoms, file: Path, entry: str) -> float:
@@ -61,7 +62,8 @@ def _factor(path: Path, what: str, unit: str, factors: Mapping[str, float], atom
     """What turns ``unit`` into the project's; refused where a frame says another one."""
     says = _spelled(atoms.info.get(f"{what}_unit"))
     if says in factors and says != unit:
-        raise DataError(path, entry, f"its {what} unit is {says}, not {unit}", "give that one")
+        remedy = f"give that one with {what}_unit (--{what}-unit)"
+        raise DataError(path, entry, f"its {what} unit is {says}, not {unit}", remedy)
     return factors[unit]
 
 
@@ -101,20 +103,21 @@ def energy_of(atoms: Atoms, key: str, file: Path, entry: str) -> float:
         return number
     keys = sorted({*atoms.info, *results_of(atoms)})
     if value is None:
-        raise DataError(file, entry, f"no energy {key!r} among {keys}", "name it with energy_key=")
-    raise DataError(file, entry, f"{key!r} is no number but {value!r:.40}", f"name the energy with energy_key=: {keys}")
+        raise DataError(file, entry, f"no energy {key!r} among {keys}", "name it with energy_key (--energy-key)")
+    remedy = f"name the energy with energy_key (--energy-key): {keys}"
+    raise DataError(file, entry, f"{key!r} is no number but {value!r:.40}", remedy)
 
 
 def forces_of(atoms: Atoms, key: str, file: Path, entry: str) -> NDArray | None:
     """The forces (N, 3) of a frame, in the file's units; None where it has none and none were named."""
-    forces = value_of(atoms, key)
+    forces, remedy = value_of(atoms, key), "name the forces with forces_key (--forces-key)"
     if forces is not None and np.shape(forces) != (len(atoms), 3):
-        raise DataError(file, entry, f"{key!r} has shape {np.shape(forces)}, not ({len(atoms)}, 3)", "name the forces")
+        raise DataError(file, entry, f"{key!r} has shape {np.shape(forces)}, not ({len(atoms)}, 3)", remedy)
     if forces is None and key != FORCES:
         arrays = sorted({*atoms.arrays, *results_of(atoms)})
-        raise DataError(file, entry, f"no forces {key!r} among {arrays}", "name them with forces_key=")
+        raise DataError(file, entry, f"no forces {key!r} among {arrays}", remedy)
     if forces is not None and np.asarray(forces).dtype.kind not in "fiu":
-        raise DataError(file, entry, f"{key!r} holds {np.asarray(forces).dtype}, no numbers", "name the forces")
+        raise DataError(file, entry, f"{key!r} holds {np.asarray(forces).dtype}, no numbers", remedy)
     return forces
 
 

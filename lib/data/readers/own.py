@@ -209,7 +209,7 @@ def _single_atoms(file: Path, alone: bool) -> Iterator[tuple[int, Atoms]]:
         return
     for k, atoms in enumerate(frames(file)):
         if not is_free_atom(atoms, file, f"frame {k}"):
-            remedy = "give free atoms alone, a frame each with an energy, or energies by hand"
+            remedy = "give free atoms alone, a frame each with an energy, or energies by hand (--e0)"
             raise DataError(file, f"frame {k}", f"it has {len(atoms)} atoms, and is no free one", remedy)
         yield k, atoms
 

@@ -50,7 +50,7 @@ def test_published_names_are_believed_where_the_energies_fit(tmp_path):
 def test_another_level_under_the_published_names(tmp_path, shift):
     """0.17 Hartree is how far CASPT2 was from ωB97X."""
     path = bare(tmp_path / "a.h5", WATER + shift)
-    refused("ani1", path, "states no level of theory", "kcal/mol from those of wB97X/6-31G(d)", "level=")
+    refused("ani1", path, "states no level of theory", "kcal/mol from those of wB97X/6-31G(d)", "level (--level)")
     assert next(READERS["ani1"](path, level="wB97X/6-31G(d)")).level == "wB97X/6-31G(d)"  # the user knows
 
 
@@ -92,7 +92,7 @@ def test_a_level_that_an_npz_states(tmp_path):
     refused("md22", path, "'B3LYP', not 'PBE+MBD'", level="PBE+MBD")
     arrays.pop("theory")
     np.savez(path, **arrays)
-    refused("md22", path, "states no level of theory", "pass level='PBE+MBD'")
+    refused("md22", path, "states no level of theory", "give level (--level) 'PBE+MBD'")
     assert next(READERS["md22"](path, level="PBE+MBD")).level == "PBE+MBD"
 
 

@@ -111,11 +111,11 @@ def test_what_arrays_say_of_their_units_is_taken(whole, tmp_path):
     np.savez(tmp_path / "a.npz", **NPZ["sgdml"](arrays(whole)))
     (out,) = own.read(tmp_path / "a.npz")
     same(out, whole)
-    refused(tmp_path / "a.npz", "its energy unit is kcal/mol, not eV")
+    refused(tmp_path / "a.npz", "its energy unit is kcal/mol, not eV; give that one with energy_unit (--energy-unit)")
     np.savez(tmp_path / "b.npz", **NPZ["revised md17"](arrays(whole)))
     (old,) = own.read(tmp_path / "b.npz", "kcal/mol", energy_key="old_energies")
     assert np.allclose(old.energy, whole.energy + 1)
-    refused(tmp_path / "b.npz", "its energies have no unit; name it (energy_unit)", energy_unit=None)
+    refused(tmp_path / "b.npz", "its energies have no unit; name it with energy_unit (--energy-unit)", energy_unit=None)
 
 
 @pytest.mark.parametrize(
