@@ -63,7 +63,7 @@ PLACES = {
     "lib.report.pages.site": ONE_BY_ONE, "lib.mini_suite.dipoles": ONE_BY_ONE,
     "lib.mini_suite.published": ONE_BY_ONE, "lib.mini_suite.grow.write_list": ONE_BY_ONE,
     "lib.training.progress.RunLog": BESIDE, "lib.report.trajectories.Trajectory.record": BESIDE,
-    "lib.own.trust.record": BESIDE,
+    "lib.own.trust.record": BESIDE, "lib.own.plan.steps_within": BESIDE,
 }  # fmt: skip
 WRITING = {"write_text", "write_bytes", "savez", "savez_compressed", "to_csv", "savefig", "save_file", "to_html",
            "write_html", "copyfile", "NamedTemporaryFile"}  # fmt: skip

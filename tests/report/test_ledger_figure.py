@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from lib.paths import DATA
 from lib.report.figures import ledger as drawing
 from lib.report.verdicts import SIGNS, SIZES
 
@@ -65,3 +66,12 @@ def test_marks_are_numbers_on_the_axis_and_arrows_beyond_it():
     assert [mark for mark in marks(">") if mark[1] == last - 4] == [(100, last - 4)]
     drawn = {y for _, y in marks("o")}
     assert drawn == set(range(len(SIGNS) + len(SIZES))) | {last - 4}  # units in per cent alone
+
+
+def test_every_claim_is_counted_once_at_a_part_of_the_paper():
+    claims = pd.read_csv(DATA / "paper" / "claims.csv", dtype=str, keep_default_na=False)
+    table = claims.assign(sign=[SIGNS[k % len(SIGNS)] for k in range(len(claims))])
+    (ax,) = drawing.verdict_counts(table, "mini suite").axes
+    assert sum(bar.get_width() for bar in ax.patches) == len(claims)
+    assert [t.get_text() for t in ax.get_yticklabels()] == list(drawing.PARTS.values())
+    assert ax.yaxis_inverted()

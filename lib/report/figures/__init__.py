@@ -6,7 +6,7 @@ from lib.report.figures.data import distributions
 from lib.report.figures.denoising import bond_lengths, denoising_curve, figure1, noised_copies, scatter
 from lib.report.figures.details import error_details
 from lib.report.figures.interactive import slider
-from lib.report.figures.ledger import verdicts
+from lib.report.figures.ledger import verdict_counts, verdicts
 from lib.report.figures.levels import two_levels
 from lib.report.figures.molecule_3d import shaken
 from lib.report.figures.molecules import gallery
@@ -50,6 +50,7 @@ __all__ = [
     "trial_errors",
     "two_arms",
     "two_levels",
+    "verdict_counts",
     "verdicts",
     "vibrations",
 ]

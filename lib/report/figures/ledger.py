@@ -23,9 +23,35 @@ from lib.report.verdicts import (
 
 SIGN_COLOURS = {CERTAIN: GREEN, LIKELY: "#8FD3BF", UNKNOWN: "#F0E442", UNLIKELY: "#F2B48A", AGAINST: ORANGE,
                 SEEN_ONCE: "#B9D9EE", NO_EVIDENCE: "#CCCCCC", UNTESTED: "#FFFFFF"}  # fmt: skip
+PARTS = {
+    "title": "title", "abstract": "abstract", "section 2.2": "2.2 networks", "section 2.3": "2.3 denoising",
+    "section 3.2": "3.2 settings, code", "Table 2": "Table 2", "section 3.3": "3.3 energies",
+    "section 3.4": "3.4 transferability", "section 3.5": "3.5 data efficiency", "section 3.6": "3.6 size of the noise",
+}  # of the paper, in its order; a claim belongs to the first place that it names  # fmt: skip
 ON_AXIS = ("%", "points")  # units of the axis; others are told in words alone
 REACH = 100.0  # of the axis, both ways; what goes beyond ends in an arrow
 ROW, WIDTH = 0.37, 7.0  # inches: a row of three lines, and the width of a page
+
+
+def verdict_counts(ledger: pd.DataFrame, title: str) -> Figure:
+    """How many claims of each part of the paper have which sign, of `ledger.ledger`."""
+    counts = pd.crosstab(ledger["place"].str.partition(";")[0], ledger["sign"])
+    signs = [sign for sign in SIGN_COLOURS if sign in counts]
+    counts = counts.loc[sorted(counts.index, key=[*PARTS].index), signs].rename(PARTS)
+    figure, ax = plt.subplots(figsize=(WIDTH, 1.6 + 0.24 * len(counts)))
+    left = np.zeros(len(counts))
+    for sign in counts:
+        number = counts[sign].to_numpy()
+        bars = ax.barh(counts.index, number, left=left, color=SIGN_COLOURS[sign], edgecolor="black", linewidth=0.5,
+                       label=sign)  # fmt: skip
+        ax.bar_label(bars, [str(n) if n else "" for n in number], label_type="center", fontsize=SMALLEST)
+        left += number
+    ax.set(xlabel="claims and questions", title=title)
+    ax.invert_yaxis()
+    ax.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.2), frameon=False, fontsize=SMALLEST)
+    sns.despine(ax=ax, left=True)
+    ax.tick_params(axis="y", length=0)
+    return figure
 
 
 def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
