@@ -84,7 +84,8 @@ def writing(path: Path | str) -> Iterator[None]:
 
 @contextmanager
 def in_cache() -> Iterator[None]:
-    """Say of errors of the system that name a file of the cache that it is the cache's, and what to do.
+    """Say of errors of the system that name a file of the cache, or a folder in which none can be made, that it is the
+    cache's, and what to do.
 
     Raises:
         OSError: the cache cannot be read or written; one of any other file is as it was.
@@ -92,7 +93,8 @@ def in_cache() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in OF_THE_DISK | OF_ITS_PLACE or not _is_in_cache(error.filename):
+        above = error.errno == errno.ENOENT and error.filename and _cache().is_relative_to(error.filename)
+        if not above and (error.errno not in OF_THE_DISK | OF_ITS_PLACE or not _is_in_cache(error.filename)):
             raise
         raise OSError(
             f"{_cache()}: this place for converted data and runs, the cache, cannot be used ({error.filename}: "

@@ -402,3 +402,11 @@ def test_a_cache_of_another_owner(cache, monkeypatch, capsys):
         refuse("/other")
     with pytest.raises(OSError, match=r"or set DENOISING_CACHE to another folder$"), files.writing(cache / "runs"):
         refuse(cache / "runs")
+
+
+def test_a_cache_that_cannot_be_made_is_named(monkeypatch):
+    """The system says of a folder where none can be made that there is no such file."""
+    cache = Path("/proc/none/cache")
+    monkeypatch.setattr("lib.paths.CACHE", cache)
+    with pytest.raises(OSError, match=r"^/proc/none/cache: this place for .*, the cache, cannot"), files.in_cache():
+        (cache / "stores").mkdir(parents=True)

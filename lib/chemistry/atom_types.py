@@ -42,7 +42,7 @@ def atom_types(z: NDArray[np.integer], charges: NDArray[np.integer]) -> NDArray[
         element = chemical_symbols[z[first]] if 0 < z[first] < len(chemical_symbols) else "no element"
         raise ValueError(
             f"atom {first}: atomic number {z[first]} ({element}) with charge {charges[first]:+d} is not an atom type; "
-            f"the {len(ATOM_TYPES)} known pairs are lib.chemistry.atom_types.ATOM_TYPES; with a line appended there, "
-            "all training begins anew"
+            f"known are {', '.join(type_name(t) for t in range(len(ATOM_TYPES)))}; another needs a line at the end of "
+            "lib.chemistry.atom_types.ATOM_TYPES, and all training anew"
         )
     return types

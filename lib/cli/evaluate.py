@@ -58,8 +58,7 @@ def evaluate(
             "(--level): their energies may differ by a constant\n"
         )
     comparison = compare(potential, dataset, group)
-    if doubt := comparison.doubt():
-        sys.stdout.write(f"warning: {doubt}\n")
+    sys.stdout.writelines(f"warning: {doubt}\n" for doubt in comparison.doubts())
     sys.stdout.write(f"{_text(comparison.table())}\n")
     if worst:
         sys.stdout.write(f"\nworst frames (kcal/mol, of forces per Å):\n{_text(comparison.worst(worst))}\n")

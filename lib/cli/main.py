@@ -15,7 +15,8 @@ from lib.errors import TrainingError
 
 SCRIPT = "denoising"  # the installed command, for which a shell can complete commands
 SIGNALLED = 128  # and the number of the signal, the status of a process that a signal ended
-INTERRUPTED = SIGNALLED + signal.SIGINT
+INTERRUPTED, TERMINATED = SIGNALLED + signal.SIGINT, SIGNALLED + signal.SIGTERM
+STOPPED = "stopped: what is finished is kept, and the same command goes on from the last checkpoint\n"
 app = new_group(
     "Denoising pre-training for neural potentials: data, runs, your own molecules.\n\n"
     "Every command explains its options, their units and defaults with --help.",
@@ -55,8 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, TrainingError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 1
+    except SystemExit as end:
+        if end.code == TERMINATED:
+            sys.stderr.write(STOPPED)
+        raise
     if status == INTERRUPTED:
-        sys.stderr.write("stopped: what is finished is kept, and the same command goes on from the last checkpoint\n")
+        sys.stderr.write(STOPPED)
     return status if isinstance(status, int) else 0
 
 

@@ -161,7 +161,9 @@ def _look_at(tuning: "FineTuning", paths: Sequence[Path | None], given: bool) ->
 
 def say_contents(path: Path, dataset: "DataSet", references: bool = False) -> None:
     """Print what the file ``path`` holds, and whether its free atoms are ``references``."""
-    from lib.data.datasets import open_store
+    from lib.data.datasets import STORE, open_store
+    from lib.data.readers.frames import FORMATS, files_with
+    from lib.data.readers.layouts import ENDINGS
     from lib.own.datasets import free_atoms_of, lacking
 
     store, free = open_store(dataset), free_atoms_of(dataset)
@@ -170,9 +172,11 @@ def say_contents(path: Path, dataset: "DataSet", references: bool = False) -> No
     use = "references, and nothing to learn" if references else "left out"
     use = f"left out; without {missing} they are no references" if references and missing else use
     apart = f"; free atoms {', '.join(free)} are {use}" if free else ""
-    sys.stdout.write(
-        f"{path}: {molecules} molecule{'s' * (molecules != 1)}, {len(store)} conformations {forces} forces{apart}\n"
+    files = (
+        f"{len(files_with(path, [*FORMATS, *ENDINGS]))} files, " if path.is_dir() and dataset.reader != STORE else ""
     )
+    counted = f"{molecules} molecule{'s' * (molecules != 1)}, {len(store)} conformations"
+    sys.stdout.write(f"{path}: {files}{counted} {forces} forces{apart}\n")
 
 
 def say(findings: "list[Finding]") -> None:

@@ -103,8 +103,12 @@ def inspect_isolated(data: DataSet, isolated: Mapping[str, float]) -> list[Findi
     """
     store = open_store(data)
     molecules = np.flatnonzero(store.n_atoms > 1)
-    if not isolated or not len(molecules):
-        return []
+    elements = {ATOM_TYPES[t][0] for t in np.flatnonzero(store.compositions.any(0)).tolist()}
+    if not isolated or not elements <= set(isolated) or not len(molecules):
+        return []  # where some are missing the run says which
+    if zero := sorted(element for element in elements if isolated[element] >= 0 > min(isolated.values())):
+        text = f"energies of {', '.join(zero)} are not below zero, and those of others are: give those of the atoms"
+        return [Finding(ERROR, "isolated atoms", text)]
     energies = np.array([isolated.get(element, 0.0) for element, _ in ATOM_TYPES])
     lowest = np.array([store.energy(store.conformations_of(k)).min() for k in molecules.tolist()])
     bound = (lowest - store.compositions[molecules] @ energies) / store.n_atoms[molecules]

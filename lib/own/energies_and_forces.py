@@ -44,7 +44,7 @@ def judged(slope: float, correlation: float, atoms: float) -> Checks:
             )
         ]
     if slope < 0:
-        return [(ERROR, "what stands for forces has the sign of gradients: change the sign")]
+        return [(ERROR, "forces have the sign of gradients of the energies: change that of the one that is wrong")]
     if 0.6 < slope < 1.6:
         return []
     said = f"between similar frames energies change {slope:.3g} times as much as the forces say"

@@ -24,7 +24,8 @@ GROUP = CONFIG_TYPE
 ALL, NO_GROUP = "all", "(none)"
 AT_ONCE = 2000  # conformations, whose forces are held in memory together
 MEV = 1000 / EV  # in a kcal/mol
-CLOSE, SLOPES = 0.7, (0.4, 2.5)  # a correlation that tells a slope, and slopes of labels on predictions in one unit
+CLOSE = 0.7  # a correlation that tells a slope
+ENERGIES, FORCES = (0.4, 2.5), (0.65, 1.6)  # slopes of labels on predictions in one unit; of Å and bohr 0.53 and 1.9
 ENERGY, SHIFTED, PER_ATOM, FORCE = "energy", "energy less its mean error", "energy per atom", "force"
 
 
@@ -58,18 +59,16 @@ class Comparison:
                      for name, (rmse, mae) in scores.items()]  # fmt: skip
         return pd.DataFrame(rows)
 
-    def doubt(self) -> str:
-        """What to ask of the labels, where those of one molecule vary with the predictions at another scale or against
-        them; empty where they do not.
+    def doubts(self) -> list[str]:
+        """What to ask of labels that vary with the predictions, energies within each molecule, at another scale or
+        against them.
         """
-        x, y = (self.frames.groupby("molecule")[c].transform(lambda e: e - e.mean()) for c in ("prediction", "label"))
-        variance, together = float((x**2).sum()), float((x * y).sum())
-        if not variance or together**2 < CLOSE**2 * variance * float((y**2).sum()):
-            return ""
-        slope = together / variance
-        if SLOPES[0] < slope < SLOPES[1]:
-            return ""
-        return f"energies vary {slope:.3g} times as much as predicted: are unit, sign and key of the labels right?"
+        within = self.frames.groupby("molecule")[["label", "prediction"]].transform(lambda e: e - e.mean())
+        return [
+            f"{what} vary {slope:.3g} times as much as predicted: are unit, sign and key of the labels right?"
+            for what, each, (low, high) in (("energies", within, ENERGIES), ("forces", self.forces, FORCES))
+            if (slope := _slope(each["label"].to_numpy(), each["prediction"].to_numpy())) and not low < slope < high
+        ]
 
     def worst(self, count: int = 10) -> pd.DataFrame:
         """The ``count`` frames with the largest errors of the energy less the mean error, and with forces as many with
@@ -116,6 +115,12 @@ def compare(potential: Potential, data: DataSet, group: str = GROUP) -> Comparis
         frames[name] = np.concatenate([each[name] for each in columns])
     frames.insert(6, "error", frames["prediction"] - frames["label"])
     return Comparison(frames, pd.concat(components, ignore_index=True))
+
+
+def _slope(label: NDArray[np.float64], prediction: NDArray[np.float64]) -> float | None:
+    """By how much labels change with predictions; None where they do not change together."""
+    together, variance = float(label @ prediction), float(prediction @ prediction)
+    return together / variance if together**2 > CLOSE**2 * variance * float(label @ label) else None
 
 
 def _predicted(potential: Potential, store: ConformationStore) -> Iterator[tuple[dict[str, NDArray], pd.DataFrame]]:

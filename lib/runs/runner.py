@@ -24,7 +24,7 @@ import torch.distributed as dist
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from lib.errors import required
+from lib.errors import TrainingError, required
 from lib.files import PART, writing
 from lib.machine import available_cores, flush_denormals, keep_freed_memory, one_thread
 from lib.models.weights import Weights
@@ -169,6 +169,9 @@ def is_available(config: RunConfig, weights: bool) -> bool:
 def _train_all(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterable], Iterable], device: str) -> None:
     """Run ``configs``, here or in ``workers`` processes, which are kept, since starting one takes seconds; where this
     process is asked to stop they are ended.
+
+    Raises:
+        TrainingError: one of them was killed.
     """
     if min(workers, len(configs)) == 1:
         for config in bar(configs):
@@ -179,9 +182,12 @@ def _train_all(configs: Sequence[RunConfig], workers: int, bar: Callable[[Iterab
         jobs += [_pool(workers).submit(_run_quietly, config, device) for config in configs]
         for job in bar(as_completed(jobs)):
             job.result()
-    except BrokenExecutor:
-        _pool.cache_clear()  # a process was killed; the next call starts others
-        raise
+    except BrokenExecutor as error:
+        _pool.cache_clear()  # the next call starts others
+        raise TrainingError(
+            "a process that trains was killed, perhaps for its memory: take fewer processes (--workers, SLURM's "
+            "--mem); the same command goes on from the last checkpoint"
+        ) from error
     except (KeyboardInterrupt, SystemExit):
         for process in _pool(workers)._processes.values():  # Python 3.14 has kill_workers
             process.kill()

@@ -287,8 +287,8 @@ def process_group() -> LightningEnvironment | TorchElasticEnvironment:
 
 def quiet() -> None:
     """Suppress Lightning's notices about hardware and workers."""
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.signal_connector"):
+        logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.WARNING)
     for message in (
         "does not have many workers",
         "directory .* exists and is not empty",

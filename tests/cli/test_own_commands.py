@@ -148,6 +148,12 @@ def test_a_unit_without_its_file_is_refused(files, planned, capsys):
     assert "--pretrain-length-unit is of the file of --pretrain-on" in capsys.readouterr().err
 
 
+def test_a_folder_of_files_is_said(files, planned, capsys):
+    command = ["finetune", "--data", ".", "--energy-unit", "eV", "--weights", WEIGHTS, "--from-scratch", "--check"]
+    assert main(command) == 0
+    assert ".: 3 files, 1 molecule, 110 conformations with forces" in capsys.readouterr().out
+
+
 def test_which_isolated_atoms_count_is_said(files, planned, capsys):
     alone = [Atoms(element) for element in "CHO"]
     for atoms, energy in zip(alone, (-48.8, -10.7, -102.6), strict=True):
@@ -158,7 +164,7 @@ def test_which_isolated_atoms_count_is_said(files, planned, capsys):
     assert "free atoms C, H, O are references" in capsys.readouterr().out
     assert main([*command, "--check", "--e0", "C=-48.7", "H=-10.7", "O=-102.6"]) == 0
     assert "free atoms C, H, O are left out" in capsys.readouterr().out
-    assert main([*command, "--check", "--e0", "C=-48.7", "H=10.7", "O=-2792"]) == 1
+    assert main([*command, "--check", "--e0", "C=-1328", "H=-291", "O=-2792"]) == 1
     assert "error: isolated atoms: relative to the isolated atoms molecules have" in capsys.readouterr().err
 
 
@@ -308,7 +314,8 @@ def test_an_entry_that_no_frame_has_is_refused(files, capsys):
 @pytest.mark.parametrize(
     ("unit", "of_energy", "of_forces", "status", "message"),
     [
-        ("eV", 1.0, -1.0, 1, "has the sign of gradients"),
+        ("eV", 1.0, -1.0, 1, "have the sign of gradients"),
+        ("eV", -1.0, 1.0, 1, "change that of the one that is wrong"),
         ("eV", 27.2, 1.0, 1, "Hartree and eV"),
         ("eV", -1.0, None, 0, "are unit, sign and key of the labels right?"),
         ("Hartree", 1.0, None, 0, "energies vary 2"),
@@ -327,6 +334,19 @@ def test_labels_in_another_unit_or_of_another_sign_are_said(unit, of_energy, of_
     said = capsys.readouterr()
     assert message in said.out + said.err
     assert ("labels right" in said.out) == (of_forces is None)
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.529177, 1.889726, 1.0])
+def test_forces_of_few_frames_are_held_against_the_predictions(factor, files, capsys):
+    """Frames so few and so far apart that their energies say nothing of their forces."""
+    frames = read("test.xyz", "::6")
+    for atoms in frames:
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=atoms.get_potential_energy(), forces=factor * atoms.get_forces()
+        )
+    write("few.xyz", frames, format="extxyz")
+    assert main(evaluate("--weights", POTENTIAL, data="few.xyz")) == 0
+    assert ("warning: forces vary" in capsys.readouterr().out) == (factor != 1.0)
 
 
 def test_evaluation_is_replaced_by_force(files, capsys):

@@ -100,6 +100,20 @@ def test_another_unit_or_sign_is_an_error(factor, wrong, path):
     assert all("kcal/mol an atom, where some -200 to -45 are usual" in text for text in found)
 
 
+@pytest.mark.parametrize("zero", ["H", "C"])
+def test_one_energy_of_zero_is_an_error(zero, path):
+    e0s = tuple((element, energy * EV if element != zero else 0.0) for element, energy in E0S.items())
+    findings = FineTuning(datasets.own_dataset(path, "eV"), WEIGHTS, isolated_atoms=e0s).inspect()
+    assert [f.text.split(",")[0] for f in findings if f.severity == ERROR] == [f"energies of {zero} are not below zero"]
+
+
+def test_a_missing_element_is_named_and_not_taken_for_another_unit(path):
+    tuning = FineTuning(datasets.own_dataset(path, "eV"), WEIGHTS, isolated_atoms=(("C", -48.8 * EV),))
+    assert not [f for f in tuning.inspect() if f.severity == ERROR]
+    with pytest.raises(ValueError, match="lack H: give its energy too"):
+        tuning.plan()
+
+
 @pytest.mark.parametrize("name", ["mini/ani1", "mini/ani1x", "mini/iso17", "mini/spice", "mini/md22"])
 def test_right_energies_of_isolated_atoms_are_none(name):
     """Of pairs of ions too, whose energies are above those of the neutral atoms."""

@@ -99,6 +99,17 @@ def test_what_is_wrong_is_found(name, frames, tmp_path):
             refuse_errors(findings)
 
 
+@pytest.mark.parametrize("what", ["coordinates", "forces"])
+def test_what_is_not_finite_is_found_in_its_frame(what, frames, tmp_path):
+    def change(k, x, e, f):
+        values = {"coordinates": x.copy(), "forces": f.copy()}
+        values[what][2, 1] = np.nan if k == 3 else values[what][2, 1]
+        return values["coordinates"], e, values["forces"]
+
+    with pytest.raises(DataError, match=rf"frame 3: its {what} are not finite; remove that frame"):
+        found(spoilt(tmp_path / "nan.xyz", frames, change))
+
+
 @pytest.mark.parametrize("name", ["mixed with Hartree", "half of them in Hartree"])
 def test_energies_in_two_units_are_not_taken_for_wrong_forces(name, frames, tmp_path):
     errors = [f for f in found(spoilt(tmp_path / "spoilt.xyz", frames, SPOILT[name][0])) if f.severity == ERROR]

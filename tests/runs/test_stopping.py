@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib.cli.main import main
+from lib.errors import TrainingError
 from lib.runs import runner
 from lib.training import fit
 
@@ -27,6 +28,11 @@ if __name__ == "__main__":
 def wait(seconds, _):
     """In place of a run."""
     time.sleep(seconds)
+
+
+def end(*_):
+    """In place of a run, too."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def lives(number):
@@ -72,6 +78,14 @@ def test_a_process_that_trains_ends_with_the_one_that_started_it():
     assert ends(number)
 
 
+def test_a_killed_process_is_one_line(monkeypatch):
+    """As the system does with one that takes too much memory."""
+    monkeypatch.setattr(runner, "_run_quietly", end)
+    runner._pool.cache_clear()
+    with pytest.raises(TrainingError, match="was killed, perhaps for its memory: take fewer processes"):
+        runner._train_all([0, 0], 2, iter, "cpu")
+
+
 def test_ctrl_c_in_training_is_no_exit():
     """Lightning answers it with sys.exit(1)."""
     with pytest.raises(KeyboardInterrupt), fit.interruptible():
@@ -96,5 +110,6 @@ def test_sigterm_is_status_143():
     """The handler ends the process as an exception does, so that whoever waits for others can end them."""
     code = "import os, signal\nfrom lib.cli import main as cli\n"
     code += "cli.app.command('wait')(lambda: os.kill(os.getpid(), signal.SIGTERM))\ncli.main()"
-    done = subprocess.run([sys.executable, "-c", code, "wait"], timeout=60, env=dict(os.environ))
+    done = subprocess.run([sys.executable, "-c", code, "wait"], timeout=60, capture_output=True, text=True)
     assert done.returncode == 128 + signal.SIGTERM
+    assert "the same command goes on" in done.stderr

@@ -36,8 +36,8 @@ def find_files(path: Path | str | Sequence[Path | str], pattern: str) -> list[Pa
         if path.is_dir():
             files = [file for file in path.glob(pattern) if file.is_file() and not file.name.startswith(".")]
         if not files:
-            name = pattern.removeprefix("**/")
-            raise DataError(path, "", f"the folder has no file {name}", "name the file or another folder")
+            none = "files" if pattern == "*" else f"file {pattern.removeprefix('**/')}"
+            raise DataError(path, "", f"the folder has no {none}", "name the file or another folder")
     else:
         files = [Path(p) for p in path]
     for file in files:

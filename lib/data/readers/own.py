@@ -151,6 +151,9 @@ def _frame(atoms: Atoms, reading: Reading, file: Path, number: int) -> Frame:
     factor = reading.energy_factor(atoms, file, entry)
     energy = energy_of(atoms, reading.energy_key, file, entry) * factor
     forces = forces_of(atoms, reading.forces_key, file, entry)
+    for what, values in (("coordinates", atoms.positions), ("forces", forces)):
+        if values is not None and not np.isfinite(values).all():
+            raise DataError(file, entry, f"its {what} are not finite", "remove that frame")
     per_length = length if reading.forces_length_unit is None else LENGTH_UNITS[reading.forces_length_unit]
     return Frame(
         file, number, atoms.positions * length, energy, None if forces is None else forces * factor / per_length
