@@ -95,7 +95,8 @@ def finetune(
     if not check:
         check_folder("--output", output or Path())
     tuning = _task(data, reading, held_out, beginning, training)
-    _look_at(tuning, (data, held_out.validation, held_out.test), bool(training.e0 or training.isolated_atoms))
+    references = not (training.e0 or training.isolated_atoms)
+    _look_at(tuning, (data, held_out.validation, held_out.test), references)
     plan = tuning.plan()
     sys.stdout.write(f"{plan}\n")
     if not check and (yes or plan.minutes <= LONG or _agreed()):
@@ -149,13 +150,13 @@ def _source(start: Beginning, reading: Reading) -> "DataSet | RunConfig | None":
     return None if start.from_scratch or start.continued is not None else FineTuning.layers(start.weights)
 
 
-def _look_at(tuning: "FineTuning", paths: Sequence[Path | None], given: bool) -> None:
-    """Say what the files of data, validation and test hold, print warnings, stop at errors; ``given``: whether
-    isolated atoms are.
+def _look_at(tuning: "FineTuning", paths: Sequence[Path | None], references: bool) -> None:
+    """Say what the files of data, validation and test hold, and whether free atoms of the first are ``references``;
+    print warnings, stop at errors.
     """
     for path, dataset in zip(paths, (tuning.data, tuning.validation, tuning.test), strict=True):
         if path is not None and dataset is not None:
-            say_contents(path, dataset, references=not given and dataset == tuning.data)
+            say_contents(path, dataset, references and dataset == tuning.data)
     say(tuning.inspect())
 
 
@@ -168,9 +169,9 @@ def say_contents(path: Path, dataset: "DataSet", references: bool = False) -> No
 
     store, free = open_store(dataset), free_atoms_of(dataset)
     molecules, forces = len(store.names), "with" if store.has_forces else "without"
-    missing = ", ".join(lacking(free, dataset))
     use = "references, and nothing to learn" if references else "left out"
-    use = f"left out; without {missing} they are no references" if references and missing else use
+    if references and (missing := lacking(free, dataset)):
+        use = f"left out; without {', '.join(missing)} they are no references"
     apart = f"; free atoms {', '.join(free)} are {use}" if free else ""
     files = (
         f"{len(files_with(path, [*FORMATS, *ENDINGS]))} files, " if path.is_dir() and dataset.reader != STORE else ""

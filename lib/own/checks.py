@@ -17,8 +17,9 @@ from lib.runs.config import RunConfig
 from lib.runs.selection import select, splits
 from lib.training.scaling import determined
 
-BOUND = (-400.0, 80.0)  # kcal/mol an atom, of molecules to isolated atoms; -120 to -47 in ANI-1 and ANI-1x, by GFN2-xTB
-# -205 to -100, of pairs of ions up to 62
+# kcal/mol an atom, of molecules relative to isolated atoms: -120 to -47 in ANI-1 and ANI-1x, -205 to -100 by GFN2-xTB,
+# and up to 62 of pairs of ions
+BOUND = (-400.0, 80.0)
 
 
 def refuse_untaught(config: RunConfig) -> None:

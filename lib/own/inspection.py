@@ -39,8 +39,11 @@ MOLECULES = 30  # of a store, in which forces are looked at
 def inspect_store(store: ConformationStore, labelled: bool = True, trained: bool = True) -> list[Finding]:
     """What is wrong or odd in ``store``: errors first, then what is of all molecules; nothing is an empty list.
 
-    Of conformations that are not ``labelled`` the geometries alone are looked at, and whether they are enough where
-    they are to be ``trained`` on. Forces are held against the energies once these are right.
+    Args:
+        store: of conformations.
+        labelled: whether labels are looked at too, or the geometries alone. Forces are held against the energies once
+            no molecule has an error of its own.
+        trained: whether the conformations are to be learnt from, of which there must be enough.
     """
     findings = [Finding(WARNING, name, note) for name, note in store.notes]
     thorough = set(np.linspace(0, len(store.names) - 1, min(THOROUGH, len(store.names))).round().astype(int).tolist())

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from lib import models
 from lib.batches import Batch
 from lib.data.loading import ConformationBatches, make_loader
 from lib.errors import required
-from lib.files import whole_file
+from lib.files import write_text
 from lib.machine import one_thread
 from lib.paths import RUNS
 from lib.runs.config import RunConfig
@@ -106,9 +105,7 @@ def steps_within(config: RunConfig, minutes: float, validations: int, speed: Cal
         sizes = part_sizes(config)
         per_epoch = ceil(sizes["train"] / config.training.batch_size)
         steps = speed().steps(minutes, per_epoch, validations, sizes["validation"], sizes["test"])
-        RUNS.mkdir(parents=True, exist_ok=True)
-        with whole_file(kept) as part:
-            Path(part).write_text(str(steps), encoding="utf-8")
+        write_text(kept, str(steps))
     return int(kept.read_text(encoding="utf-8"))
 
 

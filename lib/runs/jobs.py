@@ -165,8 +165,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
     task = _energy_task(config, model, scaling, _measured(config, data["train"], execution), reach)
     if config.transfer != LAYERS:
         task.keep_head()
-    trained = data["train"].noised(config.sigma)
-    training = _training_loader(config, trained, execution)
+    training = _training_loader(config, data["train"].noised(config.sigma), execution)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)
     task.finish()
     if not is_first_process():
@@ -221,7 +220,8 @@ def _target(
     few = independent(compositions)
     if len(compositions) > 1 and len(few) == len(target["types"]):
         return target
-    return target | {"compositions": (few if len(few) > 1 else compositions[:2]).tolist()}  # a list of one is the only
+    told = few if len(few) > 1 else compositions[:2]  # of multiples of one two: a list of one says there was no other
+    return target | {"compositions": told.tolist()}
 
 
 def _sample(config: RunConfig, data: ConformationBatches, number: int) -> ConformationBatches:
