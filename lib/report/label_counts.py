@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lib.models import MODELS
-from lib.report.prose import interval, select
-from lib.report.trials import trial_table
+from lib.report.prose import interval
+from lib.report.tables import EVIDENCE
+from lib.report.trials import TRIAL_COLUMNS, trial_table
 from lib.study.arms import LEAVE_OUT
 from lib.study.label_counts import COUNTED_MODELS, COUNTS, PRETRAINED, SCHEDULES, SCRATCH, count_trial
 from lib.study.trials import arms_of
@@ -36,26 +37,35 @@ def label_count_table(models: Sequence[str] = COUNTED_MODELS) -> pd.DataFrame:
                 facts = {"model": MODELS[model].label, "labels": max(used, default=0), "schedule": schedule}
                 parts.append(pd.concat([pd.DataFrame([facts] * len(rows), columns=FACTS), rows], axis=1))
     known = [part for part in parts if len(part)]  # an empty one would make objects of the numbers
-    return pd.concat(known or parts[:1], ignore_index=True)
+    return pd.concat(known, ignore_index=True) if known else pd.DataFrame(columns=[*FACTS, *TRIAL_COLUMNS])
 
 
 def by_count(table: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
-    """For reading: both errors and how much lower the pre-trained one is, a row for each number of labels.
+    """For reading: errors from scratch and pre-trained and how much lower the second is, a column for each schedule.
 
-    A star marks a single seed.
+    A star marks a single seed, ‡ that one arm alone explains `tables.LEARNT` of the variance.
     """
-    out = {}
-    for facts, rows in table[table["metric"] == metric].groupby(FACTS, sort=False):
-        errors = [select(rows, arm=arm, compared_with="") for arm in (SCRATCH, PRETRAINED)]
-        gains = select(rows, arm=PRETRAINED, compared_with=SCRATCH)
-        if len(gains):
-            row = gains.iloc[0]
-            star = "*" if row["n_seeds"] == 1 else ""
-            both = " → ".join(f"{part['value'].iloc[0]:.2f}" for part in errors)
-            out[facts] = {"MAE, kcal/mol": both, "lower by": f"{interval(row)}{star}", "seeds": row["n_seeds"]}
-    frame = pd.DataFrame.from_dict(out, orient="index")
-    frame.index = pd.MultiIndex.from_tuples(list(out), names=FACTS) if out else pd.MultiIndex.from_arrays([[]] * 3)
-    return frame
+    rows = table[table["metric"] == metric]
+    text = {
+        facts: f"{_error(of_case, SCRATCH)} → {_error(of_case, PRETRAINED)}: {_gain(of_case)}"
+        for facts, of_case in rows.groupby(FACTS, sort=False)
+        if (of_case["compared_with"] == SCRATCH).any()
+    }
+    index = dict.fromkeys((model, labels) for model, labels, _ in text)
+    columns = {schedule: [text.get((*case, schedule), "not run") for case in index] for schedule in SCHEDULES}
+    names = pd.MultiIndex.from_tuples(index, names=FACTS[:2]) if index else pd.MultiIndex.from_arrays([[], []])
+    return pd.DataFrame(columns, index=names)
+
+
+def _error(rows: pd.DataFrame, arm: str) -> str:
+    return f"{rows[(rows['arm'] == arm) & (rows['compared_with'] != SCRATCH)]['value'].iloc[0]:.2f}"
+
+
+def _gain(rows: pd.DataFrame) -> str:
+    row = rows[rows["compared_with"] == SCRATCH].iloc[0]
+    if row["evidence"] == EVIDENCE[0]:
+        return "neither arm learns"
+    return interval(row) + "‡" * (row["evidence"] != EVIDENCE[-1])
 
 
 def finding(table: pd.DataFrame, schedule: str) -> str:

@@ -7,6 +7,7 @@ from lib.study.amount import ALL, WITH_SPICE, amount_trial, amount_trials
 from lib.study.audit import audit_trial, audit_trials
 from lib.study.equilibrium import equilibrium_trial, equilibrium_trials
 from lib.study.head import head_trial, head_trials
+from lib.study.label_counts import count_trials
 from lib.study.labels import labels_trial, labels_trials
 from lib.study.large_systems import system_trials
 from lib.study.library import library_trials
@@ -36,7 +37,8 @@ def _laptop() -> list[Trial]:
     *head, last = head_trials(scale)
     head.append(head_trial(get_scale("published"), "schnet", "ani1x"))
     asked = [equilibrium_trials, read_out_trials, amount_trials, lambda _: labels_trials()]
-    asked += [lambda at: list(audit_trials(at).values()), lambda _: library_trials(), system_trials]
+    asked += [lambda at: list(audit_trials(at).values()), lambda _: count_trials()]
+    asked += [lambda _: library_trials(), system_trials]
     return [*head, *(trial for trials in asked for trial in trials(scale)), last]
 
 

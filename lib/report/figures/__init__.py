@@ -18,7 +18,7 @@ from lib.report.figures.potentials import (
     torsion,
     vibrations,
 )
-from lib.report.figures.series import error_by_share, error_by_sigma, two_arms
+from lib.report.figures.series import error_by_share, error_by_sigma, gain_by_labels, two_arms
 from lib.report.figures.soundness import soundness
 from lib.report.figures.style import save_figure, set_style
 from lib.report.figures.trials import trial_errors
@@ -36,6 +36,7 @@ __all__ = [
     "error_by_sigma",
     "error_details",
     "figure1",
+    "gain_by_labels",
     "gains",
     "gallery",
     "noised_copies",

@@ -18,7 +18,7 @@ from lib.report.figures.comparisons import (
     marks,
     strength,
 )
-from lib.report.figures.style import ARMS, BLUE, COLUMN, GREY, ORANGE
+from lib.report.figures.style import ARMS, BLUE, COLUMN, GREY, MODEL_STYLES, ORANGE
 from lib.report.tables import paper_numbers
 
 LEAST = -30  # per cent, where the axis of improvements ends unless an interval reaches lower
@@ -105,6 +105,48 @@ def _printed_errors(ax: Axes) -> str:
     ax.margins(y=0.12)  # room for the whole of a mark
     share = f"{100 * rows['share'].iloc[0]:g} %"
     return f"the paper at {share}: {errors['no']:g} and {errors['yes']:g}, data set and unit {NOT_PRINTED}"
+
+
+def gain_by_labels(table: pd.DataFrame, title: str) -> Figure:
+    """Test MAE and how much lower it is after pre-training, against the number of labels, a column for each schedule.
+
+    Args:
+        table: of `label_counts.label_count_table`.
+        title: of the figure.
+    """
+    rows = table[table["metric"] == "mae"]
+    schedules, counts = list(rows["schedule"].unique()), sorted(rows["labels"].unique())
+    figure, axes = plt.subplots(2, len(schedules), figsize=(COLUMN, 3.6), sharex=True, sharey="row", squeeze=False)
+    for (upper, lower), schedule in zip(axes.T, schedules, strict=True):
+        for model, own in rows[rows["schedule"] == schedule].groupby("model", sort=False):
+            colour, marker = MODEL_STYLES[model]
+            gains = own[own["unit"] == "%"]
+            for arm, (text, _) in zip(own["arm"].unique(), ARMS.values(), strict=True):
+                errors = own[(own["arm"] == arm) & (own["unit"] != "%")].sort_values("labels")
+                from_scratch = text == ARMS["no"][0]
+                upper.plot(errors["labels"], errors["value"], color=colour, marker=marker, markersize=3.5, linewidth=1,
+                           linestyle=":" if from_scratch else "-", markerfacecolor="none" if from_scratch else colour,
+                           label=f"{model}, {text}")  # fmt: skip
+            shift = 1.06 ** (list(rows["model"].unique()).index(model) - 1)  # so that intervals do not hide each other
+            marks(lower, gains, gains["labels"] * shift, "y", None, color=colour, marker=marker)
+            lower.plot(gains["labels"] * shift, gains["value"], color=colour, linewidth=0.7)
+            for row in gains[gains["n_seeds"] == 1].itertuples():
+                lower.annotate("*", (row.labels * shift, row.high), (0, 0), textcoords="offset points", ha="center",
+                               color=colour)  # fmt: skip
+        upper.set(title=schedule, xscale="log", yscale="log")
+        lower.axhline(0, color=GREY, linewidth=0.8)
+        lower.set_xlabel("labels")
+        lower.set_xticks(counts, [f"{count:,}" for count in counts])
+        lower.minorticks_off()
+    upper.minorticks_off()
+    upper.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    upper.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 3, 5)))
+    axes[0, 0].set_ylabel("test MAE\n(kcal/mol, log)")
+    axes[1, 0].set_ylabel("reduction\nof MAE (%)")
+    notes = [SINGLE_SEED] * int((rows["n_seeds"] == 1).any()) + [WITHOUT_EVIDENCE] * int(PALE in strength(rows))
+    figure.suptitle(title)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title="\n".join(notes))
+    return figure
 
 
 def error_by_sigma(table: pd.DataFrame, by_seed: pd.DataFrame, title: str, papers_best: float) -> Figure:
