@@ -13,6 +13,7 @@ from lib.study.arms import LEAVE_OUT
 from lib.study.cells import Cell
 from lib.study.equilibrium import EQUILIBRIUM_MODELS, MANY, PAIRS, REPEATED, SUITE, equilibrium_trial, sources
 from lib.study.head import head_trial
+from lib.study.label_counts import COUNTED_MODELS, COUNTS, EPOCHS, PRETRAINED, STEPS, count_trial, count_trials
 from lib.study.labels import labels_trial
 from lib.study.published import LABELS, published_trial
 from lib.study.questions import TRIALS, trials_of
@@ -158,6 +159,38 @@ def test_every_trial_of_a_scale_makes_runs_with_names_of_their_own(scale):
         assert find_trial(known, each.name) is each
     with pytest.raises(ValueError, match="trial 'none' is unknown: choose from"):
         find_trial(known, "none")
+
+
+def test_all_labels_are_one_trial_whatever_the_schedule_with_the_runs_of_their_scale():
+    assert len(count_trials()) == len(COUNTED_MODELS) * (2 * len(COUNTS) - 1)
+    keys = [
+        {arm(rate, seed).key() for arm in each.arms.values() for rate in each.rates for seed in each.seeds}
+        for each in (count_trial("egnn", None, schedule) for schedule in (STEPS, EPOCHS))
+    ]
+    scale = get_scale("all_labels")
+    cells = [Cell("egnn", "ani1x", pretrained) for pretrained in (False, True)]
+    matrix = {scale.finetune(c, r, s).key() for c in cells for r in scale.rates_of("ani1x") for s in scale.seeds}
+    assert keys[0] == keys[1] == matrix
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_fewer_labels_change_the_limits_and_on_one_schedule_the_epochs(pretrained):
+    arm = PRETRAINED if pretrained else trials_of("laptop", "number of labels")[0].reference
+    whole, steps, epochs = (
+        count_trial("schnet", count, schedule).arms[arm](1e-3, 1)
+        for count, schedule in ((None, STEPS), (250, STEPS), (250, EPOCHS))
+    )
+    assert (whole.pretrained is not None) == pretrained
+    assert epochs == replace(whole, limits=epochs.limits)
+    assert steps == replace(epochs, training=steps.training)
+    assert (epochs.limits.train, epochs.training.epochs, steps.training.epochs) == (250, 10, 510)
+
+
+def test_a_number_of_labels_or_a_schedule_that_is_unknown_is_named():
+    with pytest.raises(ValueError, match="no number of labels 300: choose from"):
+        count_trial("egnn", 300, STEPS)
+    with pytest.raises(ValueError, match="schedule = 'as many days': choose from"):
+        count_trial("egnn", 250, "as many days")
 
 
 def test_scales_without_trials_are_named():

@@ -1,4 +1,4 @@
-"""Figures of errors along something: training steps, the share of the data, σ of the noise."""
+"""Figures of errors along something: training steps, the share or number of labels, σ of the noise."""
 
 from collections.abc import Sequence
 

@@ -6,6 +6,7 @@ Beside an improvement ‡ says that one arm alone learnt, a star that there is o
 import pandas as pd
 
 from lib.report.audit import in_short
+from lib.report.label_counts import by_count
 from lib.report.pages.markdown import markdown
 from lib.report.pages.values import GAIN, MAE, errors, gain, interval, one, paper_gain, select, table
 from lib.report.tables import AVERAGE
@@ -124,6 +125,13 @@ def audit() -> str:
     """The gain of pre-training as the paper says and as the released code does, one departure a row (`audit.csv`)."""
     short = in_short(audit_trials(get_scale("laptop")), table("audit")).reset_index()
     return markdown(list(short.columns), short.to_numpy().tolist())
+
+
+def label_counts() -> str:
+    """Errors and gains by model and number of labels, on both schedules (`label_counts.csv`)."""
+    text = by_count(table("label_counts"))
+    rows = [[model, f"{labels:,}", *cells] for (model, labels), cells in zip(text.index, text.to_numpy(), strict=True)]
+    return markdown(["", "labels", *text.columns], rows)
 
 
 def models_of(stem: str, *where: str) -> list[str]:

@@ -68,6 +68,7 @@ def rehearsal(part: str) -> str:
 
 TABLES: dict[str, Callable[..., str]] = {
     "audit": improvements.audit,
+    "label-counts": improvements.label_counts,
     "benchmark": fitness.benchmark,
     "by-model": improvements.by_model,
     "by-value": improvements.by_value,
