@@ -47,10 +47,11 @@ class Errors:
 
         A ``force_`` before the name changes nothing: the errors decide.
         """
-        metric, own = metric.removeprefix(OF_FORCES), weights[:, self.molecule]
-        if metric == "rmse":
-            return np.sqrt(own @ self.squared / (own @ self.count))
-        return own @ self.absolute / (own @ self.count)
+        squared = metric.removeprefix(OF_FORCES) == "rmse"
+        columns = np.zeros((weights.shape[1], 2))
+        columns[self.molecule] = np.stack([self.squared if squared else self.absolute, self.count], axis=1)
+        total, count = (weights @ columns).T  # a copy of the weights of our molecules would take most of the time
+        return np.sqrt(total / count) if squared else total / count
 
 
 def groups_of(molecule: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.int64]:

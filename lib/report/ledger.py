@@ -12,7 +12,7 @@ import pandas as pd
 
 from lib.data.datasets import paper_names
 from lib.paths import FIGURES
-from lib.report.claims import Claim, cases_of, decide, load_claims
+from lib.report.claims import RECOMPUTED, Claim, cases_of, decide, load_claims
 from lib.report.evidence import Case, gather
 from lib.report.statistics import REPLICATES, Comparison, Sample
 from lib.report.tables import COLUMNS, DETAILS, paper_numbers
@@ -35,6 +35,7 @@ from lib.report.verdicts import (
 from lib.study.scale import SIGMA, Scale
 from lib.study.scales import get_scale
 
+NOT_CLAIMED, BY_CONSTRUCTION = "not claimed", "yes, being made of them"  # of the paper's own numbers
 ROUNDING = 0.005  # kcal/mol, of the errors in Table 2
 WEAKEST_FIRST = (UNTESTED, NO_EVIDENCE, AGAINST, UNLIKELY, UNKNOWN, SEEN_ONCE, LIKELY, CERTAIN)
 
@@ -59,7 +60,7 @@ def ledger(scale: Scale, measured: pd.DataFrame, cases: Sequence[Case] | None = 
             "high": outcome.high, "unit": claim.unit,
             "printed": claim.number if claim.rule.of_size else np.nan, "p": outcome.p, "q": q[claim.finding],
             "n_seeds": outcome.n_seeds or np.nan,
-            "at the edge of": ", ".join(other_signs(outcome, REPLICATES)),
+            "close to": ", ".join(other_signs(outcome, REPLICATES)),
             "why": outcome.why, "the paper's own numbers": consistent(claim, own), "note": claim.note,
         })  # fmt: skip
     return pd.DataFrame(rows)
@@ -95,10 +96,10 @@ def verdicts(scale: str, items: Iterable[str]) -> pd.DataFrame:
     for claim in claims:
         outcome = decide(claim, cases, measured)
         outcomes.append({
-            "the paper claims": claim.statement, "sign": sign_of(outcome), "size": outcome.size,
+            "claim or question": claim.statement, "sign": sign_of(outcome), "size": outcome.size,
             "value": outcome.value, "low": outcome.low, "high": outcome.high, "why": outcome.why,
         })  # fmt: skip
-    return pd.DataFrame(outcomes).set_index("the paper claims")
+    return pd.DataFrame(outcomes).set_index("claim or question")
 
 
 def rounding(repeated: pd.DataFrame, cases: Sequence[Case], suite: str) -> pd.DataFrame:
@@ -176,10 +177,12 @@ def paper_cases() -> list[Case]:
 def consistent(claim: Claim, own: Sequence[Case]) -> str:
     """Whether the numbers that the paper prints (`paper_cases`) bear ``claim`` out: yes, no, or not printed."""
     if not claim.of_paper:
-        return "not claimed"
+        return NOT_CLAIMED
     if claim.rule.of_rows or not cases_of(claim, own):
         return "not printed"
     outcome = decide(claim, own, whole=False)
+    if claim.note.startswith(RECOMPUTED):
+        return BY_CONSTRUCTION
     if claim.rule.of_size:
         return _size_is_printed(claim, outcome)
     sure = 2 * outcome.p_for <= LEVEL

@@ -16,6 +16,7 @@ from IPython.display import Markdown
 from lib.data.datasets import MD22_SYSTEMS
 from lib.errors import DataError
 from lib.paths import FIGURES
+from lib.report.tables import AVERAGE, EVIDENCE
 from lib.report.trials import short_name
 
 NUMBERS = ("value", "low", "high", "paper_value", "share", "sigma")  # columns that may be empty
@@ -73,11 +74,16 @@ def interval(row: pd.Series, digits: int | None = None) -> str:
 
 
 def listing(rows: pd.DataFrame, by: str = "model", digits: int | None = None) -> str:
-    """Each of ``rows`` by its name in the column ``by``, with its `interval` and the paper's number if there is one."""
+    """Each of ``rows`` by its name in the column ``by``, with its `interval` and the paper's number if there is one.
+
+    An average over models of which one learnt nothing has no number here: the ledger bounds it.
+    """
     texts = []
     for _, row in rows.iterrows():
         printed = "" if pd.isna(row.get("paper_value")) else f" (paper: {row['paper_value']:.3g})"
-        texts.append(f"{_name(row[by])} {interval(row, digits)}{printed}")
+        blank = row.get("model") == AVERAGE and row.get("evidence") == EVIDENCE[0]
+        number = "no number, for a model learns nothing (notebook 09 bounds it)" if blank else interval(row, digits)
+        texts.append(f"{_name(row[by])} {number}{printed}")
     return "; ".join(texts) or "nothing, for no such run is here"
 
 

@@ -22,13 +22,14 @@ from lib.study.trials import Trial, TrialArm, arms_of
 
 DFT, XTB = "ωB97X/6-31G(d)", "GFN2-xTB"
 MINI_SCALES: dict[str, Scale] = {"ani1x": LAPTOP, "ani1": LAPTOP, "ani1_all": ALL_LABELS}  # by key of `LABELS`
-NUMBERS = {"ani1x": "about 1,000", "ani1": "1,000", "ani1_all": "80 % of all"}  # of labels, at both levels of theory
+NUMBERS = {"ani1x": "800 or 1,000", "ani1": "1,000", "ani1_all": "80 % of all"}  # of labels, at both levels of theory
 ITEM = "Published data"  # of the ledger
 MINI = "Table 2, mini suite"  # in the place of a trial's name
 NO_RUNS = "No runs on published data are recorded or stored."
 FACTS = ["dataset", "labels", "model", "level"]
 STARTS_BY_LEVEL = ((XTB, MINI_START), (DFT, PUBLISHED_START), (DFT, MINI_START))
 GAINS, DOES_NOT = (CERTAIN, LIKELY), (AGAINST, UNLIKELY)
+REVERSED = "verdict reversed"
 CHANGES, SAME, OPEN = "yes", "no", "open"
 
 
@@ -67,10 +68,10 @@ def _rows(facts: dict[str, str], trial: Trial, arms: dict[str, TrialArm]) -> pd.
 
 
 def side_by_side(table: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
-    """For reading: by how many per cent each start lowers the error, model by model, and whether a verdict changes.
+    """For reading: by how many per cent each start lowers the error, model by model, and whether a verdict is reversed.
 
     The last column compares the two levels of theory, each with layers pre-trained on its own geometries
-    (`verdict_changes`). A star marks a single seed. Cases without a run on published data are left out.
+    (`verdict_reversed`). A star marks a single seed. Cases without a run on published data are left out.
     """
     rows = gains(table, metric)
     columns = {(level, start): f"{level}, {start}" for level, start in STARTS_BY_LEVEL}
@@ -81,8 +82,8 @@ def side_by_side(table: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
             continue
         signs = [by_start[key]["sign"] if key in by_start else "" for key in STARTS_BY_LEVEL[:2]]
         cells = {text: _cell(by_start[key]) if key in by_start else "" for key, text in columns.items()}
-        out.append(dict(zip(FACTS[:3], facts, strict=True)) | cells | {"verdict changes": verdict_changes(*signs)})
-    return pd.DataFrame(out, columns=[*FACTS[:3], *columns.values(), "verdict changes"]).set_index(FACTS[:3])
+        out.append(dict(zip(FACTS[:3], facts, strict=True)) | cells | {REVERSED: verdict_reversed(*signs)})
+    return pd.DataFrame(out, columns=[*FACTS[:3], *columns.values(), REVERSED]).set_index(FACTS[:3])
 
 
 def gains(table: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
@@ -90,7 +91,7 @@ def gains(table: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
     return table[(table["compared_with"] == SCRATCH) & (table["metric"] == metric)]
 
 
-def verdict_changes(first: str, second: str) -> str:
+def verdict_reversed(first: str, second: str) -> str:
     """Whether two signs (`verdicts.SIGNS`) contradict each other: `CHANGES`, `SAME`, or `OPEN` where one decides
     nothing.
     """
@@ -111,10 +112,10 @@ def finding(table: pd.DataFrame) -> str:
     shown = side_by_side(table).reset_index()
     if shown.empty:
         return NO_RUNS
-    by_word = {word: shown[shown["verdict changes"] == word] for word in (CHANGES, SAME, OPEN)}
+    by_word = {word: shown[shown[REVERSED] == word] for word in (CHANGES, SAME, OPEN)}
     cases = {w: names(f"{r['model']} on {r['dataset']} ({r['labels']} labels)" for _, r in rows.iterrows())
              for w, rows in by_word.items()}  # fmt: skip
     return (
-        f"The level of theory changes the verdict on {cases[CHANGES]}; it is the same for {cases[SAME]}; undecided at "
-        f"one of the levels at least: {cases[OPEN]}."
+        f"Verdicts that the level of theory reverses: {cases[CHANGES]}; that point the same way, certain or likely, at "
+        f"both: {cases[SAME]}; undecided at one of the levels at least: {cases[OPEN]}."
     )

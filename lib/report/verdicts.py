@@ -2,13 +2,15 @@
 
 A verdict says two things apart. Its **sign**: does the statement hold? `CERTAIN` and `AGAINST` need a two-sided p-value
 of `LEVEL`, which a 95 % interval on one side of zero has, `LIKELY` and `UNLIKELY` one of `LIKELY_LEVEL`; else it is
-`UNKNOWN`. From one seed nothing is certain: `SEEN_ONCE`. Its **size**, where the paper prints one: ours `AGREES` where
-the whole 95 % interval lies within `MARGIN` of the printed number, is `SMALLER` or `LARGER` where the whole interval
-lies to one side of it, and `SIZE_UNKNOWN` where the interval is wider than that. Where one arm learnt nothing, a gain
-has no size: `ONLY_TUNED`, `ONLY_SCRATCH`.
+`UNKNOWN`. From one seed nothing is certain: `SEEN_ONCE`; nor where most cases of a mean, or one of a comparison, have
+one seed and borrow the spread of others', nor where cases are missing that could change it. Its **size**, where the
+paper prints one: ours `AGREES` where the whole 95 % interval lies within `MARGIN` of the printed number, is `SMALLER`
+or `LARGER` where the whole interval lies to one side of it, and `SIZE_UNKNOWN` where the interval is wider than that.
+Where one arm learnt nothing, a gain has no size, `ONLY_TUNED` or `ONLY_SCRATCH`, but for one that is `SMALLER` although
+nothing was learnt from scratch.
 
 Of some fifty verdicts at 5 % a few would be certain by chance: `adjusted` says for each p-value how large a share of
-false ones there may be among those at least as small.
+false ones there may be among those at least as small. Words of sizes and of trials are not adjusted.
 """
 
 from collections.abc import Sequence
@@ -42,6 +44,9 @@ class Outcome:
         n_seeds: of what decides.
         why: in words.
         complete: whether every case of the paper counts; without all of them nothing is certain.
+        of_every: whether the statement is about every case, so that one speaks against it whatever is missing.
+        borrowed: whether most cases of a mean, or one of a comparison, have one seed and borrow the spread of others'.
+        comparisons: by how many ``p_against`` was multiplied.
         word: the sign where no p-value decides it.
     """
 
@@ -54,6 +59,9 @@ class Outcome:
     n_seeds: int = 0
     why: str = ""
     complete: bool = True
+    of_every: bool = False
+    borrowed: bool = False
+    comparisons: int = 1
     word: str = ""
 
     @property
@@ -71,9 +79,10 @@ def sign_of(outcome: Outcome) -> str:
     if outcome.n_seeds == 1:
         return SEEN_ONCE
     if 2 * outcome.p_for <= LEVEL:
-        return CERTAIN if outcome.complete else LIKELY
+        return CERTAIN if outcome.complete and not outcome.borrowed else LIKELY
     if 2 * outcome.p_against <= LEVEL:
-        return AGAINST
+        decided = outcome.complete or outcome.of_every
+        return AGAINST if decided and not outcome.borrowed else UNLIKELY
     if 2 * outcome.p_for <= LIKELY_LEVEL:
         return LIKELY
     return UNLIKELY if 2 * outcome.p_against <= LIKELY_LEVEL else UNKNOWN
@@ -82,12 +91,13 @@ def sign_of(outcome: Outcome) -> str:
 def other_signs(outcome: Outcome, draws: int) -> tuple[str, ...]:
     """Signs that another ``draws`` replicates might give, where p lies within two standard errors of a level.
 
-    A share p of R replicates has the standard error √(p (1 - p) / R).
+    A share p of R replicates has the standard error √(p (1 - p) / R); times k, where p was multiplied by k.
     """
     if np.isnan(outcome.p):
         return ()
+    times = np.array([1, outcome.comparisons])
     p = np.array([outcome.p_for, outcome.p_against])
-    error = np.sqrt(p * (1 - p) / draws)
+    error = times * np.sqrt(p / times * (1 - p / times) / draws)
     moved = ((p + 2 * k * error).clip(0, 1) for k in (-1, 1))
     signs = [sign_of(replace(outcome, p_for=float(a), p_against=float(b))) for a, b in moved]
     return tuple(dict.fromkeys(sign for sign in signs if sign != sign_of(outcome)))

@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from lib.report.statistics import Comparison, Errors, Sample, average, compare, estimate, gain, mean_of, spread_of
+from lib.report.statistics import (
+    REPLICATES,
+    Comparison,
+    Errors,
+    Sample,
+    average,
+    compare,
+    estimate,
+    gain,
+    mean_of,
+    spread_of,
+)
 
 TRUTH = 30.0  # per cent
 
@@ -79,7 +90,7 @@ def test_means_over_networks():
     for _ in range(200):
         of_conformation = 0.4 + rng.normal(0, 0.2, 40)
         values = of_conformation + rng.normal(0, 0.05, (4, 1)) + rng.normal(0, 0.1, (4, 40))
-        drawn = rng.integers(40, size=(2000, 40))
+        drawn = rng.integers(40, size=(REPLICATES, 40))
         ends.append(mean_of(values.mean(1), values[:, drawn].mean(-1), 40).interval())
     assert 0.92 <= coverage(ends, 0.4) <= 1
 

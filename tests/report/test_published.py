@@ -21,7 +21,7 @@ mpl.use("Agg")
 
 def row(level, arm, value, sign, model="EGNN", n_seeds=3, metric="mae", compared_with="scratch"):
     return {
-        "dataset": "ANI-1x", "labels": "about 1,000", "model": model, "level": level, "arm": arm, "metric": metric,
+        "dataset": "ANI-1x", "labels": "800 or 1,000", "model": model, "level": level, "arm": arm, "metric": metric,
         "compared_with": compared_with, "value": value, "low": value - 5, "high": value + 5, "sign": sign,
         "n_seeds": n_seeds,
     }  # fmt: skip
@@ -44,7 +44,7 @@ def table():
 def test_levels_stand_side_by_side_model_by_model(table):
     shown = published.side_by_side(table)
     assert list(shown.index.get_level_values("model")) == ["EGNN", "TorchMD-Net", "SchNet"]  # the fourth has no DFT
-    assert list(shown["verdict changes"]) == ["yes", "no", "open"]
+    assert list(shown["verdict reversed"]) == ["yes", "no", "open"]
     egnn = shown.iloc[0]
     assert egnn["GFN2-xTB, mini suite's geometries"] == "50 % [45, 55], certain"
     assert egnn["ωB97X/6-31G(d), published geometries"] == "-20 % [-25, -15], against"
@@ -54,8 +54,9 @@ def test_levels_stand_side_by_side_model_by_model(table):
 
 def test_the_finding_names_each_case_once(table):
     text = published.finding(table)
-    assert "changes the verdict on EGNN on ANI-1x (about 1,000 labels); it is the same for TorchMD-Net" in text
-    assert text.endswith("at one of the levels at least: SchNet on ANI-1x (about 1,000 labels).")
+    assert "that the level of theory reverses: EGNN on ANI-1x (800 or 1,000 labels); that point the same way" in text
+    assert "certain or likely, at both: TorchMD-Net" in text
+    assert text.endswith("at one of the levels at least: SchNet on ANI-1x (800 or 1,000 labels).")
     assert published.finding(table[table["level"] == "GFN2-xTB"]) == published.NO_RUNS
 
 
@@ -65,7 +66,7 @@ def test_the_table_has_the_mini_suites_rows_where_nothing_is_recorded_on_publish
     table = published.table2_published(["schnet"])
     assert set(table["level"]) == {"GFN2-xTB"}
     assert table["value"].dtype == float
-    assert set(zip(table["dataset"], table["labels"], strict=True)) >= {("ANI-1x", "about 1,000"), ("ANI-1", "1,000")}
+    assert set(zip(table["dataset"], table["labels"], strict=True)) >= {("ANI-1x", "800 or 1,000"), ("ANI-1", "1,000")}
     recorded = pd.read_csv(ROOT / "figures" / "laptop" / "table2.csv").query("model == 'SchNet' and metric == 'mae'")
     assert set(published.gains(table)["value"].round(3)) >= set(
         recorded.query("pretrained == 'improvement'")["value"].round(3)
@@ -74,12 +75,12 @@ def test_the_table_has_the_mini_suites_rows_where_nothing_is_recorded_on_publish
     assert published.finding(published.table2_published(["schnet"])) == published.NO_RUNS
 
 
-def test_a_verdict_changes_where_both_levels_decide_and_contradict_each_other():
+def test_a_verdict_reversed_where_both_levels_decide_and_contradict_each_other():
     decided = {"certain": 1, "likely": 1, "unlikely": -1, "against": -1}
     for first in [*SIGNS, ""]:
         for second in [*SIGNS, ""]:
             product = decided.get(first, 0) * decided.get(second, 0)
-            assert published.verdict_changes(first, second) == {1: "no", -1: "yes", 0: "open"}[product]
+            assert published.verdict_reversed(first, second) == {1: "no", -1: "yes", 0: "open"}[product]
 
 
 @pytest.fixture

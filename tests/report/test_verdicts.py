@@ -36,10 +36,28 @@ def test_nothing_is_certain_from_one_seed_nor_while_cases_are_missing():
     assert np.isnan(Outcome(**sure, n_seeds=1).p)
     assert sign_of(Outcome(**sure, n_seeds=2)) == verdicts.CERTAIN
     assert sign_of(Outcome(**sure, n_seeds=3, complete=False)) == verdicts.LIKELY
-    assert sign_of(Outcome(p_for=1.0, p_against=0.001, n_seeds=3, complete=False)) == verdicts.AGAINST
+    refuted = Outcome(p_for=1.0, p_against=0.001, n_seeds=3)
+    assert sign_of(refuted) == verdicts.AGAINST
+    assert sign_of(replace(refuted, complete=False)) == verdicts.UNLIKELY  # a mean of all might be another
+    assert sign_of(replace(refuted, complete=False, of_every=True)) == verdicts.AGAINST  # a counterexample suffices
     assert sign_of(Outcome(**sure, n_seeds=3, word=verdicts.NO_EVIDENCE)) == verdicts.NO_EVIDENCE
     assert np.isnan(Outcome(**sure, n_seeds=3, word=verdicts.NO_EVIDENCE).p)
     assert Outcome(p_for=0.6, p_against=0.7, n_seeds=3).p == 1
+
+
+def test_nothing_is_certain_either_way_where_most_cases_borrow_their_spread():
+    sure = Outcome(p_for=0.001, p_against=1.0, n_seeds=3, borrowed=True)
+    assert sign_of(sure) == verdicts.LIKELY
+    assert sign_of(replace(sure, p_for=1.0, p_against=0.001, of_every=True)) == verdicts.UNLIKELY
+
+
+def test_a_multiplied_p_value_has_a_multiplied_standard_error():
+    """0.02 is ten times 0.002, which 2000 draws know to 0.001: within two of its errors it might be 0.04."""
+    outcome = Outcome(p_for=0.98, p_against=0.02, n_seeds=3)
+    assert verdicts.other_signs(outcome, 2000) == ("unlikely",)
+    far = replace(outcome, p_against=0.012)
+    assert verdicts.other_signs(far, 2000) == ()
+    assert verdicts.other_signs(replace(far, comparisons=10), 2000) == ("unlikely",)
 
 
 @pytest.mark.parametrize(

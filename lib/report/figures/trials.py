@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from lib.report.figures.comparisons import LINE, SINGLE_SEED, marks
 from lib.report.figures.style import COLUMN, GREY, MARKS
@@ -10,6 +11,7 @@ from lib.report.trials import short_name
 from lib.training.metrics import metric_label, metric_of
 
 METRIC = "mae"
+WIDE = 10.0  # from this ratio of the largest to the smallest error on, an axis is logarithmic
 
 
 def trial_errors(table: pd.DataFrame, reference: str, title: str) -> Figure:
@@ -33,6 +35,11 @@ def trial_errors(table: pd.DataFrame, reference: str, title: str) -> Figure:
         ax.set_yticks(own.index, own["arm"])
         ax.set_ylim(len(own) - 0.5, -0.5)
         ax.set_title(short_name(trial), loc="right")
+        if own["high"].max() > WIDE * own["low"].min():
+            ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+            ax.xaxis.set_minor_locator(NullLocator())
     axes.flat[-1].set_xlabel(f"{metric_label(METRIC)} ({metric_of(METRIC).unit})")
     note = f"\n{SINGLE_SEED}" if (rows["n_seeds"] == 1).any() else ""
     figure.suptitle(title + note)

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from lib.paths import DATA
+from lib.report.ledger import NOT_CLAIMED, summary
 from lib.report.pages.markdown import markdown
 from lib.report.pages.notebooks import home_of_items
 from lib.report.pages.values import table
@@ -27,17 +28,31 @@ def ledger() -> str:
         rest = ["" if pd.isna(claim[key]) else str(claim[key]) for key in (*words, "why")]
         cells = [claim["statement"], claim["place"], ours, *rest, links]
         rows.append([str(cell).replace("|", "\\|") for cell in cells])
-    return markdown(["the paper claims", "place", "ours", *words, "why", "notebook, csv"], rows)
+    return markdown(["claim or question", "place", "ours", *words, "why", "notebook, csv"], rows)
 
 
 def ledger_summary() -> str:
-    """How many claims have which word, by column of the ledger."""
-    ledger = table("claims")
-    rows = [
-        (name, ", ".join(f"{count} {word}" for word, count in _words(ledger[name]).value_counts().items() if word))
-        for name in counted_columns(ledger)
+    """How many of the paper's findings and of our questions have which sign, how many of them stand (`ledger.summary`),
+    and how many rows have which of the other words.
+    """
+    claims = table("claims")
+    ours = claims["the paper's own numbers"] == NOT_CLAIMED
+    rows = []
+    for name, group in (("of the paper", claims[~ours]), ("our questions", claims[ours])):
+        counts = summary(group)
+        for column, what in (("findings", name), ("stand", f"{name}: these stand")):
+            rows.append((what, _counted(counts[column])))
+    rows += [
+        (f"rows, {name}", _counted(_words(claims[name]).value_counts()))
+        for name in counted_columns(claims)
+        if name != "sign"
     ]
-    return markdown([f"of {len(ledger)} claims", "how many"], rows)
+    return markdown(["", "how many"], rows)
+
+
+def _counted(counts: pd.Series) -> str:
+    """How often there is each word, the words that there are."""
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if word and count)
 
 
 def counted_columns(ledger: pd.DataFrame) -> list[str]:

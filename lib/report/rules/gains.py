@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from lib.report.evidence import Case, gain_of, samples_of
-from lib.report.rules.rule import BLANK, Question, Rule, one_arm, seeds_of, untested
+from lib.report.rules.rule import BLANK, Part, Question, Rule, mostly_borrowed, part_of, seeds_of, size_with, untested
 from lib.report.statistics import Array, Estimate, estimate
-from lib.report.verdicts import NO_EVIDENCE, Outcome, size_above, size_of
+from lib.report.verdicts import AGREES, LEVEL, NO_EVIDENCE, SIZE_UNKNOWN, SMALLER, Outcome, size_above, size_of
 
 
 def average_gain(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -26,13 +26,13 @@ def average_gain(question: Question, cases: Sequence[Case]) -> Outcome:
     why = f"{whole.value:.1f} % lower"
     if blank:
         names, ends = ", ".join(case.model for case in blank), f"{worst.value:.1f} to {best.value:.1f} %"
-        why += f"; {names} learnt nothing: as the worst and the best of the others, {ends}"
+        why += f"; {names} learnt nothing: {ends} with the worst or the best gain of the others in its place"
     single = sum(case.n_seeds == 1 for case in cases)
     if 0 < single < len(cases):
         why += f"; {single} of {len(cases)} cases have one seed and borrow the spread of the others'"
     size = size_of(low, high, question.threshold)
-    return Outcome(whole.value, low, high, worst.p_above(), best.p_below(), size and (one_arm(cases) or size),
-                   max(case.n_seeds for case in cases), why)  # fmt: skip
+    return Outcome(whole.value, low, high, worst.p_above(), best.p_below(), size_with(size, cases), seeds_of(cases),
+                   why, borrowed=mostly_borrowed(cases))  # fmt: skip
 
 
 def _bounded(cases: Sequence[Case], end: Callable[..., Array]) -> Estimate:
@@ -49,29 +49,34 @@ def _bounded(cases: Sequence[Case], end: Callable[..., Array]) -> Estimate:
 
 
 def more_than(question: Question, cases: Sequence[Case]) -> Outcome:
-    """The mean improvement is above zero; its size agrees where it is certainly above the printed one."""
-    whole = gain_of(cases)
+    """The mean improvement is above the printed one."""
+    whole, printed = gain_of(cases), question.threshold
     ends = whole.interval()
-    size = one_arm(cases) or size_above(ends.low, ends.high, question.threshold)
-    why = f"{whole.value:.1f} % lower, printed: more than {question.threshold:g} %"
-    return Outcome(whole.value, ends.low, ends.high, whole.p_above(), whole.p_below(), size, seeds_of(cases), why)
+    size = size_with(size_above(ends.low, ends.high, printed), cases)
+    why = f"{whole.value:.1f} % lower, printed: more than {printed:g} %"
+    return Outcome(whole.value, ends.low, ends.high, whole.p_above(printed), whole.p_below(printed), size,
+                   seeds_of(cases), why, borrowed=mostly_borrowed(cases))  # fmt: skip
 
 
 def every_gain(_: Question, cases: Sequence[Case]) -> Outcome:
     """Every case gains: as certain as the least certain of them; against, where one is certainly below zero."""
-    return all_of([(case.name, gain_of([case]), case.n_seeds) for case in cases])
+    return all_of(_each(cases))
+
+
+def _each(cases: Sequence[Case]) -> list[Part]:
+    """The gain of each case."""
+    return [Part(case.name, gain_of([case]), case.n_seeds) for case in cases]
 
 
 def every_more_than(question: Question, cases: Sequence[Case]) -> Outcome:
-    """Every case gains; the size agrees where each is above the printed one, is smaller where one is below it."""
-    outcome, sizes = every_gain(question, cases), []
+    """Every case gains more than is printed; the size is smaller where one is certainly below that."""
+    outcome, sizes = all_of(_each(cases), question.threshold), []
     for case in cases:
         ends = gain_of([case]).interval()
         sizes.append(size_above(ends.low, ends.high, question.threshold))
-    below, above = sizes.count("smaller"), sizes.count("agrees")
-    size = "smaller" if below else "agrees" if above == len(sizes) else "unknown"
-    why = f"{above} of {len(sizes)} certainly above {question.threshold:g} %, {below} certainly below"
-    return replace(outcome, size=one_arm(cases) or size, why=f"{why}; {outcome.why}")
+    below, above = sizes.count(SMALLER), sizes.count(AGREES)
+    size = SMALLER if below else AGREES if above == len(sizes) else SIZE_UNKNOWN
+    return replace(outcome, size=size_with(size, cases))
 
 
 def every_model(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -80,31 +85,35 @@ def every_model(question: Question, cases: Sequence[Case]) -> Outcome:
     if len(models) < 2:
         return untested("only one model was run")
     own = {model: [case for case in cases if case.model == model] for model in models}
-    outcome = all_of([(model, gain_of(group), seeds_of(group)) for model, group in own.items()])
+    outcome = all_of([part_of(model, gain_of(group), group) for model, group in own.items()])
     pairs = [(case.tuned.by_seed < case.scratch.by_seed) for case in cases if case.metric == cases[0].metric]
     gaining, runs = int(sum(p.sum() for p in pairs)), sum(len(p) for p in pairs)
     why = f"{gaining} of {runs} pairs of seeds gain in {cases[0].metric.upper()}; {outcome.why}"
     return replace(outcome, why=why)
 
 
-def all_of(parts: Sequence[tuple[str, Estimate, int]]) -> Outcome:
-    """A statement that every part (name, estimate, seeds) is above zero.
+def all_of(parts: Sequence[Part], threshold: float = 0.0) -> Outcome:
+    """A statement that every part is above ``threshold``.
 
     It is as certain as its least certain part (the largest p-value: an intersection-union test); what speaks against it
-    is the part that does so most, its p-value times the number of parts (Bonferroni). The value and interval are those
-    of the part that decides, whose seeds count.
+    is the part that does so most, its p-value times the number of parts, its interval that much wider (Bonferroni). The
+    value and interval are those of the part that decides, whose seeds count.
     """
-    ends = [e.interval() for _, e, _ in parts]
-    p_for, p_against = [e.p_above() for _, e, _ in parts], [e.p_below() for _, e, _ in parts]
-    refuting = min(1.0, len(parts) * min(p_against))
+    estimates, count = [part.estimate for part in parts], len(parts)
+    ends = [e.interval() for e in estimates]
+    p_for, p_against = [e.p_above(threshold) for e in estimates], [e.p_below(threshold) for e in estimates]
+    refuting = min(1.0, count * min(p_against))
     against = refuting < max(p_for)
-    k = int(np.argmin(p_against)) if against else _least_certain(p_for, [e.value for _, e, _ in parts])
-    certain, below = sum(i.low > 0 for i in ends), sum(i.high < 0 for i in ends)
-    positive = sum(e.value > 0 for _, e, _ in parts)
-    why = f"{positive} of {len(parts)} above 0, {certain} with the whole interval; {below} wholly below"
-    if len(parts) > 1:
-        why += f"; decided by {parts[k][0]}{f' (its p times {len(parts)})' if against else ''}"
-    return Outcome(parts[k][1].value, ends[k].low, ends[k].high, max(p_for), refuting, "", parts[k][2], why)
+    k = int(np.argmin(p_against)) if against else _least_certain(p_for, [e.value for e in estimates])
+    certain, below = sum(i.low > threshold for i in ends), sum(i.high < threshold for i in ends)
+    positive = sum(e.value > threshold for e in estimates)
+    why = f"{positive} of {count} above {threshold:g}, {certain} with the whole interval; {below} wholly below"
+    shown = estimates[k].interval(LEVEL / count) if against else ends[k]
+    if count > 1:
+        corrected = f" (p-value and interval corrected for {count} comparisons)" if against else ""
+        why += f"; decided by {parts[k].name}{corrected}"
+    return Outcome(estimates[k].value, shown.low, shown.high, max(p_for), refuting, "", parts[k].n_seeds, why,
+                   of_every=True, borrowed=parts[k].borrowed, comparisons=count)  # fmt: skip
 
 
 def _least_certain(p_for: Sequence[float], values: Sequence[float]) -> int:

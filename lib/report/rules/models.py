@@ -8,7 +8,7 @@ import numpy as np
 
 from lib.report.evidence import Case, samples_of
 from lib.report.rules.gains import all_of
-from lib.report.rules.rule import Question, Rule, seeds_of, untested
+from lib.report.rules.rule import Question, Rule, part_of, untested
 from lib.report.statistics import Array, estimate, gain
 from lib.report.verdicts import Outcome
 
@@ -47,14 +47,14 @@ def gains_most(question: Question, cases: Sequence[Case]) -> Outcome:
             arms = samples_of(models[model] + models[other])
             half = len(arms) // 2
             more = estimate(partial(_difference, half), arms)
-            parts.append((f"{model} over {other} on {dataset}", more, seeds_of(models[model] + models[other])))
+            parts.append(part_of(f"{model} over {other} on {dataset}", more, models[model] + models[other]))
         means += [(estimate(gain, samples_of(own)).value, name, dataset) for name, own in models.items()]
     if not parts:
         return untested("no case that several models have")
     outcome = all_of(parts)
     first = [max(m for m in means if m[2] == dataset) for dataset in dict.fromkeys(m[2] for m in means)]
     why = "gains most: " + ", ".join(f"{name} on {dataset} ({value:.0f} %)" for value, name, dataset in first)
-    return replace(outcome, why=f"{why}; {outcome.why}")
+    return replace(outcome, of_every=False, why=f"{why}; {outcome.why}")
 
 
 def group_gains_more(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -68,15 +68,16 @@ def group_gains_more(question: Question, cases: Sequence[Case]) -> Outcome:
             continue
         split = 2 * len(inside)
         more = estimate(partial(_difference, split), samples_of(inside + outside))
-        parts.append((dataset, more, seeds_of(inside + outside)))
+        parts.append(part_of(dataset, more, inside + outside))
         values = {m: estimate(gain, samples_of(own)).value for m, own in models.items()}
         least.append(f"{min(values, key=values.__getitem__)} on {dataset}")
     if not parts:
         return untested("only one of the two groups of models was run")
     outcome = all_of(parts)
-    each = ", ".join(f"{e.value:.1f} [{e.interval().low:.1f}, {e.interval().high:.1f}] on {d}" for d, e, _ in parts)
+    each = ", ".join(f"{p.estimate.value:.1f} [{ends.low:.1f}, {ends.high:.1f}] on {p.name}"
+                     for p in parts for ends in [p.estimate.interval()])  # fmt: skip
     why = f"points more: {each}; least of all gains {', '.join(least)}"
-    return replace(outcome, why=why)
+    return replace(outcome, of_every=False, why=why)
 
 
 def cheap_reaches(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -115,8 +116,10 @@ def _lower(
             logarithms = np.log(errors).reshape(-1, number, *errors.shape[1:]).mean(1)
             return margin(np.exp(logarithms[:count].min(0)), np.exp(logarithms[count:].min(0)))
 
-        parts.append((dataset, estimate(best, arms), seeds_of([c for own in models.values() for c in own])))
-    return all_of(parts) if parts else untested("only one of the two groups of models was run")
+        parts.append(part_of(dataset, estimate(best, arms), [c for own in models.values() for c in own]))
+    if not parts:
+        return untested("only one of the two groups of models was run")
+    return replace(all_of(parts), of_every=False)  # systems that are missing might change the mean
 
 
 RULES = (

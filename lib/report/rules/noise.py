@@ -7,7 +7,7 @@ import numpy as np
 
 from lib.report.evidence import Case, gain_of
 from lib.report.rules.gains import all_of
-from lib.report.rules.rule import Question, Rule, seeds_of, untested
+from lib.report.rules.rule import Part, Question, Rule, part_of, untested
 from lib.report.statistics import estimate
 from lib.report.verdicts import Outcome
 
@@ -31,7 +31,7 @@ def best_sigma(question: Question, cases: Sequence[Case]) -> Outcome:
             """How much lower the error is at the claimed σ, in per cent."""
             return 100 * (1 - np.exp((np.log(errors[:half]) - np.log(errors[half:])).mean(0)))
 
-        parts.append((f"σ = {sigma:g} Å", estimate(lower, arms), min(case.n_seeds for case in own + others)))
+        parts.append(Part(f"σ = {sigma:g} Å", estimate(lower, arms), min(case.n_seeds for case in own + others)))
     outcome = all_of(parts)
     errors = {s: [c.tuned.centre for c in group] for s, group in (by_sigma | {question.threshold: own}).items()}
     best = [f"{case.metric}: {min(errors, key=lambda s: errors[s][k]):g} Å" for k, case in enumerate(own)]
@@ -45,7 +45,7 @@ def sigma_gain(question: Question, cases: Sequence[Case]) -> Outcome:
     if not below:
         return untested(f"no σ up to {question.threshold:g} Å was run")
     groups = [[case for case in cases if case.sigma == sigma] for sigma in below]
-    return all_of([(f"σ = {g[0].sigma:g} Å", gain_of(g), seeds_of(g)) for g in groups])
+    return all_of([part_of(f"σ = {g[0].sigma:g} Å", gain_of(g), g) for g in groups])
 
 
 def sigma_harm(question: Question, cases: Sequence[Case]) -> Outcome:
@@ -58,9 +58,9 @@ def sigma_harm(question: Question, cases: Sequence[Case]) -> Outcome:
         """How much higher the error is than from scratch, in per cent."""
         return 100 * (errors[1] / errors[0] - 1)
 
-    parts = [(case.metric.upper(), estimate(harm, case.comparison.samples), case.n_seeds) for case in own]
+    parts = [Part(case.metric.upper(), estimate(harm, case.comparison.samples), case.n_seeds) for case in own]
     outcome = all_of(parts)
-    why = "higher than from scratch by " + ", ".join(f"{e.value:.1f} % ({name})" for name, e, _ in parts)
+    why = "higher than from scratch by " + ", ".join(f"{p.estimate.value:.1f} % ({p.name})" for p in parts)
     return replace(outcome, why=why)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from lib.report.evidence import Case
-from lib.report.verdicts import ONLY_SCRATCH, ONLY_TUNED, UNTESTED, Outcome
+from lib.report.statistics import Estimate
+from lib.report.verdicts import ONLY_SCRATCH, ONLY_TUNED, SMALLER, UNTESTED, Outcome
 
 BLANK = (False, False)  # neither arm learnt
 
@@ -49,16 +50,47 @@ class Rule:
     bounded: bool = False
 
 
-def one_arm(cases: Sequence[Case]) -> str:
-    """Which arm alone learnt in one of the ``cases``, in the words of a size; empty where both did in all."""
-    if any(case.learnt == (False, True) for case in cases):
-        return ONLY_TUNED
-    return ONLY_SCRATCH if any(case.learnt == (True, False) for case in cases) else ""
+@dataclass(frozen=True)
+class Part:
+    """One of the comparisons that a statement is made of.
+
+    Attributes:
+        name: for reading.
+        estimate: of what should be positive.
+        n_seeds: of what decides.
+        borrowed: whether a case of one seed that decides borrows the spread of others' seeds.
+    """
+
+    name: str
+    estimate: Estimate
+    n_seeds: int
+    borrowed: bool = False
+
+
+def part_of(name: str, estimate: Estimate, cases: Sequence[Case]) -> Part:
+    """The part that is estimated from ``cases`` that are compared: one of a single seed makes all of it borrowed."""
+    return Part(name, estimate, seeds_of(cases), len({min(case.n_seeds, 2) for case in cases}) > 1)
 
 
 def seeds_of(cases: Sequence[Case]) -> int:
-    """The fewest seeds of the ``cases``."""
-    return min(case.n_seeds for case in cases)
+    """The most seeds of one of the ``cases``: one where all have one."""
+    return max(case.n_seeds for case in cases)
+
+
+def mostly_borrowed(cases: Sequence[Case]) -> bool:
+    """Whether most of the ``cases`` have a single seed, while others have several."""
+    single = sum(case.n_seeds == 1 for case in cases)
+    return len(cases) < 2 * single < 2 * len(cases)
+
+
+def size_with(size: str, cases: Sequence[Case]) -> str:
+    """The ``size``, or which arm alone learnt in one of the ``cases``: then a gain has none.
+
+    Where nothing was learnt from scratch, the gain is too large if anything, so one that is smaller stays so.
+    """
+    if any(case.learnt == (False, True) for case in cases):
+        return size if size in ("", SMALLER) else ONLY_TUNED
+    return ONLY_SCRATCH if size and any(case.learnt == (True, False) for case in cases) else size
 
 
 def untested(why: str) -> Outcome:

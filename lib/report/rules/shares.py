@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from lib.report.evidence import Case
 from lib.report.rules.gains import all_of
-from lib.report.rules.rule import BLANK, Question, Rule, untested
+from lib.report.rules.rule import BLANK, Part, Question, Rule, untested
 from lib.report.statistics import Estimate, Sample, estimate
 from lib.report.verdicts import AGAINST, CERTAIN, SEEN_ONCE, Outcome
 
@@ -23,7 +23,7 @@ def less_data(_: Question, cases: Sequence[Case]) -> Outcome:
     if FEW not in by_share or TEN_TIMES not in by_share:
         return untested("5 % and 50 % of the data are not both there")
     tuned, scratch = by_share[FEW], by_share[TEN_TIMES]
-    outcome = all_of([("", _lower_by(scratch.scratch, tuned.tuned), min(tuned.n_seeds, scratch.n_seeds))])
+    outcome = all_of([Part("", _lower_by(scratch.scratch, tuned.tuned), min(tuned.n_seeds, scratch.n_seeds))])
     others = ", ".join(f"{case.scratch.centre:.2f} with {100 * share:g} %" for share, case in sorted(by_share.items()))
     why = f"{tuned.tuned.centre:.2f} pre-trained with 5 %; from scratch {others}"
     return replace(outcome, why=why)
@@ -59,7 +59,7 @@ def more_data_helps(_: Question, cases: Sequence[Case]) -> Outcome:
     if ends is None:
         return untested("fewer than two shares")
     few, many = ends
-    outcome = all_of([("", _lower_by(few.tuned, many.tuned), min(few.n_seeds, many.n_seeds))])
+    outcome = all_of([Part("", _lower_by(few.tuned, many.tuned), min(few.n_seeds, many.n_seeds))])
     why = _in_words(few.share, few.tuned, many.share, many.tuned)
     return replace(outcome, why=why)
 
