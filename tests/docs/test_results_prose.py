@@ -248,11 +248,22 @@ def few_labels() -> str:
     least, some = mae.index[0], mae.index[1]
     assert mae.loc[least, "yes"] > mae.loc[10 * least, "no"]
     assert mae.loc[some, "yes"] < mae.loc[1.0, "no"]
+    other = select("figure4", "system=AT-AT").pivot_table(index="share", columns="pretrained", values="value")
+    assert other.loc[least, "yes"] < other.loc[10 * least, "no"]
     return (
         f"With {100 * least:g} % of the labels the pre-trained EGNN is worse than EGNN from scratch with ten times as "
         f"many; the paper claims the opposite. With {100 * some:g} % its mean error is below that from scratch with "
         "all labels"
     )
+
+
+def rates_at_the_edge() -> str:
+    for model in ("TorchMD-Net", "SchNet"):
+        tried = select("learning_rates", f"model={model}", "data=md22/Ac-Ala3-NHMe")["learning_rate"]
+        rates = [chosen(model, "md22/Ac-Ala3-NHMe", tuned) for tuned in (False, True)]
+        assert rates[0] == tried.max()
+        assert tried.min() < rates[1] < tried.max()
+    return "From scratch TorchMD-Net chose the largest candidate, while its validation error still fell"
 
 
 def nothing_from_scratch() -> str:
@@ -452,7 +463,8 @@ def seed_of_dynamics() -> str:
 HELD = [
     settings, evidence, third_seed, third_seeds_pretraining, rate_of_pretraining, same_layers, seed_of_controls,
     all_labels, wide, rates_of_wide, kept_of_wide, machine_of_the_records, another_machine, groups_of_isomers,
-    egnn_on_spice, rates_of_spice, few_labels, nothing_from_scratch, catcher, papers_largest, poor_from_scratch,
+    egnn_on_spice, rates_of_spice, few_labels, rates_at_the_edge, nothing_from_scratch, catcher, papers_largest,
+    poor_from_scratch,
     good_when_tuned, rates_of_md22, nanotube, overfitting, schnet_on_nanotube, gains_with_forces, rate_with_forces,
     ensemble, own_setting, own_rate, own_forces, own_seeds, own_pretraining, own_vibrations, own_torsion, own_at_work,
     own_ensemble, seed_of_dynamics,

@@ -30,6 +30,11 @@ def test_metrics_are_the_usual_ones():
     assert found.score("rmse", np.ones((1, 10)))[0] == pytest.approx(np.sqrt(35 / 3))
     assert found.score("mae", np.ones((1, 10)))[0] == pytest.approx(3.0)
     assert found.score("mae", np.eye(10)[[5]])[0] == pytest.approx(2.0)
+    weights = np.random.default_rng(0).integers(1, 4, (3, 10)).astype(float)
+    for metric, sums in (("mae", found.absolute), ("rmse", found.squared)):
+        own = weights[:, found.molecule]
+        naive = (own * sums).sum(1) / (own * found.count).sum(1)
+        np.testing.assert_allclose(found.score(metric, weights), np.sqrt(naive) if metric == "rmse" else naive)
 
 
 @pytest.mark.parametrize("metric", ["rmse", "mae"])

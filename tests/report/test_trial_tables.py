@@ -120,6 +120,13 @@ def test_the_picture_has_a_panel_a_trial_and_a_line_at_the_reference(trial):
     assert trial_errors(trial_table(trial, {}), "reference", "nothing").axes
 
 
+def test_an_axis_that_one_wide_interval_would_stretch_is_logarithmic(trial):
+    table = trial_table(trial, arms())
+    assert trial_errors(table, "reference", "a title").axes[0].get_xscale() == "linear"
+    table.loc[table["arm"] == "worse", "high"] = 400.0
+    assert trial_errors(table, "reference", "a title").axes[0].get_xscale() == "log"
+
+
 def test_the_sets_of_the_title_are_counted():
     sets = report_trials.pretraining_sets(get_scale("smoke"), "egnn")
     assert list(sets.index) == [arm for arm in sources(get_scale("smoke"), "egnn") if arm != "scratch"]

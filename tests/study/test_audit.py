@@ -24,6 +24,7 @@ from lib.study.cells import Cell
 from lib.study.large_systems import SCANNED, system_trials
 from lib.study.library import LIBRARY_MODELS, library_trials
 from lib.study.scales import get_scale
+from lib.study.trials import TrialArm
 
 LAPTOP = get_scale("laptop")
 
@@ -126,6 +127,18 @@ def table(trials, signs):
         for (before, after), sign in zip(compared_arms(DEPARTURES[departure]), (*signs, CERTAIN), strict=True)
     ]
     return pd.DataFrame(rows, columns=TRIAL_COLUMNS)
+
+
+def test_both_gains_of_a_departure_are_of_the_seeds_that_all_arms_have():
+    def arms(**seeds):
+        """Arms with results by seed, whose numbers do not matter."""
+        return {name: TrialArm(name, 1e-3, False, dict.fromkeys(own)) for name, own in seeds.items()}
+
+    common = report._of_common_seeds(arms(scratch=(0, 1, 2), tuned=(0, 1, 2), released=(0, 2)))
+    assert {name: list(arm.results) for name, arm in common.items()} == {key: [0, 2] for key in common}
+    apart = arms(scratch=(0, 1, 2), released=())
+    assert report._of_common_seeds(apart) == apart  # of an arm without results nothing is compared
+    assert report._of_common_seeds({}) == {}
 
 
 def test_the_table_says_which_departure_changes_a_conclusion_and_what_was_not_run():

@@ -63,18 +63,17 @@ class Statement:
 STATEMENTS = (
     Statement("table2-average-ani1-mae", "an average gain on mini ANI-1"),
     Statement("table2-average-ani1x-mae", "an average gain on mini ANI-1x"),
-    Statement("table2-torchmd-net-ani-1x-mae", "a gain of TorchMD-Net on mini ANI-1x"),
+    Statement("table2-torchmd-net-ani-1x-mae", "TorchMD-Net's gain on mini ANI-1x"),
     Statement("iso17-se3-half", "the SE(3)-Transformer's gain on isomers never seen (RMSE and MAE)"),
-    Statement("spice-other-elements", "an average gain on molecules of mini SPICE with elements new to the network"),
-    Statement("pseudo-force-clean", "the predicted noise pointing along forces (rank correlation)"),
+    Statement("spice-other-elements", "an average gain on molecules with elements never seen (mini SPICE)"),
+    Statement("pseudo-force-clean", "the predicted noise along the forces (rank correlation)"),
     Statement("md22-larger-systems", "an average gain on mini MD22, mostly of one seed"),
     Statement(
-        "efficiency-ten-times",
-        "lower errors with 50 labels of mini ANI-1x and pre-training than with 500 without (no data set is named)",
+        "efficiency-ten-times", "50 labels with pre-training as good as 500 without (mini ANI-1x; the paper names no data)"
     ),
-    Statement("ani1x-more-than-32", "SchNet, EGNN and TorchMD-Net each above 32 % on mini ANI-1x", of_every=True),
+    Statement("ani1x-more-than-32", "three models' gains above 32 % on mini ANI-1x", of_every=True),
     Statement("catcher-68", "EGNN's gain above 68 % on the buckyball catcher"),
-    Statement("md22-egnn-competitive", "EGNN within 20 % of the best on mini MD22"),
+    Statement("md22-egnn-competitive", "EGNN's margin to 20 % above the best error on mini MD22"),
     Statement("cheap-models-gain-most", "a larger gain of SchNet and EGNN than of the others"),
     Statement("iso17-every-model", "a gain of every model on isomers never seen", of_every=True),
     Statement("spice-every-model", "a gain of every model on mini SPICE", of_every=True),
@@ -86,10 +85,9 @@ STATEMENTS = (
 )
 NOTHING, BY_ITSELF = "nothing", "°"
 NOT_TESTABLE = (
-    "* **Not testable here**: anything at the paper's scale. Measured on small data sets of our own "
-    "(GFN2-xTB), with small networks and few labels."
+    "* **Not testable here**: anything at the paper's scale: our data (GFN2-xTB) and networks are small, labels few."
 )
-AMONG_ALL = f"{BY_ITSELF}: not certain among all claims, false-discovery rate above {100 * LEVEL:g} %"
+AMONG_ALL = f"{BY_ITSELF}: false-discovery rate among all claims above {100 * LEVEL:g} %"
 
 
 def standing() -> str:

@@ -63,10 +63,10 @@ def one(stem: str, *where: str) -> pd.Series:
 
 def interval(row: pd.Series) -> str:
     """``23 % [15, 31]``, without a place where a line may break; of an interval that is not known, the value alone."""
-    words = [rounded(row["value"]), row["unit"]]
-    if not pd.isna(row["low"]):
-        words += [f"[{rounded(row['low'])},", f"{rounded(row['high'])}]"]
-    return NO_BREAK.join(words)
+    plain = str(row["unit"]) == "1"  # a correlation, say
+    value, low, high = (f"{row[k]:.2f}" if plain else rounded(row[k]) for k in ("value", "low", "high"))
+    words = [value] if plain else [value, row["unit"]]
+    return NO_BREAK.join(words if pd.isna(row["low"]) else [*words, f"[{low},", f"{high}]"])
 
 
 def gain(stem: str, *where: str) -> str:
