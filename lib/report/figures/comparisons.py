@@ -17,6 +17,7 @@ from lib.training.metrics import metric_label
 CUT = -100  # per cent, of the axis of improvements
 SINGLE_SEED = "* one seed: the interval is over test data only"
 PALE, WITHOUT_EVIDENCE = 0.3, "pale: no evidence, neither arm\nexplains 30 % of the variance"
+OF_AVERAGE = "(pale average: with such a model)"
 THE_PAPER, NOT_PRINTED, NOT_IN_PAPER = "open mark: the paper", "not printed", "not in the paper"
 STYLES = MODEL_STYLES | {AVERAGE: ("black", "P")}
 LINE = 0.19  # inches, of a line of bars with a name of 7 points beside it
@@ -58,7 +59,7 @@ def arm_bars(
     """
     counts = [max(2, table[by].nunique()) for _, table in panels]
     labels = [_labels(table) for _, table in panels]
-    height = 0.75 + LINE * sum(counts) + 0.45 * len(panels) + 0.2 * len(set(labels))
+    height = 0.75 + LINE * sum(counts) + 0.6 * len(panels) + 0.2 * len(set(labels))
     figure, axes = plt.subplots(
         len(panels), 2, figsize=(COLUMN, height), squeeze=False, height_ratios=counts, sharey="row"
     )
@@ -78,7 +79,7 @@ def arm_bars(
         below = labels[k + 1] if k + 1 < len(panels) else (None, None)
         for ax, text, next_text in zip((left, right), labels[k], below, strict=True):
             ax.set_xlabel(text if text != next_text else "")
-            ax.tick_params(labelbottom=text != next_text or not one_scale)
+            ax.tick_params(labelbottom=True)
         if not labels[k][0]:
             left.spines["bottom"].set_visible(False)
             left.set_xticks([])
@@ -155,6 +156,7 @@ def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
     notes = [THE_PAPER] * int(together["paper_value"].notna().any())
     notes += [SINGLE_SEED] * int((together["n_seeds"] == 1).any())
     notes += [WITHOUT_EVIDENCE] * int(PALE in strength(together))
+    notes += [OF_AVERAGE] * int(PALE in strength(together[together["model"] == AVERAGE]))
     notes += [f"intervals are cut at {CUT} %"] * int((_improvements(together)["low"] < CUT).any())
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)),
                            title="\n".join(notes) or None, columnspacing=1.0, handletextpad=0.4)  # fmt: skip

@@ -5,6 +5,7 @@ Beside an improvement ‡ says that one arm alone learnt, a star that there is o
 
 import pandas as pd
 
+from lib.data.datasets import MD22_SYSTEMS
 from lib.report.audit import in_short
 from lib.report.label_counts import by_count
 from lib.report.pages.markdown import markdown
@@ -43,7 +44,7 @@ def md22() -> str:
     rows, models = [], models_of("figure3")
     for system in select("figure3", GAIN, MAE)["system"].unique():
         cells = (_gain("figure3", MAE, f"system={system}", f"model={model}") for model in models)
-        rows.append([system.replace("_", " "), *cells])
+        rows.append([MD22_SYSTEMS[system], *cells])
     return markdown(["", *models], rows)
 
 
