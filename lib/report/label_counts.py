@@ -51,7 +51,8 @@ def by_count(table: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
         for facts, of_case in rows.groupby(FACTS, sort=False)
         if (of_case["compared_with"] == SCRATCH).any()
     }
-    index = dict.fromkeys((model, labels) for model, labels, _ in text)
+    models = list(rows["model"].unique())
+    index = sorted({(model, labels) for model, labels, _ in text}, key=lambda case: (models.index(case[0]), case[1]))
     columns = {schedule: [text.get((*case, schedule), "not run") for case in index] for schedule in SCHEDULES}
     names = pd.MultiIndex.from_tuples(index, names=FACTS[:2]) if index else pd.MultiIndex.from_arrays([[], []])
     return pd.DataFrame(columns, index=names)

@@ -153,15 +153,16 @@ def gain_by_labels(table: pd.DataFrame, title: str) -> Figure:
                                color=colour)  # fmt: skip
         upper.set(title=schedule, xscale="log", yscale="log")
         lower.axhline(0, color=GREY, linewidth=0.8)
-        lower.set_xlabel("labels")
-        lower.set_xticks(counts, [f"{count:,}" for count in counts])
+        lower.set_xlabel("thousands of labels")
+        lower.set_xticks(counts, [f"{count / 1000:.3g}" for count in counts])
         lower.minorticks_off()
     upper.minorticks_off()
     upper.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     upper.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 3, 5)))
     axes[0, 0].set_ylabel("test MAE\n(kcal/mol, log)")
     axes[1, 0].set_ylabel("reduction\nof MAE (%)")
-    notes = [SINGLE_SEED] * int((rows["n_seeds"] == 1).any()) + [WITHOUT_EVIDENCE] * int(PALE in strength(rows))
+    gains = rows[rows["unit"] == "%"]
+    notes = [SINGLE_SEED] * int((gains["n_seeds"] == 1).any()) + [WITHOUT_EVIDENCE] * int(PALE in strength(gains))
     figure.suptitle(title)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title="\n".join(notes))
     return figure
