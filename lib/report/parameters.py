@@ -163,7 +163,7 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         **RUN, "model": MODEL, "data": several(DATASET), "shares": several(SHARE, 2), "seeds": SEEDS,
         "missing": one_of(MISSING), "steps": COUNT,
     },
-    "07_choice_of_sigma": {**RUN, "model": MODEL, "data": DATASET, "sigmas": _sigmas, "seeds": SEEDS},
+    "07_choice_of_sigma": {**RUN, "model": MODEL, "data": DATASET, "sigmas": _sigmas, "steps": COUNT, "seeds": SEEDS},
     "08_settings_and_cost": {
         "scale": RUN["scale"], "models": MODELS_OR_NONE, "sizes": several(whole(1, 10_000)),
         "seconds": number(1e-3, 3600, "s"), "gpu": one_of([path.stem for path in (DATA / "bench").glob("*.json")]),
