@@ -37,7 +37,7 @@ def trial_errors(table: pd.DataFrame, reference: str, title: str) -> Figure:
         ax.set_title(short_name(trial), loc="right")
         if own["high"].max() > WIDE * own["low"].min():
             ax.set_xscale("log")
-            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
             ax.xaxis.set_minor_locator(NullLocator())
     axes.flat[-1].set_xlabel(f"{metric_label(METRIC)} ({metric_of(METRIC).unit})")
