@@ -259,8 +259,12 @@ def beside_paper(table: pd.DataFrame, columns: Sequence[str] = ("dataset", "metr
 
 
 def save_table(table: pd.DataFrame, stem: str, scale: str) -> Path:
-    """Write ``figures/<scale>/<stem>.csv``, the same bytes for the same numbers."""
+    """Write ``figures/<scale>/<stem>.csv``, the same bytes for the same numbers.
+
+    Six digits each, in columns of objects too, which a table with an empty part has: the last ones of a sum are the
+    machine's.
+    """
     path = FIGURES / scale / f"{stem}.csv"
     with whole_file(path) as part:
-        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+        table.infer_objects().to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
     return path

@@ -265,7 +265,9 @@ def rates_at_the_edge() -> str:
         rates = [chosen(model, "md22/Ac-Ala3-NHMe", tuned) for tuned in (False, True)]
         assert rates[0] == tried.max()
         assert tried.min() < rates[1] < tried.max()
-    return "From scratch TorchMD-Net and SchNet chose the largest candidate on Ac-Ala3-NHMe, while their validation error"
+    return (
+        "From scratch TorchMD-Net and SchNet chose the largest candidate on Ac-Ala3-NHMe, while their validation error"
+    )
 
 
 def nothing_from_scratch() -> str:

@@ -299,6 +299,8 @@ def test_csv_has_the_same_bytes_for_the_same_numbers(arms, tmp_path, monkeypatch
     monkeypatch.setattr(tables, "FIGURES", tmp_path)
     first = tables.save_table(table2(arms), "table2", "smoke").read_bytes()
     assert tables.save_table(table2(arms), "table2", "smoke").read_bytes() == first
+    numbers = pd.DataFrame({"value": [1 / 3, 2 / 3]}, dtype=object)  # as where an empty table was put beside it
+    assert tables.save_table(numbers, "objects", "smoke").read_text(encoding="utf-8") == "value\n0.333333\n0.666667\n"
     assert len(pd.read_csv(tmp_path / "smoke" / "table2.csv")) == 12
 
 
