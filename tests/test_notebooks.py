@@ -16,7 +16,7 @@ import pytest
 
 from lib.errors import DataError
 from lib.paths import ROOT
-from lib.report import levels, prose, published, soundness_in_words
+from lib.report import label_counts, levels, prose, published, soundness_in_words
 from lib.report.claims import load_claims
 from lib.report.verdicts import UNTESTED
 from lib.study.scale import SIGMA
@@ -87,6 +87,7 @@ def told(cell, scale):
         "pd": pd,
         "SIGMA": SIGMA,
         "published": published,
+        "label_counts": label_counts,
         "levels": levels,
         "words": soundness_in_words,
     }
