@@ -12,8 +12,8 @@ from lib.report.prose import interval
 from lib.report.tables import EVIDENCE
 from lib.report.trials import TRIAL_COLUMNS, trial_table
 from lib.study.arms import LEAVE_OUT
-from lib.study.label_counts import COUNTED_MODELS, COUNTS, PRETRAINED, SCHEDULES, SCRATCH, count_trial
-from lib.study.trials import arms_of
+from lib.study.label_counts import COUNTED_MODELS, COUNTS, SCHEDULES, count_trial
+from lib.study.trials import PRETRAINED, SCRATCH, arms_of
 
 ITEM = "Number of labels"
 FACTS = ["model", "labels", "schedule"]

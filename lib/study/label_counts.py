@@ -5,20 +5,17 @@ labels differ, with as many epochs, as in the paper, few labels are also few ste
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 from lib.models import MODELS
-from lib.study.cells import Cell
 from lib.study.scale import Scale
 from lib.study.scales import ALL_LABELS, SAME_STEPS, with_labels
-from lib.study.trials import Trial
+from lib.study.trials import SCRATCH, Trial, both_arms
 
 DATA = "ani1x"
 COUNTED_MODELS = ("egnn", "schnet", "torchmd_net")  # the SE(3)-Transformer takes four times as long as the slowest
 COUNTS = (*SAME_STEPS, None)  # None is all of them
 STEPS, EPOCHS = SCHEDULES = ("as many steps", "as many epochs")
 QUESTION = "Does the gain of pre-training shrink as labels become many, or as steps do?"
-SCRATCH, PRETRAINED = "scratch", "pre-trained"
 
 
 def counted_scale(count: int | None, schedule: str) -> Scale:
@@ -35,10 +32,7 @@ def counted_scale(count: int | None, schedule: str) -> Scale:
 def count_trial(model: str, count: int | None, schedule: str, seeds: Sequence[int] | None = None) -> Trial:
     """``model`` from scratch and pre-trained with ``count`` labels; ``seeds`` None takes the scale's own."""
     scale = counted_scale(count, schedule)
-    arms = {
-        arm: partial(scale.finetune, Cell(model, DATA, pretrained))
-        for arm, pretrained in ((SCRATCH, False), (PRETRAINED, True))
-    }
+    arms = both_arms(scale, model, DATA)
     words = "all labels" if count is None else f"{count:,} labels, {schedule}"
     return Trial(
         f"number of labels, {MODELS[model].label}, {scale.data_label(DATA)}, {words}",

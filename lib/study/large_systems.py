@@ -4,25 +4,19 @@ Learning rates are compared on two systems; on the others an arm chooses among t
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 from lib.models import MODELS
-from lib.study.cells import Cell
 from lib.study.scale import Scale
-from lib.study.trials import Trial, chosen_rate
+from lib.study.trials import SCRATCH, Trial, both_arms, chosen_rate
 
 SEVERAL_SEEDS = ("schnet", "torchmd_net")
 SCANNED = ("Ac-Ala3-NHMe", "AT-AT")  # the smallest system, and one of two molecules
 QUESTION = "Does pre-training lower the error on each large system, whatever the seed?"
-SCRATCH, PRETRAINED = "scratch", "pre-trained"
 
 
 def system_trial(scale: Scale, model: str, system: str, rates: Sequence[float]) -> Trial:
     """``model`` on a ``system`` of MD22 from scratch and pre-trained, with all seeds of ``scale``."""
-    arms = {
-        arm: partial(scale.finetune, Cell(model, f"md22/{system}", pretrained))
-        for arm, pretrained in ((SCRATCH, False), (PRETRAINED, True))
-    }
+    arms = both_arms(scale, model, f"md22/{system}")
     name = f"MD22, {MODELS[model].label}, {scale.title_of(f'md22/{system}')}"
     return Trial(name, QUESTION, arms, tuple(sorted(rates)), scale.seeds, SCRATCH)
 

@@ -9,14 +9,18 @@ those tried. The best one's other seeds follow. A rate may serve one seed and fa
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 from lib.runs.config import RunConfig
 from lib.runs.results import Result, find_record
 from lib.runs.runner import run_all, stored, trained
 from lib.study.arms import MISSING, TRAIN
+from lib.study.cells import Cell
 from lib.study.rates import choose_rate
+from lib.study.scale import Scale
 
+SCRATCH, PRETRAINED = "scratch", "pre-trained"
 FAILED = 3.0  # times the first seed's validation metric; seeds that learn alike differ by tens of per cent
 
 
@@ -48,6 +52,12 @@ class Trial:
             raise ValueError(f"rates = {self.rates} of trial {self.name!r}: give candidates, ascending, each once")
         if not self.seeds:
             raise ValueError(f"seeds = {self.seeds} of trial {self.name!r}: give at least one")
+
+
+def both_arms(scale: Scale, model: str, data: str) -> dict[str, Callable[[float, int], RunConfig]]:
+    """The arms of Table 2 for a `Trial`: ``model`` on ``data`` at ``scale``, from scratch and pre-trained."""
+    pairs = ((SCRATCH, False), (PRETRAINED, True))
+    return {arm: partial(scale.finetune, Cell(model, data, pretrained)) for arm, pretrained in pairs}
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,23 @@ from lib.study.arms import LEAVE_OUT
 from lib.study.cells import Cell
 from lib.study.equilibrium import EQUILIBRIUM_MODELS, MANY, PAIRS, REPEATED, SUITE, equilibrium_trial, sources
 from lib.study.head import head_trial
-from lib.study.label_counts import COUNTED_MODELS, COUNTS, EPOCHS, PRETRAINED, STEPS, count_trial, count_trials
+from lib.study.label_counts import COUNTED_MODELS, COUNTS, EPOCHS, STEPS, count_trial, count_trials
 from lib.study.labels import labels_trial
 from lib.study.published import LABELS, published_trial
 from lib.study.questions import TRIALS, trials_of
 from lib.study.read_out import dynamics_trial, read_out_trial
 from lib.study.scales import get_scale
-from lib.study.trials import Trial, arms_of, chosen_rate, find_trial, left_out, next_runs, run_trial, tried_rates
+from lib.study.trials import (
+    PRETRAINED,
+    Trial,
+    arms_of,
+    chosen_rate,
+    find_trial,
+    left_out,
+    next_runs,
+    run_trial,
+    tried_rates,
+)
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 
