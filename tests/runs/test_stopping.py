@@ -39,7 +39,7 @@ def lives(number):
     """Whether the process ``number`` is there, and not only its exit status."""
     try:
         return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before the file was opened, or between that and reading it
         return False
 
 

@@ -68,7 +68,7 @@ def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
         words.text(1.06, k, textwrap.fill(row["size"], 16, break_on_hyphens=False), va="center", fontsize=SMALLEST)
         _mark(forest, k, row)
         numbers.text(0.0, k, _in_words(row), va="center", fontsize=SMALLEST)
-    statements = [textwrap.fill(statement, 50) for statement in ledger["statement"]]
+    statements = [textwrap.fill(text.replace(" %", "\N{NO-BREAK SPACE}%"), 50) for text in ledger["statement"]]
     words.set_yticks(range(len(ledger)), statements, fontsize=SMALLEST)
     words.set(xlim=(0, 2.5), ylim=(len(ledger) - 0.4, -0.6), xticks=[0.5, 1.5])
     words.set_xticklabels(["sign", "size"])
@@ -85,7 +85,7 @@ def verdicts(ledger: pd.DataFrame, title: str) -> Figure:
 def _axis(ax: Axes) -> None:
     """Zero and the unit, above the marks."""
     ax.axvline(0, color="black", linewidth=0.6)
-    ax.set(xlim=(-REACH, REACH), xticks=[-100, -50, 0, 50, 100])
+    ax.set(xlim=(-REACH, REACH), xticks=[-100, 0, 100])
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
     ax.set_xlabel("% or points; open: printed", fontsize=SMALLEST)

@@ -19,6 +19,7 @@ from lib.paths import FIGURES
 
 COLUMN = 3.4  # inches, one column of a page
 SMALLEST = 7.0  # points
+PAGE = 12.0  # inches; a longer figure is read on a screen
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 ARMS = {"no": ("from scratch", GREY), "yes": ("pre-trained", BLUE)}
 MARKS = ((BLUE, "o"), ("#E69F00", "s"), (GREEN, "D"), ("#CC79A7", "^"))
@@ -52,12 +53,14 @@ def save_figure(figure: Figure, stem: str, scale: str) -> Path:
 def write_figure(figure: Figure, path: Path) -> None:
     """Write ``figure`` in the format that the suffix of ``path`` names, the same bytes for the same figure.
 
-    A PNG has a palette of 256 colours, which makes it a third of the size and looks the same.
+    A PNG has a palette of 256 colours, which makes it a third of the size and looks the same; that of a figure longer
+    than a `PAGE` has the resolution of a screen.
     """
+    resolution = "figure" if figure.get_figheight() > PAGE else None
     with whole_file(path) as part:
-        figure.savefig(part, metadata=METADATA.get(path.suffix))
+        figure.savefig(part, dpi=resolution, metadata=METADATA.get(path.suffix))
         if path.suffix == ".png":
             with Image.open(part) as image:
-                resolution = image.info["dpi"]
+                written = image.info["dpi"]
                 few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-            few.save(part, "PNG", optimize=True, dpi=resolution)
+            few.save(part, "PNG", optimize=True, dpi=written)
