@@ -73,6 +73,6 @@ def finding(short: pd.DataFrame) -> str:
         for word in (CHANGES, SAME, OPEN, NOT_RUN)
     }
     return (
-        f"Whether pre-training helps has another answer with: {cases[CHANGES]}. The same answer with: {cases[SAME]}. "
-        f"Undecided: {cases[OPEN]}. Not run: {cases[NOT_RUN]}."
+        f"Departures that change the answer to whether pre-training helps: {cases[CHANGES]}. That leave it as it is: "
+        f"{cases[SAME]}. Run, and undecided (a single seed decides nothing): {cases[OPEN]}. Not run: {cases[NOT_RUN]}."
     )

@@ -151,9 +151,12 @@ def measured_rows(scale: str) -> pd.DataFrame:
         parts.append(pd.DataFrame({"item": "Cost", "model": times["model"], "value": times["milliseconds"],
                                    "subset": times["atoms"].map("{:g} atoms on a CPU".format)}))  # fmt: skip
     if (folder / "paper_cost.csv").exists():
-        hours = pd.read_csv(folder / "paper_cost.csv").dropna(subset="GPU-hours")
-        parts.append(pd.DataFrame({"item": "Cost", "model": hours["model"], "value": hours["GPU-hours"],
-                                   "subset": hours["task"] + " on a GPU"}))  # fmt: skip
+        training = pd.read_csv(folder / "paper_cost.csv")
+        costs = {"a GPU": training["GPU-hours"], "one thread": 1 / training["conformations/s, one thread"]}
+        for where, values in costs.items():
+            rows = pd.DataFrame({"item": "Cost", "model": training["model"], "value": values,
+                                 "subset": training["task"] + f" trained on {where}"})  # fmt: skip
+            parts.append(rows.dropna(subset="value"))
     rows = pd.concat(parts, ignore_index=True)
     words = [key for key in ("item", "model", "subset", "why") if key in rows]
     return rows.assign(**{key: rows[key].astype(object).fillna("") for key in words})

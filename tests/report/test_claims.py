@@ -152,17 +152,19 @@ def test_measured_rows_decide_equation_8_and_cost(tmp_path, monkeypatch):
         columns=["model", "atoms", "milliseconds"],
     ).to_csv(folder / "table_s4.csv", index=False)
     pd.DataFrame(
-        [("SchNet", "energy", 2.0), ("EGNN", "energy", 3.0), ("TorchMD-Net", "energy", None)],
-        columns=["model", "task", "GPU-hours"],
+        [("SchNet", "energy", 2.0, 5.0), ("EGNN", "energy", 3.0, 4.0), ("TorchMD-Net", "energy", None, 4.5)],
+        columns=["model", "task", "GPU-hours", "conformations/s, one thread"],
     ).to_csv(folder / "paper_cost.csv", index=False)
     measured = ledger.measured_rows("laptop")
-    assert len(measured) == 2 + 8 + 2
-    assert set(measured["subset"]) >= {"20 atoms on a CPU", "energy on a GPU"}
+    assert len(measured) == 2 + 8 + 2 + 3
+    assert set(measured["subset"]) >= {"20 atoms on a CPU", "energy trained on a GPU", "energy trained on one thread"}
     clean = decide(CLAIMS["pseudo-force-clean"], [], measured)
     assert (clean.value, sign_of(clean), clean.n_seeds) == (0.5, CERTAIN, 4)
     assert sign_of(decide(CLAIMS["pseudo-force-far"], [], measured)) == UNTESTED
     assert decide(CLAIMS["pseudo-force-far"], [], measured).why == "not measured at this scale"
-    assert sign_of(decide(CLAIMS["cheap-models-cost-less"], [], measured)) == "one seed"
+    cheap = decide(CLAIMS["cheap-models-cost-less"], [], measured)
+    assert (sign_of(cheap), cheap.value) == ("one seed", pytest.approx(4 / 4.5))  # EGNN trains slower on one thread
+    assert cheap.why.endswith("least: TorchMD-Net over EGNN, energy trained on one thread")
     table = ledger.ledger(get_scale("laptop"), measured, []).set_index("claim")
     assert table.loc["pseudo-force-clean", ["sign", "n_seeds"]].tolist() == [CERTAIN, 4]
     assert table.loc["pseudo-force-clean", "q"] == pytest.approx(0.002)
