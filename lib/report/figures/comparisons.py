@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 
 from lib.data.datasets import MD22_SYSTEMS
 from lib.report.figures.style import ARMS, COLUMN, GREY, IMPROVEMENT, MODEL_STYLES
-from lib.report.tables import AVERAGE, in_paper
+from lib.report.tables import AVERAGE, EVIDENCE, in_paper
 from lib.training.metrics import metric_label
 
 CUT = -100  # per cent, of the axis of improvements
 SINGLE_SEED = "* one seed: the interval is over test data only"
 PALE, WITHOUT_EVIDENCE = 0.3, "pale: no evidence, neither arm\nexplains 30 % of the variance"
-OF_AVERAGE = "(pale average: with such a model)"
+ONE_ARM = "‡ one arm alone explains that much:\nthe size counts for no claim"
+OF_AVERAGE = "(pale or ‡ average: with such a model)"
 THE_PAPER, NOT_PRINTED, NOT_IN_PAPER = "open mark: the paper", "not printed", "not in the paper"
 STYLES = MODEL_STYLES | {AVERAGE: ("black", "P")}
 LINE = 0.19  # inches, of a line of bars with a name of 7 points beside it
@@ -42,6 +43,20 @@ def marks(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, label: s
         reach: dict[str, Any] = {f"{along}err": spread(rows)[:, drawn]}
         ax.errorbar(x, y, **reach, linestyle="", markersize=3.5, capsize=1.5,
                     elinewidth=0.9, alpha=alpha, label=label if alpha == 1.0 else None, **style)  # fmt: skip
+
+
+def flags(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, color: str, star: bool = True) -> None:
+    """Beside the intervals of `marks`: a star for a single seed, ‡ where one arm alone learns."""
+    for place, row in zip(np.asarray(places), rows.itertuples(), strict=True):
+        text = "*" * (star and row.n_seeds == 1) + "‡" * (row.evidence == EVIDENCE[1])
+        end, gap, lies = ((row.high, place), (3, -1), "left") if along == "x" else ((place, row.high), (0, 3), "center")
+        ax.annotate(text, end, gap, textcoords="offset points", ha=lies, va="center", color=color)
+
+
+def evidence_notes(rows: pd.DataFrame) -> list[str]:
+    """What the legend says of stars, pale colours and ‡, those that there are among ``rows`` of improvements."""
+    notes = [SINGLE_SEED] * int((rows["n_seeds"] == 1).any()) + [WITHOUT_EVIDENCE] * int(PALE in strength(rows))
+    return notes + [ONE_ARM] * int((rows["evidence"] == EVIDENCE[1]).any())
 
 
 def arm_bars(
@@ -130,13 +145,14 @@ def _improvement_marks(ax: Axes, rows: pd.DataFrame, by: str, names: Sequence[st
     """Our improvements as filled marks, the paper's as open ones, its numbers in words beside the panel."""
     places = np.array([names.index(name) for name in rows[by]])
     marks(ax, rows, places, "x", None, color="black", marker="o")
+    flags(ax, rows, places, "x", "black", star=False)
     ax.plot(rows["paper_value"], places, "o", markersize=6.5, markerfacecolor="none", color="black")
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     edge = ax.get_yaxis_transform()
     if rows["paper_value"].isna().all():
-        ax.text(1.04, (len(names) - 1) / 2, _no_number(rows), transform=edge, rotation=90, va="center", color=GREY)
+        ax.text(1.1, (len(names) - 1) / 2, _no_number(rows), transform=edge, rotation=90, va="center", color=GREY)
         return
     ax.annotate("paper", (1.04, 1), (0, 4), "axes fraction", textcoords="offset points")
     for place, value in zip(places, rows["paper_value"], strict=True):
@@ -154,10 +170,10 @@ def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
     handles, labels = ax.get_legend_handles_labels()
     together = pd.concat(tables)
     notes = [THE_PAPER] * int(together["paper_value"].notna().any())
-    notes += [SINGLE_SEED] * int((together["n_seeds"] == 1).any())
-    notes += [WITHOUT_EVIDENCE] * int(PALE in strength(together))
-    notes += [OF_AVERAGE] * int(PALE in strength(together[together["model"] == AVERAGE]))
-    notes += [f"intervals are cut at {CUT} %"] * int((_improvements(together)["low"] < CUT).any())
+    gains = _improvements(together)
+    notes += evidence_notes(gains)
+    notes += [OF_AVERAGE] * int((gains[gains["model"] == AVERAGE]["evidence"] != EVIDENCE[-1]).any())
+    notes += [f"intervals are cut at {CUT} %"] * int((gains["low"] < CUT).any())
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)),
                            title="\n".join(notes) or None, columnspacing=1.0, handletextpad=0.4)  # fmt: skip
     for handle in legend.legend_handles:
@@ -180,9 +196,7 @@ def gains(table: pd.DataFrame, by: str, title: str) -> Figure:
         places = np.array([groups.index(g) for g in own[by]]) + 0.8 * (k - (len(models) - 1) / 2) / len(models)
         marks(ax, own, places, "x", model, color=colour, marker=marker)
         ax.plot(own["paper_value"], places, marker, markersize=7, markerfacecolor="none", color=colour)
-        single = (own["n_seeds"] == 1).to_numpy()
-        for end in zip(own["high"][single], places[single], strict=True):
-            ax.annotate("*", end, (3, -1), textcoords="offset points", va="center", color=colour)
+        flags(ax, own, places, "x", colour)
     printed = rows.groupby(by)["paper_value"].apply(lambda values: values.notna().any())
     for k, group in enumerate(groups):
         if not printed[group]:

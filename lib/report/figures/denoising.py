@@ -16,6 +16,7 @@ from lib.report.figures.style import BLUE, COLUMN, GREY, MODEL_STYLES, ORANGE
 from lib.report.pseudoforce import correlations
 
 ARROW = 0.5  # Å, of the scale beside the arrows
+LONGER = 3  # times than the geometry are the arrows of the noise
 SIZE = 0.32  # of atoms, beside `draw_molecule`'s own
 
 
@@ -77,11 +78,13 @@ def figure1(example: NoisedExample, model: str, curves: pd.DataFrame, sigma: flo
     element_legend(axes["a"], numbers)
     noised = (clean + noise) @ view
     draw_molecule(axes["b"], numbers, noised, bonds, fade=0.35, size=SIZE)
-    for vectors, colour, name in ((noise, ORANGE, "minus noise"), (predicted, BLUE, f"minus noise, by {model}")):
-        flat = vectors @ view
-        axes["b"].quiver(
-            *noised.T, *-flat.T, angles="xy", scale_units="xy", scale=1, color=colour, width=0.016, zorder=4, label=name
-        )
+    arrows = {"angles": "xy", "scale_units": "xy", "scale": 1 / LONGER, "zorder": 4}
+    axes["b"].quiver(*noised.T, *-(noise @ view).T, **arrows, facecolor="none", edgecolor=ORANGE, linewidth=0.8,
+                     width=0.03, headwidth=2.2, headlength=2.5, headaxislength=2.5,
+                     label=f"minus noise, × {LONGER}")  # fmt: skip
+    axes["b"].quiver(
+        *noised.T, *-(predicted @ view).T, **arrows, color=BLUE, width=0.012, label=f"the same, by {model}"
+    )
     corner = noised.min(0) - [0.3, 0.9]
     axes["b"].plot([corner[0], corner[0] + ARROW], [corner[1]] * 2, color="black", linewidth=1.5)
     axes["b"].annotate(f"{ARROW:g} Å", (corner[0] + ARROW, corner[1]), (3, 0), textcoords="offset points", va="center")
@@ -104,7 +107,7 @@ def _denoising_curves(ax: Axes, curves: pd.DataFrame) -> None:
                     linewidth=1.0, label=model if k == 0 else None)  # fmt: skip
     ax.axhline(1.0, color=GREY, linestyle="--", label="no noise predicted")
     ax.axhline(curves["rigid_part"].mean(), color="black", linestyle=":", label="rigid motion: a floor")
-    ax.set(xlabel="epoch (0: before training)", ylabel="mean squared error / σ²", yscale="log")
+    ax.set(xlabel="epoch (0: before training)", ylabel="mean squared error / σ² (log)", yscale="log")
     ax.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
     ax.minorticks_off()
     ax.locator_params("x", integer=True)

@@ -88,7 +88,7 @@ def _axis(ax: Axes) -> None:
     ax.set(xlim=(-REACH, REACH), xticks=[-100, 0, 100])
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
-    ax.set_xlabel("% or points; open: printed", fontsize=SMALLEST)
+    ax.set_xlabel("% or points (arrow: beyond); open: printed", fontsize=SMALLEST)
     ax.grid(axis="x", linewidth=0.3)
 
 
@@ -98,9 +98,9 @@ def _mark(ax: Axes, k: int, row: pd.Series) -> None:
         return
     low, high = np.clip([row["low"], row["high"]], -REACH, REACH)
     ax.plot([low, high], [k, k], color=BLUE, linewidth=1.4, solid_capstyle="butt")
-    for end, marker in ((row["low"], "<"), (row["high"], ">")):
-        if abs(end) > REACH:
-            ax.plot(np.clip(end, -REACH, REACH), k, marker, color=BLUE, markersize=4, clip_on=False)
+    for place, marker, beyond in ((-REACH, "<", row["low"] < -REACH), (REACH, ">", row["high"] > REACH)):
+        if beyond:
+            ax.plot(place, k, marker, color=BLUE, markersize=4, clip_on=False)
     if abs(row["value"]) <= REACH:
         ax.plot(row["value"], k, "o", color=BLUE, markersize=4)
     if not pd.isna(row["printed"]):

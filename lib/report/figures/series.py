@@ -12,11 +12,9 @@ from matplotlib.ticker import FuncFormatter
 from lib.report.figures.comparisons import (
     CUT,
     NOT_PRINTED,
-    PALE,
-    SINGLE_SEED,
-    WITHOUT_EVIDENCE,
+    evidence_notes,
+    flags,
     marks,
-    strength,
 )
 from lib.report.figures.style import ARMS, BLUE, COLUMN, GREY, MODEL_STYLES, ORANGE
 from lib.report.tables import paper_numbers
@@ -70,17 +68,16 @@ def error_by_share(panels: Sequence[tuple[str, pd.DataFrame]], counts: Sequence[
     for ax in axes[-1]:
         ax.set_xlabel("% of the training\nset, and how many")
     together = pd.concat([table for _, table in panels])
-    notes = [printed, "open mark: the paper", *[SINGLE_SEED] * int((together["n_seeds"] == 1).any())]
-    notes += [WITHOUT_EVIDENCE] * int(PALE in strength(together))
+    notes = [printed, "open mark: the paper", *evidence_notes(together[together["pretrained"] == "improvement"])]
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title="\n".join(notes))
     return figure
 
 
 def _errors(ax: Axes, rows: pd.DataFrame) -> None:
-    for arm, (text, colour) in ARMS.items():
+    for shift, (arm, (text, colour)) in zip((-0.05, 0.05), ARMS.items(), strict=True):  # so that both intervals show
         own = rows[rows["pretrained"] == arm]
-        marks(ax, own, own["place"], "y", text, color=colour, marker="o")
-        ax.plot(own["place"], own["value"], color=colour, linewidth=1.0)
+        marks(ax, own, own["place"] + shift, "y", text, color=colour, marker="o")
+        ax.plot(own["place"] + shift, own["value"], color=colour, linewidth=1.0)
     ax.set_yscale("log")
     ax.minorticks_off()
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
@@ -89,6 +86,7 @@ def _errors(ax: Axes, rows: pd.DataFrame) -> None:
 
 def _improvements(ax: Axes, rows: pd.DataFrame, least: float) -> None:
     marks(ax, rows, rows["place"], "y", None, color="black", marker="o")
+    flags(ax, rows, rows["place"], "y", "black", star=False)
     ax.plot(rows["place"], rows["paper_value"], "o", markersize=6.5, markerfacecolor="none", color="black")
     ax.axhline(0, color=GREY, linewidth=0.8)
     ax.set_ylim(least, 100)
@@ -139,8 +137,9 @@ def gain_by_labels(table: pd.DataFrame, title: str) -> Figure:
         for model, own in rows[rows["schedule"] == schedule].groupby("model", sort=False):
             colour, marker = MODEL_STYLES[model]
             gains = own[own["unit"] == "%"]
+            pairs = own[own["labels"].isin(gains["labels"]) & (own["unit"] != "%")].sort_values("labels")
             for arm, (text, _) in zip(own["arm"].unique(), ARMS.values(), strict=True):
-                errors = own[(own["arm"] == arm) & (own["unit"] != "%")].sort_values("labels")
+                errors = pairs[pairs["arm"] == arm]
                 from_scratch = text == ARMS["no"][0]
                 upper.plot(errors["labels"], errors["value"], color=colour, marker=marker, markersize=3.5, linewidth=1,
                            linestyle=":" if from_scratch else "-", markerfacecolor="none" if from_scratch else colour,
@@ -148,9 +147,7 @@ def gain_by_labels(table: pd.DataFrame, title: str) -> Figure:
             shift = 1.06 ** (list(rows["model"].unique()).index(model) - 1)  # so that intervals do not hide each other
             marks(lower, gains, gains["labels"] * shift, "y", None, color=colour, marker=marker)
             lower.plot(gains["labels"] * shift, gains["value"], color=colour, linewidth=0.7)
-            for row in gains[gains["n_seeds"] == 1].itertuples():
-                lower.annotate("*", (row.labels * shift, row.high), (0, 0), textcoords="offset points", ha="center",
-                               color=colour)  # fmt: skip
+            flags(lower, gains, gains["labels"] * shift, "y", colour)
         upper.set(title=schedule, xscale="log", yscale="log")
         lower.axhline(0, color=GREY, linewidth=0.8)
         lower.set_xlabel("thousands of labels")
@@ -162,7 +159,7 @@ def gain_by_labels(table: pd.DataFrame, title: str) -> Figure:
     axes[0, 0].set_ylabel("test MAE\n(kcal/mol, log)")
     axes[1, 0].set_ylabel("reduction\nof MAE (%)")
     gains = rows[rows["unit"] == "%"]
-    notes = [SINGLE_SEED] * int((gains["n_seeds"] == 1).any()) + [WITHOUT_EVIDENCE] * int(PALE in strength(gains))
+    notes = evidence_notes(gains)
     figure.suptitle(title)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title="\n".join(notes))
     return figure

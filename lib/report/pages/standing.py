@@ -65,7 +65,7 @@ STATEMENTS = (
     Statement("table2-average-ani1x-mae", "an average gain on mini ANI-1x"),
     Statement("table2-torchmd-net-ani-1x-mae", "a gain of TorchMD-Net on mini ANI-1x, smaller than printed"),
     Statement("iso17-se3-half", "the SE(3)-Transformer's gain on isomers never seen (RMSE and MAE)"),
-    Statement("spice-other-elements", "an average gain, mostly EGNN's, on molecules with elements never seen (mini SPICE)"),
+    Statement("spice-other-elements", "an average gain, mostly EGNN's, on elements never seen (mini SPICE)"),
     Statement("noise-along-forces", "minus the noise along the forces (rank correlation; 1 by equation 8)"),
     Statement("md22-larger-systems", "an average gain on mini MD22, most cells of one seed"),
     Statement(
@@ -74,7 +74,7 @@ STATEMENTS = (
     ),
     Statement("ani1x-more-than-32", "three models' gains above 32 % on mini ANI-1x", of_every=True),
     Statement("catcher-68", "EGNN's gain above 68 % on the buckyball catcher"),
-    Statement("md22-egnn-competitive", "the margin by which pre-trained EGNN is within 20 % of the best model's error on mini MD22"),
+    Statement("md22-egnn-competitive", "the margin of pre-trained EGNN to 20 % above the least error on mini MD22"),
     Statement("cheap-models-gain-most", "a larger gain of SchNet and EGNN than of the others"),
     Statement("iso17-every-model", "a gain of every model on isomers never seen", of_every=True),
     Statement("spice-every-model", "a gain of every model on mini SPICE", of_every=True),
