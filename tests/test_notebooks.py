@@ -23,7 +23,7 @@ from lib.study.scale import SIGMA
 from lib.study.scales import SCALES
 
 LEDGER = ROOT / "notebooks" / "09_what_was_reproduced.ipynb"
-TEACHING = sorted(p for each in ("0[1-7]", "1[234]") for p in (ROOT / "notebooks").glob(f"{each}_*.ipynb"))
+TEACHING = sorted(p for each in ("0[1-7]", "1[0-4]") for p in (ROOT / "notebooks").glob(f"{each}_*.ipynb"))
 
 
 def python(folder, *arguments):
@@ -90,6 +90,7 @@ def told(cell, scale):
         "label_counts": label_counts,
         "levels": levels,
         "words": soundness_in_words,
+        "stem": "own",
     }
     *body, last = re.split(r"\n(?=prose\.tell)", cell.source)
     exec("\n".join(body), names)
