@@ -17,7 +17,7 @@ from lib.training.metrics import metric_label
 CUT = -100  # per cent, of the axis of improvements
 SINGLE_SEED = "* one seed: the interval is over test data only"
 PALE, WITHOUT_EVIDENCE = 0.3, "pale: no evidence, neither arm\nexplains 30 % of the variance"
-ONE_ARM = "‡ one arm alone explains that much:\nthe size counts for no claim"
+ONE_ARM = "‡ one arm alone explains 30 %\nof the variance: the size counts for no claim"
 OF_AVERAGE = "(pale or ‡ average: with such a model)"
 THE_PAPER, NOT_PRINTED, NOT_IN_PAPER = "open mark: the paper", "not printed", "not in the paper"
 STYLES = MODEL_STYLES | {AVERAGE: ("black", "P")}
