@@ -102,7 +102,10 @@ def collect_runs() -> None:
         sys.stdout.write(f"removed {path}\n")
 
 
-@app.command("record", epilog=examples("runs record laptop --weights", "runs record laptop 3f2a91"))
+@app.command(
+    "record",
+    epilog=examples("runs record laptop --weights", "runs record laptop 3f2a91", "runs record trials --trials laptop"),
+)
 def record_runs(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Folder of data/results to write, such as a scale.")],
     keys: Annotated[
@@ -114,6 +117,10 @@ def record_runs(
     weights: Annotated[
         bool, typer.Option("--weights", help="Ship pre-trained weights too; of a scale, those to be shipped.")
     ] = False,
+    trials: Annotated[
+        str | None,
+        typer.Option("--trials", metavar="SCALE", help="Record what this scale's trials have stored, in place of KEY."),
+    ] = None,
 ) -> None:
     """Write stored results to data/results/NAME.
 
@@ -122,12 +129,20 @@ def record_runs(
     from lib.campaign import shipped, stored_of
     from lib.runs.integrity import find_whole, refuse_broken
     from lib.runs.results import record, ship_weights
+    from lib.study.questions import trials_of
+    from lib.study.trials import results_to_record
 
     if Path(name).name != name or name.startswith("."):
         raise ValueError(f"NAME {name}: give the plain name of a folder in data/results, such as laptop")
-    results = [find_whole(key) for key in keys or ()] or stored_of(name)
+    if keys and trials:
+        raise ValueError("KEY and --trials: give one of them")
+    if trials:
+        of_trials = {r.key: r for trial in trials_of(trials) for r in results_to_record(trial)}
+        results = list(of_trials.values())
+    else:
+        results = [find_whole(key) for key in keys or ()] or stored_of(name)
     pretrained = {result.key for result in results if result.about["config"]["task"] == "denoising"}
-    to_ship = pretrained if keys else shipped(name)
+    to_ship = pretrained if keys or trials else shipped(name)
     for result in results:
         refuse_broken(result)
         sys.stdout.write(f"{record(result, name)}\n")

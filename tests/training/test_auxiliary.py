@@ -10,6 +10,7 @@ from small_models import build, molecules
 
 from lib import models
 from lib.batches import Batch
+from lib.cli.main import main
 from lib.data.datasets import STORE, DataSet
 from lib.data.loading import ConformationBatches, Selection, make_loader
 from lib.data.store import ConformationStore
@@ -18,8 +19,10 @@ from lib.models import make_settings
 from lib.models.base import HEAD, TOLD
 from lib.models.transfer import ALL, TURNED, transfer
 from lib.models.weights import load_weights, save_weights
+from lib.runs import results
 from lib.runs.config import RunConfig
 from lib.runs.runner import run, trained
+from lib.study import questions
 from lib.study.trials import Trial, results_to_record
 from lib.training.auxiliary import DeNSTask, NoisyNodesTask
 from lib.training.energy import EnergyTask
@@ -150,7 +153,7 @@ def chain(tmp_path):
     return first, second, third
 
 
-def test_a_run_starts_from_one_that_learnt_other_labels(chain):
+def test_a_run_starts_from_one_that_learnt_other_labels(chain, tmp_path, monkeypatch):
     _, second, third = chain
     result = run(third, QUIET)
     assert np.isfinite(result.metrics["test_rmse"])
@@ -158,7 +161,14 @@ def test_a_run_starts_from_one_that_learnt_other_labels(chain):
     assert result.config.pretrained.pretrained.task == "denoising"
     assert trained(second.key()).metrics["test_force_rmse"] > 0
     trial = Trial("a trial", "which?", {"both": lambda rate, seed: third}, (1e-3,), (0,), "both")
-    assert [each.key for each in results_to_record(trial)] == [config.key() for config in chain]
+    keys = [config.key() for config in chain]
+    assert [each.key for each in results_to_record(trial)] == keys
+    monkeypatch.setattr(results, "RECORDS", tmp_path / "records")
+    monkeypatch.setitem(questions.TRIALS, "smoke", lambda: [trial])
+    assert main(["runs", "record", "mine", "--trials", "smoke"]) == 0
+    assert sorted(path.name for path in tmp_path.glob("records/mine/*")) == sorted(f"{k}.json.gz" for k in keys)
+    assert not results_to_record(trial)
+    assert main(["runs", "record", "mine", keys[0], "--trials", "smoke"]) == 1
 
 
 def test_noise_and_told_forces_train_and_are_named_by_their_settings(chain):
