@@ -163,7 +163,7 @@ def energy(config: RunConfig, folder: Path, execution: Execution, weights: Weigh
         scaling = continue_from(config, model, data["train"], _evaluation_loader(config, data["train"]))
     reach = _reach(config, data["train"])
     task = _energy_task(config, model, scaling, _measured(config, data["train"], execution), reach)
-    if config.transfer != LAYERS:
+    if config.transfer != LAYERS or config.start is not None:
         task.keep_head()
     training = _training_loader(config, data["train"].noised(config.sigma), execution)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)

@@ -233,13 +233,15 @@ def shifted(frames, path, eV):
     return datasets.own_dataset(path, "eV")
 
 
-def test_going_on_keeps_what_was_learnt(files, frames, tmp_path):
+@pytest.mark.parametrize("force_weight", [None, 0.0], ids=["forces", "inputs normalised"])
+def test_going_on_keeps_what_was_learnt(files, frames, tmp_path, force_weight):
     """With a vanishing learning rate the errors stay, even where the labels are of another reference."""
-    (first,) = tuning(files, test=files["test"], epochs=10).train(workers=1)
+    (first,) = tuning(files, test=files["test"], epochs=10, force_weight=force_weight).train(workers=1)
     path = first.weights().path
     for name, dataset in (("same", files["train"]), ("other", shifted(frames[:40], tmp_path / "o.xyz", 50.0))):
         test = files["test"] if name == "same" else shifted(frames[70:100], tmp_path / "t.xyz", 50.0)
-        (again,) = tuning(files, data=dataset, test=test, epochs=1, start=path, rates=(1e-7,)).train(workers=1)
+        going_on = {"data": dataset, "test": test, "epochs": 1, "start": path, "rates": (1e-7,)}
+        (again,) = tuning(files, **going_on, force_weight=force_weight).train(workers=1)
         offset = first.test_errors()["error"].std()
         assert again.test_errors()["error"].std() == pytest.approx(offset, rel=1e-3)
         assert again.metrics["test_force_rmse"] == pytest.approx(first.metrics["test_force_rmse"], rel=1e-3)
