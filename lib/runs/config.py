@@ -180,14 +180,28 @@ class RunConfig:
         theirs, own = (each.of_layers() if self.transfer == LAYERS else each.untold() for each in both)
         if (source.model, theirs) != (self.model, own):
             raise ValueError(f"pre-trained {source.model} {source.settings} is not {self.model} {self.settings}")
-        shared = {d.name for d in source.data} & {d.name for d in self.data}
-        if shared and source.labelled:
-            raise ValueError(f"the run that this one starts from has learnt the labels of {sorted(shared)} before")
-        if shared and source.strict_split and (source.seed, source.split_order) != (self.seed, self.split_order):
+        for earlier in source.chain():
+            self._check_unseen(earlier)
+
+    def _check_unseen(self, earlier: "RunConfig") -> None:
+        """``earlier``, one of those that this run starts from, must not have learnt from what this one is tested on."""
+        names, own = {d.name for d in earlier.data}, {d.name for d in self.data}
+        shared = sorted(names & (own | {d.name for _, d in self.held_out}))
+        if shared and earlier.labelled:
+            raise ValueError(f"a run that this one starts from has learnt the labels of {shared} before")
+        if (
+            names & own
+            and earlier.strict_split
+            and (earlier.seed, earlier.split_order) != (self.seed, self.split_order)
+        ):
             raise ValueError(
-                f"the pre-training of seed {source.seed} has seen test conformations of seed {self.seed}: "
+                f"the pre-training of seed {earlier.seed} has seen test conformations of seed {self.seed}: "
                 "take the one of the same seed and split_order"
             )
+
+    def chain(self) -> "list[RunConfig]":
+        """The runs that lead to this one, the earliest first, and this one."""
+        return [*([] if self.pretrained is None else self.pretrained.chain()), self]
 
     def describe(self, whole: bool = True) -> dict[str, Any]:
         """The settings as JSON values, data sets by fingerprint; not ``whole``: without settings at their default."""

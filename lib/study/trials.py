@@ -184,14 +184,9 @@ def arms_of(trial: Trial, missing: str, workers: int | None = None, device: str 
 def results_to_record(trial: Trial) -> list[Result]:
     """What was trained here for ``trial``, pre-training included, and is not recorded (`results.record`)."""
     runs = [arm(rate, seed) for arm in trial.arms.values() for rate in trial.rates for seed in trial.seeds]
-    keys = dict.fromkeys(config.key() for last in runs for config in _chain(last))
+    keys = dict.fromkeys(config.key() for last in runs for config in last.chain())
     known = [trained(key) for key in keys if find_record(key) is None]
     return [result for result in known if result is not None]
-
-
-def _chain(config: RunConfig) -> list[RunConfig]:
-    """``config`` and what it starts from, the earliest run first."""
-    return [*([] if config.pretrained is None else _chain(config.pretrained)), config]
 
 
 def left_out(trial: Trial) -> list[str]:

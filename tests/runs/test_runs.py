@@ -205,6 +205,23 @@ def test_pretraining_of_another_seed_is_refused(finetuning, pretraining):
         replace(finetuning, seed=1)
 
 
+def test_every_earlier_run_is_held_against_what_is_tested(data, finetuning, pretraining):
+    """Also one that the run before started from, and also data that are held out."""
+    one, two = data
+    first = replace(pretraining, data=(one,))
+    between = replace(finetuning, data=(two,), pretrained=first)
+    last = replace(finetuning, pretrained=between)
+    assert last.chain() == [first, between, last]
+    other_seed = replace(between, seed=1, pretrained=replace(first, seed=1))
+    with pytest.raises(ValueError, match="pre-training of seed 1 has seen test conformations of seed 0"):
+        replace(finetuning, pretrained=other_seed)
+    of_labels = replace(finetuning, seed=1, pretrained=None)
+    with pytest.raises(ValueError, match=r"has learnt the labels of \['test/ani1'\] before"):
+        replace(finetuning, pretrained=replace(between, pretrained=of_labels))
+    with pytest.raises(ValueError, match=r"has learnt the labels of \['test/ani1x'\] before"):
+        replace(last, held_out=(("test", two),))
+
+
 def test_pretrained_weights_are_used(finetuning):
     tuned = run(finetuning, QUIET)
     scratch = run(replace(finetuning, pretrained=None), QUIET)
