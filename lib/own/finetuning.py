@@ -190,7 +190,7 @@ class FineTuning:
         """
         candidates, first = self.candidates(), self.seeds[0]
         pairs = [*((rate, first) for rate in candidates), *((candidates[0], seed) for seed in self.seeds[1:])]
-        configs = [self._config(rate, seed, None) for rate, seed in pairs]
+        configs = [self._config(rate, seed, self.pretraining(seed)) for rate, seed in pairs]
         sizes = part_sizes(configs[0])
         missing = sum(not is_available(config, weights=False) for config in configs)
         pretraining = self._pretraining_seconds() / 60

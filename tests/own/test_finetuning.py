@@ -90,6 +90,17 @@ def test_the_plan_is_what_runs(dataset, tmp_path):
     assert len(load_pretrained(paths).calculator().potential.members) == 2
 
 
+def test_the_plan_leaves_out_what_was_trained_from_the_same_start(dataset, monkeypatch):
+    """The same run from scratch is another one."""
+    tuning = FineTuning(dataset, WEIGHTS, FineTuning.layers(WEIGHTS), rates=(3e-3,), labels=20)
+    for source, missing in ((tuning.source, False), (None, True)):
+        there = {config.key() for config in replace(tuning, source=source).configs(3e-3)}
+        monkeypatch.setattr(
+            "lib.own.finetuning.is_available", lambda config, weights, there=there: config.key() in there
+        )
+        assert (tuning.plan().minutes > 0) == missing
+
+
 def test_what_is_odd_is_said_in_a_line(dataset, frames, tmp_path):
     assert str(Finding(ERROR, "0-H2O", "too short; do this")) == "error: 0-H2O: too short; do this"
     assert str(Finding(WARNING, "", "odd")) == "warning: odd"
