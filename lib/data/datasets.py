@@ -13,7 +13,7 @@ from filelock import FileLock
 from lib.data.readers import READERS
 from lib.data.selections import find_selection, load_selections, read_selection
 from lib.data.store import ConformationStore
-from lib.data.store_header import FORMAT
+from lib.data.store_header import FORMAT, HEADER
 from lib.errors import DataError, look_up
 from lib.files import in_cache
 from lib.paths import DATA, OFFICIAL, ROOT, STORES
@@ -175,18 +175,18 @@ def open_store(dataset: DataSet) -> ConformationStore:
     """
     path = Path(dataset.path)
     if dataset.reader == STORE:
-        return _opened(path)
+        return _opened(path, _version(path))
     look_up(READERS, dataset.reader, "reader")
     if dataset.selection:
         target = STORES / f"{dataset.stem}-{find_selection(dataset.reader).fingerprint[:12]}"
     else:
         _check_there(dataset, path)
         target = STORES / f"{dataset.stem}-{_stamp(path, dataset)}"
-    if not (target / "header.json").exists():
+    if not (target / HEADER).exists():
         _check_there(dataset, path)
         STORES.mkdir(parents=True, exist_ok=True)
         with FileLock(STORES / f".{target.name}.lock"):
-            if not (target / "header.json").exists():  # no other process has converted it meanwhile
+            if not (target / HEADER).exists():  # no other process has converted it meanwhile
                 if target.exists():
                     raise DataError(target, "", "its header.json is missing", _made_again(path))
                 try:
@@ -196,7 +196,7 @@ def open_store(dataset: DataSet) -> ConformationStore:
                         raise
                     raise DataError(path, error.entry, error.problem, error.remedy) from error
     try:
-        return _opened(target)
+        return _opened(target, _version(target))
     except DataError as error:  # its remedy is for a store that somebody converted
         raise DataError(target, error.entry, error.problem, _made_again(path)) from error
 
@@ -229,9 +229,18 @@ def _check_there(dataset: DataSet, path: Path) -> None:
 
 
 @cache
-def _opened(target: Path) -> ConformationStore:
-    """Opened once per process; other content has another ``target``."""
+def _opened(target: Path, version: tuple[int, ...]) -> ConformationStore:
+    """Opened once per process, and again where another ``version`` was put in its place."""
     return ConformationStore.open(target)
+
+
+def _version(target: Path) -> tuple[int, ...]:
+    """Numbers that change where the store at ``target`` is replaced; none where it has no header that can be read."""
+    try:
+        header = (target / HEADER).stat()
+    except OSError:  # opening says what is wrong
+        return ()
+    return header.st_ino, header.st_size, header.st_mtime_ns
 
 
 def _stamp(path: Path, dataset: DataSet) -> str:

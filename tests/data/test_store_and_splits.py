@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,16 @@ def test_a_store_is_replaced_only_when_told_to(store, molecules):
     assert len(ConformationStore.open(store.path)) == len(store)
     assert len(ConformationStore.write(molecules[:1], store.path, replace=True).names) == 1
     assert sorted(p.name for p in store.path.parent.iterdir()) == [store.path.name]
+
+
+def test_a_store_that_was_replaced_is_opened_anew(store, molecules):
+    """In the same process too; while it is the same, it is opened once."""
+    dataset = datasets.DataSet("own/s", datasets.STORE, str(store.path))
+    before = open_store(dataset)
+    assert open_store(dataset) is before
+    others = [replace(m, energy=m.energy + 1.0) for m in molecules]
+    written = ConformationStore.write(others, store.path, replace=True)
+    assert open_store(dataset).fingerprint == written.fingerprint != before.fingerprint
 
 
 def something(kind: str, place) -> None:
