@@ -142,7 +142,8 @@ def _reader_options(read: Callable, level: str | None, settings: Sequence[str]) 
     """``--level`` and every ``--set`` as keyword arguments of ``read``; lists are separated by commas.
 
     Raises:
-        ValueError: a setting is not KEY=VALUE or comes twice, or the reader has no such option or needs one more.
+        ValueError: a setting is not KEY=VALUE or comes twice, or is a switch, True or False, which text is not; or the
+            reader has no such option or needs one more.
     """
     given: dict[str, str] = {}
     for item in settings:
@@ -155,6 +156,10 @@ def _reader_options(read: Callable, level: str | None, settings: Sequence[str]) 
     if level is not None:
         given["level"] = level
     known = {name: p for name, p in inspect.signature(read).parameters.items() if name != "path"}
+    for switch in [name for name, p in known.items() if isinstance(p.default, bool)]:
+        del known[switch]
+        if switch in given:
+            raise ValueError(f"--set {switch}={given[switch]}: it is a switch, for Python alone; leave it out")
     unknown = sorted(set(given) - set(known))
     missing = sorted(name for name, p in known.items() if p.default is p.empty and name not in given)
     if unknown or missing:

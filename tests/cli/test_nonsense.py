@@ -65,6 +65,11 @@ NONSENSE = [
     ([*CONVERT, "out", "--set", "energy_unit"], "--set energy_unit: write KEY=VALUE"),
     ([*CONVERT, "out", "--set", "energy_unit="], "--set energy_unit=: write KEY=VALUE"),
     ([*CONVERT, "out", "--set", "energy_unit=eV", "--set", "energy_unit=eV"], "energy_unit is given twice"),
+    (
+        [*CONVERT, "out", "--set", "energy_unit=eV", "--set", "labelled=False"],
+        "labelled=False: it is a switch",
+    ),
+    (["data", "convert", "spice", str(DATA / "mini" / "spice"), "out", "--set", "misplaced=False"], "it is a switch"),
     ([*CONVERT, "/dev/null", "--set", "energy_unit=eV", "--force"], "it exists and is not a conformation store"),
     ([*CONVERT, "/proc/store", "--set", "energy_unit=eV"], "STORE /proc/store: /proc cannot be written"),
     (["mini-suite", "nonsense"], "no mini data set 'nonsense': choose from"),

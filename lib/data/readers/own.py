@@ -95,7 +95,6 @@ def read(
         DataError: an unknown unit or ending, a missing energy, a periodic cell, charges that are none, or a broken or
             empty file.
     """
-    _refuse_texts(path, labelled=labelled, ignore_cell=ignore_cell)
     reading = Reading(energy_unit, energy_key, forces_key, length_unit, forces_length_unit, labelled, ignore_cell)
     reading.check(path)
     level = level_named(level)
@@ -112,13 +111,6 @@ def read(
     for key, of_molecule in collected.by_molecule.items():
         numbered = len(collected.by_molecule) > 1 or collected.free > 0
         yield _molecule(names[key], key, of_molecule, level, numbered, collected.notes.get(key, {}))
-
-
-def _refuse_texts(path: Path | str | Sequence[Path | str], **switches: bool) -> None:
-    """Refuse switches that are texts, as ``data convert`` would give them."""
-    for name, value in switches.items():
-        if not isinstance(value, bool):
-            raise DataError(str(path), "", f"{name} = {value!r}", "it is True or False, and not for the command line")
 
 
 def _collect(file: Path, reading: Reading, collected: _Frames) -> None:
