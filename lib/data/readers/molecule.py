@@ -1,4 +1,4 @@
-"""Molecule: what every reader yields, checked once, here."""
+"""Molecule: what every reader yields. `checks.checked` refuses what is implausible, the store what does not fit."""
 
 from dataclasses import dataclass
 
