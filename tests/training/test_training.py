@@ -175,10 +175,23 @@ def test_scaling_baselines():
     assert fitted.std == pytest.approx(10.0)
     energy[2] += 30.0
     assert fit_to("atoms").mean == 0.0 != fit_to("composition").mean
-    with pytest.raises(ValueError, match="do not vary"):
-        Scaling.fit("mean", np.ones(3), composition[:3])
     with pytest.raises(ValueError, match="choose from"):
         fit_to("median")
+
+
+def test_energies_that_a_baseline_leaves_nothing_of_are_refused():
+    """Also where rounding leaves some 1e-14 of them: their unit would be that."""
+    for energy in (1.0, -0.1, -123.4):
+        with pytest.raises(ValueError, match="50 training energies do not vary once their mean is taken off"):
+            Scaling.fit("mean", np.full(50, energy), None)
+    composition = np.zeros((30, 28), dtype=int)
+    composition[:, 3] = np.repeat([1, 2, 3], 10)
+    composition[:, 10] = 2 * composition[:, 3] + 2
+    linear = composition @ np.linspace(-300.1, -13.7, 28)
+    with pytest.raises(ValueError, match="once their composition is taken off"):
+        Scaling.fit("composition", linear, composition)
+    varied = linear + np.random.default_rng(0).normal(scale=1e-6, size=30)
+    assert Scaling.fit("composition", varied, composition).std == pytest.approx(1e-6, rel=0.3)
 
 
 def test_the_mean_needs_no_compositions():
