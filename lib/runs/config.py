@@ -160,6 +160,11 @@ class RunConfig:
                 f"sigma = {self.sigma!r} with task {self.task!r}: it belongs to denoising, and only there or with a "
                 "noise_weight"
             )
+        if weight and models.entry(self.model).module.denoises_with_head:
+            raise ValueError(
+                f"noise_weight = {weight!r} of {self.model}: its noise is minus the gradient of the energy that the "
+                "same loss fits, which would turn the energy's sign; leave it at 0"
+            )
         told = self.settings.told_forces
         if told and not (weight and self.training.learns_forces and models.entry(self.model).module.takes_forces):
             raise ValueError(

@@ -198,5 +198,9 @@ def test_starts_and_noise_that_make_no_sense_are_refused(chain):
         replace(second, sigma=SIGMA, training=replace(second.training, noise_weight=0.1))
     with pytest.raises(ValueError, match="told_forces = True of egnn: it is for denoising beside energies and forces"):
         replace(third, settings=make_settings("egnn", SMALL | {"told_forces": True}))
+    noisy = replace(third, sigma=SIGMA, training=NOISY, pretrained=None, transfer="layers")
+    for name in ("schnet", "se3_transformer", "tensornet"):
+        with pytest.raises(ValueError, match=f"noise_weight = 0.5 of {name}: .* would turn the energy's sign"):
+            replace(noisy, model=name, settings=make_settings(name, {}))
     with pytest.raises(ValueError, match="noise_weight = -1"):
         replace(SETTINGS, noise_weight=-1)
