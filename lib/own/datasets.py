@@ -13,8 +13,8 @@ from lib.data.readers.isolated import energies_by_hand
 from lib.data.readers.layouts import OWN
 from lib.data.readers.own import free_atoms
 from lib.data.store import ConformationStore
-from lib.data.store_header import HEADER
-from lib.errors import DataError
+from lib.data.store_header import HEADER, UNITS
+from lib.errors import DataError, look_up
 from lib.paths import DATA
 
 EXAMPLE_LEVEL, EXAMPLE_DIHEDRAL = "GFN2-xTB", (5, 4, 2, 1)  # of theory; the bond from the ring to the ester is turned
@@ -62,12 +62,12 @@ def isolated_atoms(
         file: of isolated atoms alone, in the unit of ``data``.
 
     Raises:
-        ValueError: words that are no energies of elements, or energies by hand beside a file.
+        ValueError: words that are no energies of elements, an unknown unit, or energies by hand beside a file.
         DataError: the file cannot be read so.
     """
     options = dict(data.options)
-    unit, key = options.get("energy_unit"), str(options.get("energy_key", "energy"))
-    unit = None if unit is None else str(unit)
+    unit = options.get("energy_unit", UNITS["energy"] if data.reader == STORE else None)
+    unit, key = None if unit is None else str(unit), str(options.get("energy_key", "energy"))
     if by_hand and file is not None:
         raise ValueError(f"isolated atoms by hand ({by_hand[0]} …) beside the file {file}: choose one of them")
     if by_hand and unit is None:
@@ -78,7 +78,8 @@ def isolated_atoms(
             "name it with energy_unit (--energy-unit)",
         )
     if by_hand:
-        return tuple(energies_by_hand(list(by_hand), ENERGY_UNITS[str(unit)]).items())
+        factor = look_up(ENERGY_UNITS, str(unit), "energy unit")
+        return tuple(energies_by_hand(list(by_hand), factor).items())
     if file is not None:
         return tuple(sorted(free_atoms(file, unit, key, alone=True).items()))
     energies = free_atoms_of(data)
@@ -123,7 +124,7 @@ def _stem(path: Path) -> str:
 def _stored(path: Path, energy_unit: str | None, length_unit: str, level: str) -> DataSet:
     """The store at ``path``."""
     stored = ConformationStore.open(path)
-    for what, given, has in (("energy", energy_unit, "kcal/mol"), ("length", length_unit, "angstrom")):
+    for what, given, has in (("energy", energy_unit, UNITS["energy"]), ("length", length_unit, UNITS["positions"])):
         if given not in (None, has):
             raise DataError(path, "", f"the {what} unit of a store is {has}, not {given}", f"leave the {what} unit out")
     if level not in (OWN, stored.level):

@@ -11,6 +11,7 @@ from lib.chemistry.atom_types import ATOM_TYPES
 from lib.chemistry.reference_energies import reference_energies
 from lib.data.datasets import find, open_store
 from lib.data.readers import own
+from lib.data.store import ConformationStore
 from lib.errors import DataError
 from lib.own import checks, datasets
 from lib.own.findings import ERROR
@@ -63,6 +64,15 @@ def test_a_file_of_their_own_and_energies_by_hand(frames, tmp_path):
         datasets.isolated_atoms(data, words, tmp_path / "isolated_atoms.xyz")
     with pytest.raises(DataError, match="frame 0: it has 19 atoms, and is no free one"):
         datasets.isolated_atoms(data, file=tmp_path / "my.xyz")
+
+
+def test_by_hand_in_the_unit_of_a_store_and_in_none_that_is_unknown(path, tmp_path):
+    """A store is in kcal/mol, said or not."""
+    store = ConformationStore.write(own.read(path, "eV"), tmp_path / "store").path
+    for unit in (None, "kcal/mol"):
+        assert datasets.isolated_atoms(datasets.own_dataset(store, unit), ["H=-313.5"]) == (("H", -313.5),)
+    with pytest.raises(ValueError, match=r"no energy unit 'ev': choose from \['Hartree', 'eV'"):
+        datasets.isolated_atoms(datasets.own_dataset(path, "ev"), ["H=-13.6"])
 
 
 @pytest.mark.parametrize("word", ["H", "H=", "H=x", "Xx=-1", "=3", "CH=-1", "H=nan"])
