@@ -77,7 +77,7 @@ class Batch:
             index: (B,).
 
         Raises:
-            ValueError: a type outside the vocabulary, coordinates that are not finite, lengths that differ, or
+            ValueError: a type outside the vocabulary, coordinates that are not finite, shapes that differ, or
                 atoms of a molecule that are not together.
         """
         z, pos, molecule = (torch.as_tensor(a) for a in (z, pos, molecule))
@@ -99,11 +99,13 @@ class Batch:
         if int(molecule[0]) != 0 or bool(((step < 0) | (step > 1)).any()):
             raise ValueError(f"molecule numbers {molecule.tolist()[:12]} … must ascend from 0 without gaps")
         n_molecules = int(molecule[-1]) + 1
-        energy, forces, noise, index = (
-            None if value is None else torch.as_tensor(value) for value in (energy, forces, noise, index)
-        )
         pairs = neighbour_pairs(pos, molecule, n_molecules, cutoff)
-        return Batch(z, pos, molecule, pairs, n_molecules, energy, forces, noise, index)
+        by_molecule, by_atom = (n_molecules,), (len(z), 3)
+        return Batch(
+            z, pos, molecule, pairs, n_molecules,
+            energy=_fitting("energy", energy, by_molecule), forces=_fitting("forces", forces, by_atom),
+            noise=_fitting("noise", noise, by_atom), index=_fitting("index", index, by_molecule),
+        )  # fmt: skip
 
     @staticmethod
     def from_pyg(graphs: "Sequence[Data]", cutoff: float = 5.0) -> "Batch":
@@ -111,7 +113,8 @@ class Batch:
 
         Args:
             graphs: each with ``z`` (N,) atomic numbers and ``pos`` (N, 3) Å, and where they have them ``charges`` (N,)
-                formal charges (else 0), ``y`` the energy and ``force`` (N, 3), in kcal/mol and kcal/mol/Å.
+                formal charges (else 0), ``y`` the energy, a number of any shape, and ``force`` (N, 3), in kcal/mol and
+                kcal/mol/Å.
             cutoff: Å; atoms closer than this are neighbours. Edges that the graphs bring are left aside.
 
         Raises:
@@ -128,9 +131,9 @@ class Batch:
             if values and len(values) < len(graphs):
                 raise ValueError(f"{len(values)} of {len(graphs)} graphs have {theirs}: give it to all or to none")
             if values:
+                if theirs == "y":
+                    values = [torch.as_tensor(value, dtype=torch.float64).reshape(-1) for value in values]
                 targets[name] = torch.cat(values)
-        if "energy" in targets:
-            targets["energy"] = targets["energy"].double()
         sizes = torch.tensor([len(graph.z) for graph in graphs])
         molecule = torch.repeat_interleave(torch.arange(len(graphs)), sizes)
         types = atom_types(z.numpy(), charges.numpy())
@@ -167,6 +170,21 @@ class Batch:
         if dtype is not None:
             moved |= {key: moved[key].to(dtype) for key in ("pos", "forces", "noise", "told") if key in moved}
         return replace(self, **moved)
+
+
+def _fitting(name: str, value: Array | None, shape: tuple[int, ...]) -> Tensor | None:
+    """``value`` as a tensor, where there is one, of this ``shape``; another one would be broadcast without a word.
+
+    Raises:
+        ValueError: it has another.
+    """
+    if value is None:
+        return None
+    tensor = torch.as_tensor(value)
+    if tensor.shape != shape:
+        numbers = "one number a molecule" if len(shape) == 1 else "three numbers an atom"
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {shape}: give {numbers}")
+    return tensor
 
 
 def capped(batch: Batch, most: int) -> Batch:

@@ -63,6 +63,30 @@ def test_bad_arrays(z, pos, molecule, word):
     assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        ({"energy": np.zeros(7)}, r"energy has shape \(7,\), not \(2,\): give one number a molecule"),
+        ({"energy": torch.zeros(2, 1)}, r"energy has shape \(2, 1\), not \(2,\)"),
+        ({"forces": np.zeros((9, 3))}, r"forces has shape \(9, 3\), not \(3, 3\): give three numbers an atom"),
+        ({"noise": torch.zeros(9)}, r"noise has shape \(9,\), not \(3, 3\)"),
+        ({"index": np.arange(3)}, r"index has shape \(3,\), not \(2,\)"),
+    ],
+)
+def test_targets_of_another_shape_are_refused(targets, said):
+    """Two molecules of three atoms in all; a loss would broadcast (2, 1) energies to the errors of every pair."""
+    atoms = np.array([0, 0, 0]), np.eye(3), np.array([0, 0, 1])
+    with pytest.raises(ValueError, match=said):
+        Batch.from_arrays(*atoms, **targets)
+    batch = Batch.from_arrays(*atoms, energy=torch.zeros(2), forces=np.eye(3), noise=torch.eye(3), index=np.arange(2))
+    assert [tuple(t.shape) for t in (batch.energy, batch.forces, batch.noise, batch.index)] == [
+        (2,),
+        (3, 3),
+        (3, 3),
+        (2,),
+    ]
+
+
 def test_noise_is_gaussian_and_drawn_from_the_generator():
     noise = gaussian_noise(200_000, 0.2, np.random.default_rng(1))
     assert noise.std() == pytest.approx(0.2, rel=0.01)

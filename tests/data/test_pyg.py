@@ -54,6 +54,15 @@ def test_charges_make_atom_types_and_strangers_are_named():
         Batch.from_pyg([Data(z=ion.z, pos=ion.pos, y=torch.ones(1)), neutral])
 
 
+@pytest.mark.parametrize("y", [torch.tensor([[-1.5]]), torch.tensor([-1.5]), torch.tensor(-1.5), -1.5])
+def test_energies_of_any_shape_are_one_a_molecule(y):
+    hydrogen = Data(z=torch.tensor([1, 1]), pos=torch.tensor([[0.0, 0, 0], [0, 0, 0.74]]), y=y)
+    energy = Batch.from_pyg([hydrogen, hydrogen, hydrogen]).energy
+    assert energy.dtype == torch.float64 and energy.tolist() == [-1.5, -1.5, -1.5]
+    with pytest.raises(ValueError, match=r"energy has shape \(36,\), not \(3,\)"):
+        Batch.from_pyg([Data(z=hydrogen.z, pos=hydrogen.pos, y=torch.zeros(1, 12))] * 3)
+
+
 def test_a_graph_is_the_stores_conformation(with_forces):
     graph = StoreDataset(with_forces, [8])[0]
     index = np.array([8])
