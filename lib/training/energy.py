@@ -70,6 +70,12 @@ class EnergyTask(Task):
         super().on_validation_epoch_start()
         self._measure_input()
 
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics; where averaged weights were validated, measure again with those that train, back by now."""
+        super().on_validation_epoch_end()
+        if self.settings.average:
+            self._measure_input()
+
     def _measure_input(self) -> None:
         """Measure mean and scale of the head's input, where it is normalised."""
         if self.input_norm is not None and self._measured is not None:

@@ -153,6 +153,22 @@ def test_a_last_batch_of_one_is_normalised_from_the_first_step(data, monkeypatch
     assert measured == [True, True]
 
 
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_a_batch_of_one_is_normalised_by_the_weights_that_train(data, monkeypatch, average):
+    """At the start of every epoch, also where averaged weights validated just before."""
+    epochs = []
+
+    def measured_again(self):
+        known = self.input_norm.mean.clone(), self.input_norm.scale.clone()
+        self._measure_input()
+        torch.testing.assert_close(known, (self.input_norm.mean, self.input_norm.scale))
+        epochs.append(self.current_epoch)
+
+    monkeypatch.setattr(EnergyTask, "on_train_epoch_start", measured_again)
+    run(config(data, average=average, clip=3e9), QUIET)
+    assert epochs == [0, 1, 2, 3]
+
+
 def test_batches_in_parts_are_refused(data):
     with pytest.raises(ValueError, match="accumulate = 2"):
         run(config(data, clip=0.5), Execution(progress=False, accumulate=2))
