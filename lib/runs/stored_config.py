@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from lib.models.transfer import LAYERS
-from lib.runs.config import FORMAT, Limits
+from lib.runs.config import FORMAT, Limits, RunConfig
 from lib.training.settings import TrainingSettings
 from lib.training.tasks import task_entry
 
 REQUIRED = {"task", "model", "seed", "data", "settings", "training"}
+KNOWN = {"format", "references", *(f.name for f in fields(RunConfig))}  # what `RunConfig.describe` writes
 RETIRED = {"weight_decay": 0.0, "energy_weight": 1.0}  # training settings of older records, with the value they all had
 
 
@@ -27,7 +28,10 @@ class StoredData:
 
 @dataclass(frozen=True)
 class StoredConfig:
-    """The settings of a run, as `RunConfig` has them, but for ``data`` and for ``settings``, the model's by name."""
+    """The settings of a run, as `RunConfig` has them, but for ``data`` and for ``settings``, the model's by name.
+
+    No table or figure asks for ``held_out``, ``start``, ``isolated_atoms`` and ``single_precision``: they are left out.
+    """
 
     task: str
     model: str
@@ -60,6 +64,8 @@ class StoredConfig:
         """
         if missing := sorted(REQUIRED - set(values)):
             raise ValueError(f"the settings of the run lack {missing}")
+        if unknown := sorted(set(values) - KNOWN):
+            raise ValueError(f"settings {unknown} of the run are unknown to this version")
         known = {f.name: values[f.name] for f in fields(StoredConfig) if f.name in values}
         by_name: list[str | None] = list(names) or [None] * len(values["data"])
         if len(by_name) != len(values["data"]):

@@ -230,6 +230,7 @@ def test_settings_of_every_record_can_be_read():
         ),
         ({"training": {"epochs": 3, "novelty": 1}}, r"training settings \['novelty'\] of the run are unknown"),
         ({"seed": None}, r"the settings of the run lack \['seed'\]"),
+        ({"nonsense": 3}, r"settings \['nonsense'\] of the run are unknown to this version"),
     ],
 )
 def test_settings_that_this_version_cannot_read_are_named(change, word):
