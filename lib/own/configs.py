@@ -72,18 +72,20 @@ class Options:
 def _of_length(config: RunConfig, length: Length, train: int) -> RunConfig:
     """``config`` with its schedule stretched or shrunk to ``length``, and about `VALIDATIONS` validations.
 
-    Where the steps are fewer than one pass over the ``train`` conformations takes, as many as they pass are drawn.
+    Epochs that are named are kept to the number, with as many validations or more, since these divide it. Where the
+    steps are fewer than one pass over the ``train`` conformations takes, as many as they pass are drawn.
     """
     training, batch = config.training, config.training.batch_size
     if length.epochs:
         epochs = length.epochs
+        every = max(n for n in range(1, max(1, epochs // VALIDATIONS) + 1) if epochs % n == 0)
     else:
         steps = required(length.steps, "steps")
         epochs = round(steps / ceil(train / batch))
         if not epochs:
             config, epochs = replace(config, limits=replace(config.limits, train=steps * batch)), 1
-    every = max(1, epochs // VALIDATIONS)
-    epochs = every * round(epochs / every)
+        every = max(1, epochs // VALIDATIONS)
+        epochs = every * round(epochs / every)
     ratio = epochs / training.epochs
     training = replace(
         training, epochs=epochs, validate_every=every, warmup=ratio * training.warmup, plateau=ratio * training.plateau

@@ -105,6 +105,9 @@ def test_files_that_do_not_fit_are_refused(files, frames, tmp_path):
     [
         ({"epochs": 7}, 7, 1, 32),
         ({"epochs": 100}, 100, 5, 32),
+        ({"epochs": 41}, 41, 1, 32),  # a prime
+        ({"epochs": 63}, 63, 3, 32),
+        ({"epochs": 70}, 70, 2, 32),  # 3 does not divide it
         ({"steps": 80}, 20, 1, 32),  # 4 steps of 8 pass 32 conformations
         ({"steps": 1}, 1, 1, 8),  # fewer than all of them
     ],
