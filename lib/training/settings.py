@@ -48,7 +48,7 @@ class TrainingSettings:
         for name in ("epochs", "batch_size", "learning_rate", "validate_every"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be positive")
-        check_learning_rate(self.learning_rate)
+        check_learning_rate(self.learning_rate, min(TrainingSettings.min_learning_rate, self.min_learning_rate))
         if self.min_learning_rate > self.learning_rate:
             raise ValueError(
                 f"min_learning_rate = {self.min_learning_rate!r} must not be above learning_rate = "
@@ -92,12 +92,11 @@ class TrainingSettings:
         return floor + (1 - floor) * 0.5 * (1 + cos(pi * min(max(done, 0.0), 1.0)))
 
 
-def check_learning_rate(rate: float) -> None:
+def check_learning_rate(rate: float, least: float = TrainingSettings.min_learning_rate) -> None:
     """Refuse a highest learning rate with which nothing can be learnt.
 
     Raises:
-        ValueError: it is not above 0 and up to `LARGEST_RATE`, or is below the last learning rate of a schedule.
+        ValueError: it is above `LARGEST_RATE`, or below ``least``, where a schedule may end.
     """
-    least = TrainingSettings.min_learning_rate
     if not least <= rate <= LARGEST_RATE:
         raise ValueError(f"learning_rate = {rate!r}: give a number from {least:g} to {LARGEST_RATE:g}, such as 0.001")

@@ -51,6 +51,12 @@ def test_schedule_is_warmup_plateau_half_cosine():
     assert rates == sorted(rates, reverse=True)
 
 
+def test_the_least_learning_rate_is_that_of_the_schedule():
+    assert TrainingSettings(epochs=1, learning_rate=5e-8, min_learning_rate=0.0).learning_rate == 5e-8
+    with pytest.raises(ValueError, match="learning_rate = 5e-08: give a number from 1e-07"):
+        TrainingSettings(epochs=1, learning_rate=5e-8)
+
+
 BAD = {"epochs": 0, "learning_rate": -1.0, "batch_size": 0, "clip": -1, "validate_every": 2}
 
 
