@@ -123,13 +123,17 @@ def _unpack(path: Path) -> None:
 
 
 def verify(files: Sequence[SourceFile], folder: Path) -> dict[str, str]:
-    """What each file is: ``as published``, ``as first fetched``, ``missing``, or ``changed``."""
+    """What each file is: ``as published``, ``as first fetched``, ``missing``, ``of no known checksum`` where it was not
+    fetched and none is published, or ``changed``.
+    """
     out = {}
     for file in files:
         path = folder / file.name
         expected = _checksum(file, folder)
-        if not path.exists() or expected is None:
+        if not path.exists():
             out[file.name] = "missing"
+        elif expected is None:
+            out[file.name] = "of no known checksum"
         elif pooch.file_hash(path, alg="md5") != expected:
             out[file.name] = "changed"
         else:

@@ -119,6 +119,9 @@ def test_not_found(server, tmp_path):
 
 def test_unknown_checksum_is_trusted_once(server, tmp_path):
     files = source(server, "good")
+    (tmp_path / "by-hand").mkdir()
+    (tmp_path / "by-hand" / "good").write_bytes(b"something")
+    assert verify(files, tmp_path / "by-hand") == {"good": "of no known checksum"}
     (path,) = fetch(files, tmp_path, progress=False)
     assert verify(files, tmp_path) == {"good": "as first fetched"}
     path.write_bytes(b"something else")
