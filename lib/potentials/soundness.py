@@ -4,20 +4,18 @@ Two molecules far apart have the sum of their energies, and an atom far away cha
 is stretched has one minimum and one force that pulls it back; heat breaks no bond that the reference keeps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations_with_replacement
 
 import numpy as np
 import pandas as pd
 from ase import Atoms
-from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 from scipy.signal import argrelextrema
 from scipy.spatial.transform import Rotation
 
 from lib.chemistry.atom_types import CLOSEST, type_name
 from lib.potentials.calculator import types_of
-from lib.potentials.dynamics import beyond, energies_along
 from lib.potentials.ensemble import Potential
 from lib.units import EV
 
@@ -84,33 +82,6 @@ def pair_curves(potential: Potential, step: float = 0.02) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def repelled_within(curves: pd.DataFrame) -> pd.DataFrame:
-    """Of each pair of `pair_curves`: up to which distance (Å) the energy falls without a rise from the shortest one on,
-    the energy at the shortest, and the lowest one (eV).
-    """
-    rows = []
-    for pair, curve in curves.groupby("pair", sort=False):
-        energy, distance = curve["energy"].to_numpy(), curve["distance"].to_numpy()
-        rises = np.flatnonzero(np.diff(energy) > 0)
-        first = int(rises[0]) if len(rises) else len(energy) - 1
-        rows.append({"pair": pair, "falls_until": distance[first], "at_shortest": energy[0], "lowest": energy.min()})
-    return pd.DataFrame(rows)
-
-
-def stretched(
-    atoms: Atoms, calculators: Mapping[str, Calculator], bond: tuple[int, int], lengths: Sequence[float]
-) -> pd.DataFrame:
-    """Energies (eV, above the lowest of each calculator) where the part `beyond` a ``bond`` is moved along it.
-
-    Returns:
-        A column ``length`` (Å), and one a calculator.
-    """
-    moved, images = beyond(atoms, *bond), [(length, atoms.copy()) for length in lengths]
-    for length, image in images:
-        image.set_distance(*bond, length, fix=0, indices=moved)
-    return energies_along("length", images, calculators)
-
-
 def flips(forces: pd.DataFrame) -> dict[str, int]:
     """How often each force along a bond (a column a calculator, after ``length``) changes its sign: once a minimum."""
     signs = {name: np.sign(forces[name].to_numpy()) for name in forces.columns[1:]}
@@ -118,7 +89,7 @@ def flips(forces: pd.DataFrame) -> dict[str, int]:
 
 
 def extrema(scan: pd.DataFrame) -> dict[str, int]:
-    """Minima and maxima inside each curve of `stretched`; a bond has one minimum."""
+    """Minima and maxima inside each curve, a column a calculator, after ``length``; a bond has one minimum."""
     curves = {name: scan[name].to_numpy() for name in scan.columns[1:]}
     return {name: sum(len(argrelextrema(e, c)[0]) for c in (np.less, np.greater)) for name, e in curves.items()}
 

@@ -2,13 +2,12 @@
 
 from lib.runs.config import Limits, RunConfig
 from lib.runs.results import Result
-from lib.runs.runner import all_stored, run, run_all, run_here, stored, stored_with_weights, trained
+from lib.runs.runner import run, run_all, run_here, stored, stored_with_weights, trained
 
 __all__ = [
     "Limits",
     "Result",
     "RunConfig",
-    "all_stored",
     "run",
     "run_all",
     "run_here",

@@ -60,11 +60,6 @@ def trained(key: str) -> Result | None:
     return of_its_settings(load_result(folder)) if (folder / "result.json").exists() else None
 
 
-def all_stored() -> list[Result]:
-    """Every result that was trained on this machine, by key."""
-    return [load_result(path.parent) for path in sorted(RUNS.glob("[!.]*/result.json"))]
-
-
 def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
     """Load the result of ``config``, or train it, and the pre-training that it starts from, and store it."""
     return stored(config) or run_here(config, execution)

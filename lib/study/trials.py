@@ -7,7 +7,7 @@ those tried. The best one's other seeds follow. A rate may serve one seed and fa
 `FAILED` times as large: such a rate gives way to the next best.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -194,15 +194,3 @@ def left_out(trial: Trial) -> list[str]:
     complete = arms_of(trial, MISSING[1])
     counts = {name: len(complete[name].results) if name in complete else 0 for name in trial.arms}
     return [f"{name} ({n} of {len(trial.seeds)} seeds)" for name, n in counts.items() if n < len(trial.seeds)]
-
-
-def find_trial(trials: Sequence[Trial], name: str) -> Trial:
-    """The trial called ``name``.
-
-    Raises:
-        ValueError: there is none; the message lists the names.
-    """
-    by_name = {trial.name: trial for trial in trials}
-    if name not in by_name:
-        raise ValueError(f"trial {name!r} is unknown: choose from {list(by_name)}")
-    return by_name[name]

@@ -25,8 +25,8 @@ from lib.own.finetuning import FineTuning
 from lib.own.inspection import inspect_store
 from lib.paths import DATA
 from lib.potentials.calculator import PotentialCalculator
-from lib.runs.results import record
-from lib.runs.runner import all_stored, run_all
+from lib.runs.results import load_result, record
+from lib.runs.runner import run_all
 from lib.study.scales import get_scale
 from lib.units import BOHR, EV, HARTREE
 
@@ -392,7 +392,10 @@ def test_commands_from_file_to_calculator(frames, tmp_path, capsys, monkeypatch)
     assert abs(answer["energy"] - frames[0].get_potential_energy()) < 2.0
     assert answer["energy_std"] > 0
     monkeypatch.setattr("lib.runs.results.RECORDS", tmp_path / "records")
-    for result in all_stored():  # recorded without their weights they are trained again
+    for path in sorted(
+        (tmp_path / "runs").glob("[!.]*/result.json")
+    ):  # recorded without their weights they are trained again
+        result = load_result(path.parent)
         if result.about["config"]["task"] == "energy":
             record(result, "laptop")
             rmtree(result.path)

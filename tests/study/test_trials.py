@@ -24,7 +24,6 @@ from lib.study.trials import (
     Trial,
     arms_of,
     chosen_rate,
-    find_trial,
     left_out,
     next_runs,
     run_trial,
@@ -166,9 +165,6 @@ def test_every_trial_of_a_scale_makes_runs_with_names_of_their_own(scale):
     for each in known:
         configs = [arm(each.rates[0], each.seeds[0]) for arm in each.arms.values()]
         assert len({config.key() for config in configs}) == len(configs)
-        assert find_trial(known, each.name) is each
-    with pytest.raises(ValueError, match="trial 'none' is unknown: choose from"):
-        find_trial(known, "none")
 
 
 def test_all_labels_are_one_trial_whatever_the_schedule_with_the_runs_of_their_scale():
