@@ -26,7 +26,7 @@ from torch.nn.functional import silu
 from lib.batches import Batch
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.models import kernels
-from lib.models.base import Model, Settings, linear_layer
+from lib.models.base import HEAD, Model, Settings, linear_layer
 from lib.models.kernels.egnn import EdgeMessages
 from lib.models.kernels.products import Linear, linear
 from lib.models.prediction import Prediction
@@ -186,7 +186,7 @@ class EGNN(Model):
     @property
     def not_pretrained(self) -> tuple[str, ...]:
         """Prefixes of the parameters that denoising never trains: the energy head and the last node update."""
-        return "energy_head.", f"gcl_{self.settings.n_layers - 1}.node_mlp."
+        return HEAD, f"gcl_{self.settings.n_layers - 1}.node_mlp."
 
     def forward(self, batch: Batch, energy: bool = True, noise: bool = True) -> Prediction:
         """Energy (n_molecules,) and noise (n_atoms, 3), each only where asked for.

@@ -265,7 +265,7 @@ def _formula(counts: NDArray[np.integer]) -> str:
 
 
 def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last-but-one of consecutive molecules of ``sizes`` that go into one batch."""
+    """Of each batch of consecutive molecules of ``sizes``, the first molecule and the one past the last."""
     out, start, atoms = [], 0, 0
     for k, size in enumerate(sizes):
         if k > start and atoms + size > ATOMS_AT_ONCE:

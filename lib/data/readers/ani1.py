@@ -23,7 +23,7 @@ from lib.errors import DataError
 from lib.units import HARTREE
 
 PUBLISHED_LEVEL = "wB97X/6-31G(d)"
-STATES_LEVEL = ("level_of_theory", "lot")
+STATES_LEVEL = ("level_of_theory", "lot")  # where a file or group may say its level of theory
 LOOKED_AT = 200  # groups, to tell the level and the sign of forces
 
 

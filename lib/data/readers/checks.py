@@ -19,6 +19,7 @@ ANOTHER_LAYOUT = "is it another layout? readers are listed in lib.data.readers.R
 STATE_LEVEL = f"set the file's attribute level_of_theory or give level (--level), one of {sorted(LEVELS)}"
 KINDS = {"f": "floating-point numbers", "iu": "whole numbers", "SO": "texts"}
 FAR = 2048.0  # Å from the origin, where float32 begins to round by more than 1e-4 Å
+DENSEST = 1100  # bytes that one compressed byte can stand for: gzip packs zeros 1032 to 1
 APART = 60.0  # kcal/mol: the median over a file's molecules beyond which its level is taken for another one
 
 

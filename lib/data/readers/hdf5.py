@@ -15,13 +15,12 @@ from typing import Any
 import h5py
 from numpy.typing import NDArray
 
-from lib.data.readers.checks import ANOTHER_LAYOUT, COPY_AGAIN, refuse_empty, refuse_kind, text
+from lib.data.readers.checks import ANOTHER_LAYOUT, COPY_AGAIN, DENSEST, refuse_empty, refuse_kind, text
 from lib.data.readers.guard import refuse_endless
 from lib.data.readers.hdf5_groups import refuse_shortened
 from lib.errors import DataError
 
 BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError, OverflowError)  # what h5py raises
-DENSEST = 1100  # bytes that one stored byte can stand for: gzip packs zeros 1032 to 1
 TEXTS = "SO"
 
 

@@ -17,7 +17,6 @@ from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
 
 ENDINGS = (".h5", ".hdf5")
-STATES_LEVEL = ("level_of_theory", "lot")
 OWN = "own"  # a level of which nothing is known
 
 
@@ -76,7 +75,7 @@ def _layout(path: Path) -> tuple[Layout, bool]:
         entry = Entry.of(path, group)
         for layout in LAYOUTS.values():
             if depth == layout.depth and set(layout.marks) <= set(entry.members):
-                says = stated(path, file, STATES_LEVEL) or entry.stated(STATES_LEVEL)
+                says = stated(path, file, ani1.STATES_LEVEL) or entry.stated(ani1.STATES_LEVEL)
                 return layout, says is not None or layout.states_level
         marks = "; ".join(f"{name}: {', '.join(layout.marks)}" for name, layout in LAYOUTS.items())
         raise DataError(path, entry.name, f"{sorted(entry.members)[:20]} are of no layout ({marks})", ANOTHER_LAYOUT)

@@ -17,14 +17,13 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from ase.io import read
 
-from lib.data.readers.checks import COPY_AGAIN, refuse_empty
+from lib.data.readers.checks import COPY_AGAIN, DENSEST, refuse_empty
 from lib.errors import DataError
 
 PLAIN = "species:S:1:pos:R:3"  # the columns of a file that does not name them
 QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'|\{[^}]*\}')
 NUMBERS = ("pos", "forces", "force")
 SHORTEST_LINE = 8  # bytes of an atom's line, ``H 0 0 0`` and its end
-DENSEST = 1100  # bytes that one compressed byte can stand for: gzip packs zeros 1032 to 1
 HEAVY_HYDROGEN = {"D": 2.014101778, "T": 3.016049268}  # masses in u (https://physics.nist.gov/Comp)
 
 
