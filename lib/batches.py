@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from ase.data import atomic_numbers
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from lib.chemistry.atom_types import ATOM_TYPES, atom_types
+from lib.chemistry.atom_types import ATOM_TYPES, NUMBERS, atom_types
 from lib.machine import flush_denormals
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ class Batch:
         """
         from torch_geometric.data import Data
 
-        pairs_of = torch.tensor([[atomic_numbers[symbol], charge] for symbol, charge in ATOM_TYPES])
+        pairs_of = torch.tensor([NUMBERS.tolist(), [charge for _, charge in ATOM_TYPES]]).T
         ends = torch.bincount(self.molecule.cpu(), minlength=self.n_molecules).cumsum(0).tolist()
         owner, graphs = self.molecule[self.pairs[0]], []
         for k, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):

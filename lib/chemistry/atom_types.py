@@ -14,6 +14,7 @@ ATOM_TYPES: tuple[tuple[str, int], ...] = (
     ("H", 0), ("I", -1), ("I", 0), ("K", 1), ("Li", 1), ("Mg", 2), ("N", -1), ("N", 0), ("N", 1), ("Na", 1),
     ("O", -1), ("O", 0), ("O", 1), ("P", 0), ("P", 1), ("S", -1), ("S", 0), ("S", 1),
 )  # fmt: skip
+NUMBERS: NDArray[np.int64] = np.array([atomic_numbers[symbol] for symbol, _ in ATOM_TYPES])  # (28,) atomic numbers
 CLOSEST = 0.3  # Å; closer atoms are a mistake of the input, H2's bond is 0.74 Å long
 _HIGHEST_CHARGE = 8
 _TYPE_OF = np.full((len(chemical_symbols), 2 * _HIGHEST_CHARGE + 1), -1, dtype=np.int64)

@@ -7,9 +7,8 @@ only neutral ones have a row.
 
 import numpy as np
 import pandas as pd
-from ase.data import atomic_numbers
 
-from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES, NUMBERS
 from lib.chemistry.xtb import dipole
 from lib.data.datasets import find, open_store
 
@@ -23,8 +22,7 @@ def dipoles() -> pd.DataFrame:
         first = store.gather(np.array([store.first_conformation[molecule]]))
         if sum(ATOM_TYPES[t][1] for t in first.types):
             continue
-        numbers = np.array([atomic_numbers[ATOM_TYPES[t][0]] for t in first.types])
-        vector = dipole(numbers, first.positions.astype(np.float64))
+        vector = dipole(NUMBERS[first.types], first.positions.astype(np.float64))
         rows.append({"molecule": name, "debye": DEBYE * float(np.linalg.norm(vector))})
     return pd.DataFrame(rows)
 

@@ -8,11 +8,10 @@ the conformations of their data set, and rounded to 0.1 kcal/mol.
 
 import numpy as np
 import pandas as pd
-from ase.data import atomic_numbers
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.atom_types import NUMBERS
 from lib.chemistry.xtb import single_point
 from lib.data.datasets import SELECTED, find, open_store
 from lib.data.selections import XTB_TABLE
@@ -22,7 +21,6 @@ from lib.units import HARTREE
 
 DRAWN = {"ani1": 2000, "ani1x": 1000}  # conformations by data set: of ANI-1 drawn by lot, of ANI-1x all
 SEED = 2023
-NUMBERS = np.array([atomic_numbers[element] for element, _ in ATOM_TYPES])
 
 
 def xtb_energies(store: ConformationStore, index: NDArray[np.int64]) -> NDArray[np.float64]:

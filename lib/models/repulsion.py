@@ -16,11 +16,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from ase.data import atomic_numbers, covalent_radii
+from ase.data import covalent_radii
 from torch import Tensor
 
 from lib.batches import Batch
-from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES, NUMBERS
 from lib.models.radial import envelope, half_pairs
 from lib.units import BOHR, HARTREE
 
@@ -29,8 +29,8 @@ SCREENING, POWER = 0.8854 * BOHR, 0.23  # Å
 COEFFICIENTS = (0.18175, 0.50986, 0.28022, 0.02817)
 DECAYS = (3.19980, 0.94229, 0.40290, 0.20162)
 UNMET = 1.5  # times the sum of covalent radii: the reach between types that were no neighbours in training
-CHARGES = torch.tensor([atomic_numbers[symbol] for symbol, _ in ATOM_TYPES], dtype=torch.float64)
-RADII = torch.tensor([covalent_radii[atomic_numbers[symbol]] for symbol, _ in ATOM_TYPES], dtype=torch.float64)  # Å
+CHARGES = torch.tensor(NUMBERS, dtype=torch.float64)
+RADII = torch.tensor(covalent_radii[NUMBERS], dtype=torch.float64)  # Å
 
 
 def pair_repulsion(first: Tensor, second: Tensor, distance: Tensor, reach: Tensor) -> Tensor:

@@ -5,11 +5,10 @@ from itertools import islice
 
 import numpy as np
 import torch
-from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from lib.batches import Batch
-from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.atom_types import NUMBERS
 from lib.data.loading import ConformationBatches, make_loader
 from lib.data.store import Conformations
 from lib.errors import required
@@ -59,8 +58,7 @@ def denoised(model: Model, conformation: Conformations, sigma: float, generator:
     batch = Batch.from_arrays(conformation.types, clean + noise, conformation.molecule, model.settings.cutoff)
     with torch.no_grad():
         predicted = model(batch, energy=False).noise.numpy()
-    numbers = np.array([atomic_numbers[ATOM_TYPES[t][0]] for t in conformation.types])
-    return NoisedExample(numbers, clean, noise, predicted)
+    return NoisedExample(NUMBERS[conformation.types], clean, noise, predicted)
 
 
 def untrained_error(config: RunConfig, count: int = 200) -> float:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.atom_types import ATOM_TYPES, NUMBERS
 from lib.chemistry.bonds import bonds_of
 from lib.data.store import Conformations
 from lib.errors import required
@@ -69,7 +68,7 @@ def _probe(conformation: Conformations, noise: NDArray[np.floating], lengths: Le
     from lib.chemistry.xtb import single_point
 
     types, clean = conformation.types, conformation.positions.astype(np.float64)
-    numbers, charge = _numbers(types), sum(ATOM_TYPES[t][1] for t in types)
+    numbers, charge = NUMBERS[types], sum(ATOM_TYPES[t][1] for t in types)
     pair = bonds_of(numbers, clean)
     labels = [single_point(numbers, x, charge) for x in (clean, clean + noise)]
     steps = [bond_step(numbers, x, pair, lengths) for x in (clean, clean + noise)]
@@ -77,16 +76,11 @@ def _probe(conformation: Conformations, noise: NDArray[np.floating], lengths: Le
                  np.array([label.energy for label in labels]) * HARTREE, np.array(steps))  # fmt: skip
 
 
-def _numbers(types: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Atomic numbers of atom types."""
-    return np.array([chemical_symbols.index(ATOM_TYPES[t][0]) for t in types])
-
-
 def mean_lengths(conformations: Sequence[Conformations]) -> dict[tuple[int, int], float]:
     """The mean length (Å) of the bonds between two elements, by their atomic numbers, the smaller first."""
     measured: dict[tuple[int, int], list[float]] = {}
     for batch in conformations:
-        numbers = _numbers(batch.types)
+        numbers = NUMBERS[batch.types]
         for molecule in np.unique(batch.molecule):
             own = batch.molecule == molecule
             z, x = numbers[own], batch.positions[own]
