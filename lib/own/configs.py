@@ -86,11 +86,7 @@ def _of_length(config: RunConfig, length: Length, train: int) -> RunConfig:
             config, epochs = replace(config, limits=replace(config.limits, train=steps * batch)), 1
         every = max(1, epochs // VALIDATIONS)
         epochs = every * round(epochs / every)
-    ratio = epochs / training.epochs
-    training = replace(
-        training, epochs=epochs, validate_every=every, warmup=ratio * training.warmup, plateau=ratio * training.plateau
-    )
-    return replace(config, training=training)
+    return replace(config, training=training.lasting(epochs, every))
 
 
 def pretrain_on(weights: str, dataset: DataSet, seed: int = 0, learning_rate: float | None = None) -> RunConfig:

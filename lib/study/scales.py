@@ -213,14 +213,7 @@ def with_labels(labels: int, same_steps: bool) -> Scale:
     plan = ALL_LABELS.finetuning
     training = plan.training.of("ani1x")
     if same_steps:
-        times = epochs / training.epochs
-        training = replace(
-            training,
-            epochs=epochs,
-            warmup=times * training.warmup,
-            plateau=times * training.plateau,
-            validate_every=validate_every,
-        )
+        training = training.lasting(epochs, validate_every)
     limits = plan.limits.but(("ani1x",), replace(plan.limits.of("ani1x"), train=labels))
     return replace(
         ALL_LABELS, finetuning=replace(plan, training=plan.training.but(("ani1x",), training), limits=limits)

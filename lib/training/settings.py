@@ -73,15 +73,15 @@ class TrainingSettings:
         """Whether forces are in the loss."""
         return bool(self.force_weight)
 
+    def lasting(self, epochs: int, validate_every: int) -> "TrainingSettings":
+        """The same schedule over so many ``epochs``, with warm-up and plateau in proportion."""
+        times = epochs / self.epochs
+        warmup, plateau = times * self.warmup, times * self.plateau
+        return replace(self, epochs=epochs, warmup=warmup, plateau=plateau, validate_every=validate_every)
+
     def stretched(self, times: int) -> "TrainingSettings":
         """The same schedule over ``times`` as many epochs; with as many times fewer data, the number of steps stays."""
-        return replace(
-            self,
-            epochs=times * self.epochs,
-            warmup=times * self.warmup,
-            plateau=times * self.plateau,
-            validate_every=times * self.validate_every,
-        )
+        return self.lasting(times * self.epochs, times * self.validate_every)
 
     def rate(self, epoch: float) -> float:
         """The learning rate at time ``epoch``, as a fraction of the highest: warm-up, plateau, half a cosine."""
