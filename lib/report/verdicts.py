@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 CERTAIN, LIKELY, UNKNOWN, UNLIKELY, AGAINST = "certain", "likely", "unknown", "unlikely", "against"
 SEEN_ONCE, NO_EVIDENCE, UNTESTED = "one seed", "no evidence", "not tested"
@@ -125,8 +126,6 @@ def adjusted(p_values: Sequence[float]) -> NDArray[np.float64]:
     Benjamini, Hochberg 1995, J. R. Stat. Soc. B 57, 289: for p_(k) of m, ascending, the least p_(j) m / j, j >= k.
     """
     p = np.asarray(p_values, dtype=np.float64)
-    out, tested = np.full(len(p), NAN), np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    out[order] = np.minimum.accumulate(scaled[::-1])[::-1]
-    return np.minimum(out, 1.0)
+    out, tested = np.full(len(p), NAN), ~np.isnan(p)
+    out[tested] = false_discovery_control(p[tested])
+    return out
