@@ -1,6 +1,7 @@
 """Figures of pre-training: noised molecules, Figure 1, and forces beside the predicted noise."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -78,7 +79,7 @@ def figure1(example: NoisedExample, model: str, curves: pd.DataFrame, sigma: flo
     element_legend(axes["a"], numbers)
     noised = (clean + noise) @ view
     draw_molecule(axes["b"], numbers, noised, bonds, fade=0.35, size=SIZE)
-    arrows = {"angles": "xy", "scale_units": "xy", "scale": 1 / LONGER, "zorder": 4}
+    arrows: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1 / LONGER, "zorder": 4}
     axes["b"].quiver(*noised.T, *-(noise @ view).T, **arrows, facecolor="none", edgecolor=ORANGE, linewidth=0.8,
                      width=0.03, headwidth=2.2, headlength=2.5, headaxislength=2.5,
                      label=f"minus noise, × {LONGER}")  # fmt: skip
