@@ -50,7 +50,8 @@ def flags(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, color: s
     for place, row in zip(np.asarray(places), rows.itertuples(), strict=True):
         text = "*" * (star and row.n_seeds == 1) + "‡" * (row.evidence == EVIDENCE[1])
         end, gap, lies = ((row.high, place), (3, -1), "left") if along == "x" else ((place, row.high), (0, 3), "center")
-        ax.annotate(text, end, gap, textcoords="offset points", ha=lies, va="center", color=color)
+        if text:
+            ax.annotate(text, end, gap, textcoords="offset points", ha=lies, va="center", color=color)
 
 
 def evidence_notes(rows: pd.DataFrame) -> list[str]:
