@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
+from PIL import Image
 
 from lib.paths import ROOT
 from lib.report import prose, tables
@@ -172,10 +173,13 @@ def test_what_is_ours_alone_is_not_in_the_paper(recorded):
     for ax in comparisons.arm_bars(panels, "subset").axes[1::2]:
         assert [text.get_text() for text in ax.texts] == [comparisons.NOT_IN_PAPER]
     words = [text.get_text() for text in comparisons.gains(recorded("figure2cd"), "subset", "").axes[0].texts]
+    words = [word for word in words if word != "‡"]
     assert words == ["not in\nthe paper"] * (recorded("figure2cd")["subset"].nunique() - 1)
     one_model = list(recorded("figure3").query("model == 'EGNN'").groupby("model"))
     bars = comparisons.arm_bars(one_model, "system").axes[1]
-    assert [text.get_text() for text in bars.texts] == [comparisons.NOT_PRINTED]
+    one_arm = one_model[0][1].query("pretrained == 'improvement' and evidence == 'one arm'")
+    assert [text.get_text() for text in bars.texts] == ["‡"] * len(one_arm) + [comparisons.NOT_PRINTED]
+    assert len(one_arm)
 
 
 def test_no_interval_or_mark_of_figure4_is_cut(recorded):
@@ -272,3 +276,13 @@ def test_figures_are_written_twice(tmp_path, monkeypatch):
     path = style.save_figure(plt.figure(), "table2", "smoke")
     assert path.exists()
     assert path.with_suffix(".svg").exists()
+
+
+def test_a_long_figure_has_the_resolution_of_a_screen(tmp_path):
+    """At that of print it would be the largest file of all, and no page shows it whole."""
+    widths = {}
+    for height in (style.PAGE, style.PAGE + 1):
+        style.write_figure(plt.figure(figsize=(2, height), layout="none"), tmp_path / "figure.png")
+        with Image.open(tmp_path / "figure.png") as image:
+            widths[height] = image.width
+    assert list(widths.values()) == [600, 300]
