@@ -6,9 +6,9 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
+from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.morse import MorsePotential
 from test_laws import potential
-from test_soundness import Rough
 
 from lib.potentials import examination
 from lib.potentials.calculator import PotentialCalculator
@@ -17,17 +17,18 @@ from lib.units import EV
 PAIR = Atoms("CO", [[0, 0, 0], [0, 0, 1.2]])
 
 
-class RoughForce(Rough):
-    """With the force of its energy."""
+class Rough(Calculator):
+    """A harmonic bond with ripples."""
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012 (the type that ASE gives it)
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
         d = atoms.get_distance(0, 1)
         along = atoms.get_distance(0, 1, vector=True) / d
         slope = 2 * (d - 1.2) - 1.2 * np.sin(60 * d)
-        self.results["forces"] = slope * np.array([along, -along])
+        forces = slope * np.array([along, -along])
+        self.results = {"energy": (d - 1.2) ** 2 + 0.02 * np.cos(60 * d), "forces": forces}
 
 
 def test_laws_in_both_precisions(tmp_path):
@@ -56,7 +57,7 @@ def test_a_hole_is_a_rise_at_short_range():
 
 
 def test_stretched_bonds_are_judged_beside_the_reference():
-    calculators = {"good": MorsePotential(r0=1.2, rcut1=8, rcut2=9), "rough": RoughForce()}
+    calculators = {"good": MorsePotential(r0=1.2, rcut1=8, rcut2=9), "rough": Rough()}
     rows = examination.stretches(PAIR, calculators)
     assert set(rows["bond"]) == {"C-O"}
     good = rows[rows["calculator"] == "good"]

@@ -7,7 +7,7 @@ import pytest
 
 from lib.report import label_counts, prose
 from lib.report.figures import gain_by_labels, set_style
-from lib.report.figures.comparisons import SINGLE_SEED, WITHOUT_EVIDENCE
+from lib.report.figures.comparisons import ONE_ARM, SINGLE_SEED, WITHOUT_EVIDENCE
 from lib.report.label_counts import by_count, finding, label_count_table
 from lib.study.label_counts import EPOCHS, SCHEDULES, STEPS
 
@@ -87,7 +87,7 @@ def test_the_figure_shows_every_error_and_gain_and_says_what_marks_mean(table, s
         drawn = lines[f"EGNN, {arm}"].get_xydata().tolist()
         assert drawn == [[labels, both[column]] for labels, both in ERRORS.items()]
     assert [text.get_text() for text in gains.texts] == ["*"] * len(ERRORS)
-    assert not figure.axes[3].texts  # three seeds
-    assert figure.legends[0].get_title().get_text() == SINGLE_SEED
+    assert [text.get_text() for text in figure.axes[3].texts] == ["‡"] * 2  # three seeds, and one arm that learns
+    assert figure.legends[0].get_title().get_text() == f"{SINGLE_SEED}\n{ONE_ARM}"
     pale = gain_by_labels(pd.DataFrame(case(STEPS, 250, "no")), "mini ANI-1x")
     assert WITHOUT_EVIDENCE in pale.legends[0].get_title().get_text()

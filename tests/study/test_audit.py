@@ -151,7 +151,7 @@ def test_the_table_says_which_departure_changes_a_conclusion_and_what_was_not_ru
         assert list(short[report.VERDICT])[:2] == [word, report.NOT_RUN]
         assert short.iloc[0][report.GAIN] == "10.0 % [5.0, 15.0]"
     case = f"{DEPARTURES['test geometries'].words} (EGNN)"
-    assert f"The same answer with: {case}. " in report.finding(short)
+    assert f"That leave it as it is: {case}. " in report.finding(short)
 
 
 def test_trials_of_newer_networks_and_of_large_systems_are_runs_of_the_matrix():
