@@ -99,11 +99,10 @@ class Batch:
             raise ValueError(f"molecule numbers {molecule.tolist()[:12]} … must ascend from 0 without gaps")
         n_molecules = int(molecule[-1]) + 1
         pairs = neighbour_pairs(pos, molecule, n_molecules, cutoff)
-        by_molecule, by_atom = (n_molecules,), (len(z), 3)
         return Batch(
             z, pos, molecule, pairs, n_molecules,
-            energy=_fitting("energy", energy, by_molecule), forces=_fitting("forces", forces, by_atom),
-            noise=_fitting("noise", noise, by_atom), index=_fitting("index", index, by_molecule),
+            energy=_fitting("energy", energy, (n_molecules,)), forces=_fitting("forces", forces, pos.shape),
+            noise=_fitting("noise", noise, pos.shape), index=_fitting("index", index, (n_molecules,)),
         )  # fmt: skip
 
     @staticmethod
@@ -182,7 +181,7 @@ def _fitting(name: str, value: Array | None, shape: tuple[int, ...]) -> Tensor |
     tensor = torch.as_tensor(value)
     if tensor.shape != shape:
         numbers = "one number a molecule" if len(shape) == 1 else "three numbers an atom"
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {shape}: give {numbers}")
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {tuple(shape)}: give {numbers}")
     return tensor
 
 

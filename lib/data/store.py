@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from lib.chemistry.atom_types import ATOM_TYPES, atom_types
 from lib.chemistry.reference_energies import reference_energies
+from lib.data.readers.checks import check_arrays
 from lib.data.readers.molecule import Molecule
 from lib.data.store_header import (
     ARRAYS,
@@ -270,23 +271,7 @@ def _check_member(molecule: Molecule, first: Molecule, names: dict[str, None], p
     for name in OPTIONAL:
         if (getattr(molecule, name) is None) != (getattr(first, name) is None):
             raise DataError(path, molecule.name, f"{name} for some molecules only", "leave them out or give all")
-    _check_arrays(molecule, path)
-
-
-def _check_arrays(molecule: Molecule, path: Path) -> None:
-    """Arrays of the shapes that `Molecule` states, whose values are finite."""
-    m, n = len(molecule.energy), len(molecule.z)
-    shapes: dict[str, tuple[int, ...]] = {"z": (n,), "charges": (n,), "energy": (m,), "positions": (m, n, 3)}
-    for name, shape in (shapes | {"forces": (m, n, 3), "rows": (m,)}).items():
-        array = getattr(molecule, name)
-        if array is None and name in OPTIONAL:
-            continue
-        if array.shape != shape:
-            problem = f"{name} of shape {array.shape}, not {shape}, for {m} energies and {n} atoms"
-            raise DataError(path, molecule.name, problem, "give every conformation its energy and all its atoms")
-        if not np.isfinite(array).all():
-            problem = f"{name} of conformation {np.argwhere(~np.isfinite(array))[0][0]} not finite"
-            raise DataError(path, molecule.name, problem, "leave that conformation out")
+    check_arrays(path, molecule)
 
 
 def _replace(part: Path, path: Path, replace: bool) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lib.chemistry.atom_types import atom_types
 from lib.chemistry.reference_energies import LARGEST_RESIDUAL, LEVELS, level_named, reference_energies, usual_energy
 from lib.data.readers.molecule import Molecule
+from lib.data.store_header import OPTIONAL
 from lib.errors import DataError
 
 COPY_AGAIN = "copy or download it again"
@@ -200,6 +201,27 @@ def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] 
     _check_energies(path, entry, molecule)
     _check_positions(path, entry, molecule.positions, numbers)
     return molecule
+
+
+def check_arrays(path: Path, molecule: Molecule) -> None:
+    """Refuse a ``molecule`` for the store at ``path`` whose arrays have not the shapes that `Molecule` states, or hold
+    numbers that are not finite. `checked` says it of a file, and looks at values too.
+
+    Raises:
+        DataError: with the molecule and the array at fault.
+    """
+    m, n = len(molecule.energy), len(molecule.z)
+    shapes: dict[str, tuple[int, ...]] = {"z": (n,), "charges": (n,), "energy": (m,), "positions": (m, n, 3)}
+    for name, shape in (shapes | {"forces": (m, n, 3), "rows": (m,)}).items():
+        array = getattr(molecule, name)
+        if array is None and name in OPTIONAL:
+            continue
+        if array.shape != shape:
+            problem = f"{name} of shape {array.shape}, not {shape}, for {m} energies and {n} atoms"
+            raise DataError(path, molecule.name, problem, "give every conformation its energy and all its atoms")
+        if not np.isfinite(array).all():
+            problem = f"{name} of conformation {np.argwhere(~np.isfinite(array))[0][0]} not finite"
+            raise DataError(path, molecule.name, problem, "leave that conformation out")
 
 
 def _check_positions(path: Path, entry: str, positions: NDArray[np.float32], numbers: NDArray[np.integer]) -> None:
