@@ -20,7 +20,6 @@ from lib.report import label_counts, levels, prose, published, soundness_in_word
 from lib.report.claims import load_claims
 from lib.report.verdicts import UNTESTED
 from lib.study.scale import SIGMA
-from lib.study.scales import SCALES
 
 LEDGER = ROOT / "notebooks" / "09_what_was_reproduced.ipynb"
 TEACHING = sorted(p for each in ("0[1-7]", "1[0-4]") for p in (ROOT / "notebooks").glob(f"{each}_*.ipynb"))
@@ -41,34 +40,28 @@ def test_plain_papermill(tmp_path):
     assert len(ledger) == len(load_claims())
     assert set(ledger["sign"]) == {UNTESTED}  # no runs are there
     assert all((tmp_path / "figures" / "smoke" / f"claims.{kind}").exists() for kind in ("png", "svg"))
-    wrong = python(tmp_path, "papermill", LEDGER, out, "-p", "scale", "huge", "--no-progress-bar")
-    assert wrong.returncode != 0
-    assert f"choose from {sorted(SCALES)}" in wrong.stderr
 
 
-@pytest.mark.parametrize(("name", "value"), [("temperature", "-1"), ("seeds", "[0, 0]"), ("models", "[]")])
-def test_papermill_hands_nonsense_to_the_check_and_nothing_is_trained(tmp_path, name, value):
+def test_papermill_hands_nonsense_to_the_check_and_nothing_is_trained(tmp_path):
     notebook = ROOT / "notebooks" / "10_forces.ipynb"
-    done = python(
-        tmp_path, "papermill", notebook, tmp_path / "out.ipynb", "-y", f"{name}: {value}", "--no-progress-bar"
-    )
+    done = python(tmp_path, "papermill", notebook, tmp_path / "out.ipynb", "-y", "seeds: [0, 0]", "--no-progress-bar")
     assert done.returncode != 0
-    assert done.stderr.rstrip().splitlines()[-1].startswith(f"ValueError: {name} = {value}: ")
+    assert done.stderr.rstrip().splitlines()[-1].startswith("ValueError: seeds = [0, 0]: ")
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("tampered", [False, True])
-def test_nbval_compares_outputs(tmp_path, tampered):
+def test_nbval_compares_outputs(tmp_path):
+    """With one output changed it fails and shows what comes out; that the true one passes, `make test` sees."""
     notebook = nbformat.read(LEDGER, 4)
     (cell,) = [c for c in notebook.cells if c.cell_type == "code" and c.outputs]
-    if tampered:
-        (output,) = cell.outputs
-        output.text = output.text.replace("SchNet on ANI-1x (38 %)", "EGNN on ANI-1x (38 %)")
-        assert "EGNN on ANI-1x (38 %)" in output.text
+    (output,) = cell.outputs
+    output.text = output.text.replace("SchNet on ANI-1x (38 %)", "EGNN on ANI-1x (38 %)")
+    assert "EGNN on ANI-1x (38 %)" in output.text
     nbformat.write(notebook, tmp_path / "copy.ipynb")
     done = python(tmp_path, "pytest", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "copy.ipynb")
-    assert (done.returncode != 0) == tampered, done.stdout[-2000:]
-    assert ("EGNN on ANI-1x (38 %)" in done.stdout) == tampered
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert "1 failed" in done.stdout
+    assert "EGNN on ANI-1x (38 %)" in done.stdout
 
 
 def findings_cells(path):

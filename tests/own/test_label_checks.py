@@ -146,10 +146,11 @@ def test_scans_and_free_atoms_raise_no_alarm(frames, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["spice", "ani1x", "iso17"])
-def test_the_suites_force_labels_are_not_refused(name):
+def test_the_suite_is_not_refused(name):
+    """Ion pairs far apart, dimers, charged species, single molecules of two atoms: odd, and no errors."""
     findings = inspect_store(open_store(find(f"mini/{name}")))
     words = ("net force", "torque", "exactly zero", "times those of", "two references", "another energy")
-    assert not [f for f in findings if any(word in f.text for word in words)]
+    assert not [f for f in findings if f.severity == ERROR or any(word in f.text for word in words)]
 
 
 def of_real(name):

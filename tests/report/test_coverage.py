@@ -87,7 +87,7 @@ def test_averages_carry_the_spread_of_models_that_have_one_seed():
 def test_means_over_networks():
     """A correlation of four networks, probed at the same forty conformations."""
     rng, ends = np.random.default_rng(5), []
-    for _ in range(200):
+    for _ in range(120):
         of_conformation = 0.4 + rng.normal(0, 0.2, 40)
         values = of_conformation + rng.normal(0, 0.05, (4, 1)) + rng.normal(0, 0.1, (4, 40))
         drawn = rng.integers(40, size=(REPLICATES, 40))
