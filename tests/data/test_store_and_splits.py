@@ -247,14 +247,14 @@ def test_a_header_that_is_none(store, content):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda m: {"energy": m.energy[1:]}, r"positions of shape \(20, 3, 3\), not \(19, 3, 3\), for 19 energies"),
-        (lambda m: {"energy": m.energy[:, None]}, r"energy of shape \(20, 1\), not \(20,\)"),
-        (lambda m: {"forces": m.positions[:, 1:]}, r"forces of shape \(20, 2, 3\), not \(20, 3, 3\)"),
-        (lambda m: {"charges": m.charges[1:]}, r"charges of shape \(2,\), not \(3,\)"),
-        (lambda m: {"rows": np.arange(3)}, r"rows of shape \(3,\), not \(20,\)"),
-        (lambda m: {"energy": np.where(np.arange(20) == 4, np.nan, m.energy)}, "energy of conformation 4 not finite"),
-        (lambda m: {"positions": np.full_like(m.positions, np.inf)}, "positions of conformation 0 not finite"),
-        (lambda m: {"forces": np.full_like(m.positions, np.nan)}, "forces of conformation 0 not finite"),
+        (lambda m: {"energy": m.energy[1:]}, r"coordinates have shape \(20, 3, 3\), not \(19, 3, 3\)"),
+        (lambda m: {"energy": m.energy[:, None]}, r"energies have shape \(20, 1\), not \(20,\)"),
+        (lambda m: {"forces": m.positions[:, 1:]}, r"forces have shape \(20, 2, 3\), not \(20, 3, 3\)"),
+        (lambda m: {"charges": m.charges[1:]}, r"charges have shape \(2,\), not \(3,\)"),
+        (lambda m: {"rows": np.arange(3)}, r"row numbers have shape \(3,\), not \(20,\)"),
+        (lambda m: {"energy": np.where(np.arange(20) == 4, np.nan, m.energy)}, "energies of conformation 4 are not"),
+        (lambda m: {"positions": np.full_like(m.positions, np.inf)}, "coordinates of conformation 0 are not finite"),
+        (lambda m: {"forces": np.full_like(m.positions, np.nan)}, "forces of conformation 0 are not finite"),
     ],
 )
 def test_arrays_that_do_not_fit_or_are_not_finite(molecules, tmp_path, change, problem):

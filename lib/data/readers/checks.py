@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from lib.chemistry.atom_types import atom_types
 from lib.chemistry.reference_energies import LARGEST_RESIDUAL, LEVELS, level_named, reference_energies, usual_energy
 from lib.data.readers.molecule import Molecule
-from lib.data.store_header import OPTIONAL
 from lib.errors import DataError
 
 COPY_AGAIN = "copy or download it again"
@@ -185,19 +184,12 @@ def checked(path: Path, entry: str, molecule: Molecule, keep: NDArray[np.bool_] 
             f"{shape[0]} conformations of {shape[1]} atoms, none with an energy",
             "leave the entry out, or copy the file again",
         )
-    arrays: dict[str, NDArray | None] = {"coordinates": molecule.positions, "forces": molecule.forces}
-    for what, array in arrays.items():
-        if array is not None and array.shape != shape:
-            raise DataError(path, entry, f"{what} have shape {array.shape}, not {shape}", COPY_AGAIN)
+    _check_shapes(path, entry, molecule, COPY_AGAIN)
     numbers = np.arange(len(molecule.energy)) if keep is None else np.flatnonzero(keep)
     if len(numbers) < len(molecule.energy):
         forces = None if molecule.forces is None else molecule.forces[keep]
         molecule = replace(molecule, positions=molecule.positions[keep], energy=molecule.energy[keep], forces=forces)
-    arrays = {"coordinates": molecule.positions, "forces": molecule.forces, "energy": molecule.energy}
-    for what, array in arrays.items():
-        if array is not None and not (np.isfinite(array.max()) and np.isfinite(array.min())):
-            frame = numbers[np.argwhere(~np.isfinite(array))[0][0]]
-            raise DataError(path, entry, f"{what} of conformation {frame} are not finite", "remove that conformation")
+    _check_finite(path, entry, molecule, numbers)
     _check_energies(path, entry, molecule)
     _check_positions(path, entry, molecule.positions, numbers)
     return molecule
@@ -210,18 +202,37 @@ def check_arrays(path: Path, molecule: Molecule) -> None:
     Raises:
         DataError: with the molecule and the array at fault.
     """
+    _check_shapes(path, molecule.name, molecule, "give every conformation its energy and all its atoms")
+    _check_finite(path, molecule.name, molecule, np.arange(len(molecule.energy)))
+
+
+def _arrays(molecule: Molecule) -> dict[str, tuple[NDArray, tuple[int, ...]]]:
+    """The arrays of ``molecule`` that are there, by what users call them, with the shapes that they should have."""
     m, n = len(molecule.energy), len(molecule.z)
-    shapes: dict[str, tuple[int, ...]] = {"z": (n,), "charges": (n,), "energy": (m,), "positions": (m, n, 3)}
-    for name, shape in (shapes | {"forces": (m, n, 3), "rows": (m,)}).items():
-        array = getattr(molecule, name)
-        if array is None and name in OPTIONAL:
-            continue
+    arrays: dict[str, tuple[NDArray | None, tuple[int, ...]]] = {
+        "atomic numbers": (molecule.z, (n,)),
+        "charges": (molecule.charges, (n,)),
+        "energies": (molecule.energy, (m,)),
+        "coordinates": (molecule.positions, (m, n, 3)),
+        "forces": (molecule.forces, (m, n, 3)),
+        "row numbers": (molecule.rows, (m,)),
+    }
+    return {what: (array, shape) for what, (array, shape) in arrays.items() if array is not None}
+
+
+def _check_shapes(path: Path, entry: str, molecule: Molecule, remedy: str) -> None:
+    for what, (array, shape) in _arrays(molecule).items():
         if array.shape != shape:
-            problem = f"{name} of shape {array.shape}, not {shape}, for {m} energies and {n} atoms"
-            raise DataError(path, molecule.name, problem, "give every conformation its energy and all its atoms")
-        if not np.isfinite(array).all():
-            problem = f"{name} of conformation {np.argwhere(~np.isfinite(array))[0][0]} not finite"
-            raise DataError(path, molecule.name, problem, "leave that conformation out")
+            raise DataError(path, entry, f"{what} have shape {array.shape}, not {shape}", remedy)
+
+
+def _check_finite(path: Path, entry: str, molecule: Molecule, numbers: NDArray[np.integer]) -> None:
+    """``numbers`` (M,) are those of the conformations in the file."""
+    for what, (array, shape) in _arrays(molecule).items():
+        of_conformations = array.size > 0 and shape[0] == len(numbers)
+        if of_conformations and not (np.isfinite(array.max()) and np.isfinite(array.min())):
+            frame = numbers[np.argwhere(~np.isfinite(array))[0][0]]
+            raise DataError(path, entry, f"{what} of conformation {frame} are not finite", "remove that conformation")
 
 
 def _check_positions(path: Path, entry: str, positions: NDArray[np.float32], numbers: NDArray[np.integer]) -> None:
