@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from ase.data import covalent_radii
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
+from lib.chemistry.bonds import BONDED, BROKEN, bond_lengths
 from lib.data.store import ConformationStore
 from lib.own.duplicates import described, first_equal
 from lib.own.findings import ERROR, FRAMES, WARNING, Array, Checks, Numbers, by_frame, frame_list
@@ -15,7 +15,6 @@ from lib.own.findings import ERROR, FRAMES, WARNING, Array, Checks, Numbers, by_
 GAP, WIDEST = 8.0, 200.0  # between two references: times the wider group's range, and kcal/mol, at least
 GROUP = 2  # frames of the smaller group at least: one alone is an outlier
 CONTRADICTION = 1.0  # kcal/mol: energies of equal geometries (to 2 mÅ) are nearer
-BONDED, APART = 1.3, 1.6  # times the sum of covalent radii: a bond, and a bond that is broken
 ROUNDS = 8  # of telling atoms apart by their neighbours
 
 
@@ -77,7 +76,7 @@ def fragments(x: Array, z: Numbers, charges: Numbers, numbers: Numbers) -> Check
     if len(z) < 2 or (z.sum() - charges.sum()) % 2:
         return []
     looked = np.linspace(0, len(x) - 1, min(FRAMES, len(x))).round().astype(int)
-    reach = APART * (covalent_radii[z][:, None] + covalent_radii[z])
+    reach = BROKEN * bond_lengths(z)
     broken = [k for k in looked if _has_radicals(squareform(pdist(x[k])) < reach, z - charges)]
     if not broken:
         return []
@@ -151,7 +150,7 @@ def _signature(store: ConformationStore, molecule: int) -> tuple[int, ...]:
     index = store.conformations_of(molecule)[:1]
     z = np.asarray(store.arrays["z"][store.atoms_of(molecule)]).astype(int)
     x = by_frame(store.gather(index).positions, 1)[0]
-    bonded = squareform(pdist(x)) < BONDED * (covalent_radii[z][:, None] + covalent_radii[z])
+    bonded = squareform(pdist(x)) < BONDED * bond_lengths(z)
     np.fill_diagonal(bonded, False)
     colours = [hash((int(each),)) for each in z]
     for _ in range(min(ROUNDS, len(z))):

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
-from ase.data import covalent_radii
 from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
@@ -21,13 +20,12 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
+from lib.chemistry.bonds import BONDED, bond_lengths
 from lib.chemistry.formal_charges import KEY as FORMAL_CHARGES
 from lib.chemistry.normal_modes import normal_modes
 from lib.chemistry.xtb import LEVEL, ase_calculator
 from lib.data.store import ConformationStore
 from lib.units import EV
-
-BOND = 1.25  # times the sum of covalent radii: farther atoms are not bonded
 
 
 def reference_calculators(level: str) -> dict[str, Calculator]:
@@ -153,8 +151,8 @@ def beyond(atoms: Atoms, b: int, c: int) -> list[int]:
     Raises:
         ValueError: the bond is in a ring, or none.
     """
-    reach = covalent_radii[atoms.numbers][:, None] + covalent_radii[atoms.numbers]
-    bonded = (squareform(pdist(atoms.positions)) < BOND * reach) & ~np.eye(len(atoms), dtype=bool)
+    near = squareform(pdist(atoms.positions)) < BONDED * bond_lengths(atoms.numbers)
+    bonded = near & ~np.eye(len(atoms), dtype=bool)
     if not bonded[b, c]:
         raise ValueError(f"atoms {b} and {c} are {atoms.get_distance(b, c):.2f} Å apart, not bonded: choose a bond")
     bonded[b, c] = bonded[c, b] = False

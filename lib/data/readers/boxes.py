@@ -3,13 +3,11 @@
 from pathlib import Path
 
 from ase import Atoms
-from ase.data import covalent_radii
 from ase.geometry import get_distances
 from scipy.sparse.csgraph import connected_components
 
+from lib.chemistry.bonds import BONDED, bond_lengths
 from lib.errors import DataError
-
-BONDED = 1.3  # times the sum of covalent radii
 
 
 def refuse_cut_by_box(atoms: Atoms, file: Path, entry: str) -> None:
@@ -18,7 +16,7 @@ def refuse_cut_by_box(atoms: Atoms, file: Path, entry: str) -> None:
     Raises:
         DataError: it has more pieces without its cell than with it.
     """
-    reach = BONDED * (covalent_radii[atoms.numbers][:, None] + covalent_radii[atoms.numbers])
+    reach = BONDED * bond_lengths(atoms.numbers)
     _, apart = get_distances(atoms.positions)
     _, nearest = get_distances(atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     pieces, whole = (connected_components(distance < reach, directed=False)[0] for distance in (apart, nearest))
