@@ -81,7 +81,7 @@ def test_the_plan_is_what_runs(dataset, tmp_path):
     tuning = FineTuning(dataset, WEIGHTS, rates=(3e-3,), seeds=(0, 1), labels=20)
     plan = tuning.plan()
     assert (plan.train, plan.validation, plan.test, plan.runs) == (20, 6, 6, 2)
-    assert str(plan).startswith("seed 0: 20 to train, 6 to validate, 6 to test; runs: 2 of some 300 steps, about ")
+    assert str(plan).startswith("seed 0: 20 to train, 6 to validate, 6 to test; runs: 2 of some 120 steps, about ")
     results = tuning.train(workers=1)
     assert [result.about["steps"] for result in results] == [plan.steps] * 2
     assert plan.steps == results[0].about["config"]["training"]["epochs"] * ceil(20 / 8)
