@@ -19,6 +19,7 @@ EXPLAINED = 0.8  # share of the forces' variance that it must explain to be beli
 SEVERAL = 2  # frames that stand out; one alone is an odd geometry
 FEWEST, FRAMES_FITTED, LARGEST = 30, 250, 40  # frames at least; frames that are fitted, and atoms, at most
 ROUNDS = 3  # of fitting without the frames that stood out before
+AT_ONCE = 10  # frames whose equations are multiplied at once: at most 20 MB
 DEVIATIONS = 4.5  # robust standard deviations, beyond which a frame stands out
 SMALL, LARGE = 0.7, 1.5  # slopes between are those of odd geometries: 0.75 to 1.46 in real molecular dynamics
 COSINE = 0.85  # of its forces with the simple model's, above which a frame's geometry is no other than the rest's
@@ -176,19 +177,18 @@ class _Design:
 
     def solve(self, frames: Numbers, forces: Array) -> Array:
         """The weights (POWERS, P) of least squares (with a little ridge) on the ``forces`` of ``frames``."""
-        slopes, unit = self._slopes(self.t[frames]), self.unit[frames]
-        pairs, size = len(self.i), POWERS * len(self.i)
+        pairs, size = np.arange(len(self.i)), POWERS * len(self.i)
         gram, right = np.zeros((size, size)), np.zeros(size)
-        for k in range(len(frames)):
-            rows = np.zeros((POWERS, pairs, self.atoms, 3))
-            along = slopes[:, k, :, None] * unit[k]
-            rows[:, np.arange(pairs), self.i] = along
-            rows[:, np.arange(pairs), self.j] = -along
+        for some in np.split(frames, range(AT_ONCE, len(frames), AT_ONCE)):
+            along = self._slopes(self.t[some])[..., None] * self.unit[some]  # (POWERS, frames, P, 3)
+            rows = np.zeros((POWERS, len(pairs), len(some), self.atoms, 3))
+            rows[:, pairs, :, self.i] = along.transpose(2, 0, 1, 3)
+            rows[:, pairs, :, self.j] = -along.transpose(2, 0, 1, 3)
             flat = rows.reshape(size, -1)
             gram += flat @ flat.T
-            right += flat @ forces[frames[k]].ravel()
+            right += flat @ forces[some].ravel()
         gram[np.diag_indices(size)] += 1e-4 * np.trace(gram) / size
-        return np.asarray(np.linalg.solve(gram, right), dtype=np.float64).reshape(POWERS, pairs)
+        return np.asarray(np.linalg.solve(gram, right), dtype=np.float64).reshape(POWERS, -1)
 
     def forces(self, weights: Array) -> Array:
         """Forces (M, N, 3) of the model."""
