@@ -294,7 +294,7 @@ def with_float32_labels() -> pd.Series:
     """The audit of float32 labels, EGNN's MAE and gains in it."""
     rows = select("audit", "metric=mae")
     rows = rows[rows["trial"].str.startswith("audit, float32 labels, EGNN")]
-    return rows.set_index(["unit", "arm", "compared_with"])["value"]
+    return rows.fillna({"compared_with": ""}).set_index(["unit", "arm", "compared_with"])["value"]
 
 
 def gains_with_float32_labels() -> str:
