@@ -87,7 +87,7 @@ def test_killed_runs_end_as_if_nobody_had_killed_them(config, tmp_path, capsys):
         (folder / "writing").unlink(missing_ok=True)
         process = start(config, folder, slow)
         if slow:
-            for nth in range(rng.randrange(1, 5)):  # from the first to the fourth checkpoint of this process
+            for nth in range(1 + kills % 4):  # the first to the fourth checkpoint of this process, in turn
                 while nth and process.is_alive() and (folder / "writing").exists():
                     time.sleep(0.005)
                 while process.is_alive() and not (folder / "writing").exists():
