@@ -17,7 +17,7 @@ def bond_lengths(numbers: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 def bonds_of(numbers: NDArray[np.integer], positions: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Pairs (K, 2) of atoms with a bond that may be `STRETCHED`, at ``positions`` (N, 3) Å."""
+    """Pairs (K, 2) of atoms at ``positions`` (N, 3) Å that are closer than `STRETCHED` times `bond_lengths`."""
     distance = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
     return np.argwhere(np.triu(distance < STRETCHED * bond_lengths(numbers), 1))
 

@@ -1,11 +1,11 @@
 """Inspection of a user's conformations: lengths, overlaps, electrons, duplicates, energies and forces."""
 
 import numpy as np
-from ase.data import covalent_radii
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
 from lib.chemistry.atom_types import CLOSEST
+from lib.chemistry.bonds import bond_lengths
 from lib.data.store import ConformationStore
 from lib.own.duplicates import described, first_alike, first_equal
 from lib.own.energies_and_forces import ENOUGH, FACTORS, GAP, agreement_of, judged
@@ -109,7 +109,7 @@ def _nearest(x: Array, z: NDArray[np.integer]) -> float:
     if len(z) < 2:
         return np.nan
     i, j = np.triu_indices(len(z), 1)
-    reach = covalent_radii[z][i] + covalent_radii[z][j]
+    reach = bond_lengths(z)[i, j]
     nearest = []
     for frame in x:
         square = np.full((len(z), len(z)), np.inf)

@@ -251,6 +251,7 @@ def test_a_header_that_is_none(store, content):
         (lambda m: {"energy": m.energy[:, None]}, r"energies have shape \(20, 1\), not \(20,\)"),
         (lambda m: {"forces": m.positions[:, 1:]}, r"forces have shape \(20, 2, 3\), not \(20, 3, 3\)"),
         (lambda m: {"charges": m.charges[1:]}, r"charges have shape \(2,\), not \(3,\)"),
+        (lambda m: {"charges": np.array([0, np.nan, 0])}, "charges are not finite"),
         (lambda m: {"rows": np.arange(3)}, r"row numbers have shape \(3,\), not \(20,\)"),
         (lambda m: {"energy": np.where(np.arange(20) == 4, np.nan, m.energy)}, "energies of conformation 4 are not"),
         (lambda m: {"positions": np.full_like(m.positions, np.inf)}, "coordinates of conformation 0 are not finite"),

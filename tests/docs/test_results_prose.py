@@ -283,30 +283,32 @@ def catcher() -> str:
     return f"(with 50 % of the labels even the pre-trained seed 1 learnt nothing, R² {row['test_r2'].item():.2f})"
 
 
-def cap_on_neighbours() -> str:
-    rows = select("audit", "metric=mae", "unit=%")
-    rows = rows[rows["trial"].str.startswith("audit, neighbour cap, EGNN")].set_index(["arm", "compared_with"])
-    here, released = (rows.loc[f"pre-trained{way}", f"scratch{way}"]["value"] for way in ("", ", as released"))
-    return f"of the released code takes EGNN's gain on the catcher from {here:.0f} to {released:.0f} %"
-
-
-def with_float32_labels() -> pd.Series:
-    """The audit of float32 labels, EGNN's MAE and gains in it."""
+def audited(departure: str) -> pd.Series:
+    """EGNN's MAE and gains in the audit of ``departure``, by unit, arm and what it is compared with."""
     rows = select("audit", "metric=mae")
-    rows = rows[rows["trial"].str.startswith("audit, float32 labels, EGNN")]
+    rows = rows[rows["trial"].str.startswith(f"audit, {departure}, EGNN")]
     return rows.fillna({"compared_with": ""}).set_index(["unit", "arm", "compared_with"])["value"]
 
 
+def audited_gains(departure: str) -> list[float]:
+    """Its gains here and as released."""
+    return [audited(departure)["%", f"pre-trained{way}", f"scratch{way}"] for way in ("", ", as released")]
+
+
+def cap_on_neighbours() -> str:
+    here, released = audited_gains("neighbour cap")
+    return f"of the released code takes EGNN's gain on the catcher from {here:.0f} to {released:.0f} %"
+
+
 def gains_with_float32_labels() -> str:
-    here, released = (with_float32_labels()["%", f"pre-trained{way}", f"scratch{way}"] for way in ("", ", as released"))
+    here, released = audited_gains("float32 labels")
     return f"take that gain from {here:.0f} to {released:.0f} %, in one seed again"
 
 
 def errors_with_float32_labels() -> str:
+    audit = audited("float32 labels")
     scratch, before, tuned, after = (
-        with_float32_labels()["kcal/mol", f"{arm}{way}", ""]
-        for arm in ("scratch", "pre-trained")
-        for way in ("", ", as released")
+        audit["kcal/mol", f"{arm}{way}", ""] for arm in ("scratch", "pre-trained") for way in ("", ", as released")
     )
     lower = f"whose error is lower (MAE {scratch:.1f} → {before:.1f} kcal/mol)"
     return f"{lower}, the pre-trained one's is hardly higher ({tuned:.1f} → {after:.1f})"

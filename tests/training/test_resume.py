@@ -22,7 +22,7 @@ from lib.training.denoising import DenoisingTask
 from lib.training.fit import LAST, AtomicCheckpoints, Execution, resumable
 from lib.training.settings import TrainingSettings
 
-KILLS, WHILE_WRITING = int(os.environ.get("KILLS", "8")), 3
+KILLS, WHILE_WRITING = int(os.environ.get("KILLS", "8")), 6
 EXECUTION = Execution(progress=False, accelerator="cpu")
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["lib.runs.runner"])
@@ -108,7 +108,7 @@ def test_killed_runs_end_as_if_nobody_had_killed_them(config, tmp_path, capsys):
             f"\nKILL_SEED={seed}: {kills} kills, {in_writing} of them while a checkpoint was written; "
             f"{went_on} starts went on from a checkpoint; {finished} runs ended with the same weights"
         )
-    assert in_writing >= WHILE_WRITING - 1
+    assert in_writing >= 5
     assert went_on > 0
 
 

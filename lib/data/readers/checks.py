@@ -17,6 +17,7 @@ from lib.errors import DataError
 COPY_AGAIN = "copy or download it again"
 ANOTHER_LAYOUT = "is it another layout? readers are listed in lib.data.readers.READERS"
 STATE_LEVEL = f"set the file's attribute level_of_theory or give level (--level), one of {sorted(LEVELS)}"
+OF_ATOMS = ("atomic numbers", "charges")  # arrays that all conformations of a molecule share
 KINDS = {"f": "floating-point numbers", "iu": "whole numbers", "SO": "texts"}
 FAR = 2048.0  # Å from the origin, where float32 begins to round by more than 1e-4 Å
 DENSEST = 1100  # bytes that one compressed byte can stand for: gzip packs zeros 1032 to 1
@@ -228,9 +229,10 @@ def _check_shapes(path: Path, entry: str, molecule: Molecule, remedy: str) -> No
 
 def _check_finite(path: Path, entry: str, molecule: Molecule, numbers: NDArray[np.integer]) -> None:
     """``numbers`` (M,) are those of the conformations in the file."""
-    for what, (array, shape) in _arrays(molecule).items():
-        of_conformations = array.size > 0 and shape[0] == len(numbers)
-        if of_conformations and not (np.isfinite(array.max()) and np.isfinite(array.min())):
+    for what, (array, _) in _arrays(molecule).items():
+        if array.size and not (np.isfinite(array.max()) and np.isfinite(array.min())):
+            if what in OF_ATOMS:
+                raise DataError(path, entry, f"{what} are not finite", "correct them")
             frame = numbers[np.argwhere(~np.isfinite(array))[0][0]]
             raise DataError(path, entry, f"{what} of conformation {frame} are not finite", "remove that conformation")
 
