@@ -6,7 +6,7 @@ CORES ?= all
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --nolock --show-failed-logs
 
-.PHONY: help reproduce plan check test fuzz test-browser test-slurm rehearsal chromium lint types lock lab mini-suite pages speed book report clean .venv
+.PHONY: help reproduce plan check test coverage fuzz test-browser test-slurm rehearsal chromium lint types lock lab mini-suite pages speed book report clean .venv
 
 help:
 	@echo "make reproduce [SCALE=laptop|smoke|wide|paper]   run every notebook, write figures/<scale>/"
@@ -14,6 +14,7 @@ help:
 	@echo "make plan [SCALE=...]                            what reproduce would do, and what it costs"
 	@echo "make check                                       lint, types and the fast tests: under two minutes"
 	@echo "make test                                        lint, unit tests, notebooks on an empty run store"
+	@echo "make coverage                                    which lines of lib the unit tests run"
 	@echo "make fuzz [SECONDS=3600]                         break files of every reader, byte by byte, and read them"
 	@echo "make test-browser [CHROMIUM=...]                 the site, and a notebook in JupyterLab, in a headless Chromium"
 	@echo "make test-slurm                                  a part of the batch on a SLURM cluster of two nodes, started here"
@@ -26,12 +27,13 @@ help:
 	@echo "make mini-suite                                  make data/mini again from its seed"
 	@echo "make clean                                       remove converted stores and runs (in cache/) and the site, keep figures"
 
+# what is installed is compiled when it is first imported: most of it never is
 .venv: .venv/installed
 
 .venv/installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(f"Python {sys.version.split()[0]} does not serve, 3.11 to 3.13 are needed: make PYTHON=/path/to/python3.11 ..." if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[notebooks,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[notebooks,dev]'
 	touch $@
 
 reproduce: .venv
@@ -50,17 +52,20 @@ WORKERS = -n $(if $(filter all,$(CORES)),auto,$(CORES)) --dist loadfile
 LEDGER = notebooks/09_what_was_reproduced.ipynb
 
 test: .venv lint types
-	$(BIN)/pytest $(WORKERS) --cov --cov-report=term:skip-covered
+	$(BIN)/pytest $(WORKERS)
 	cache=$$(mktemp -d) && trap "rm -rf $$cache" EXIT && export DENOISING_CACHE=$$cache DENOISING_FIGURES=$$cache/figures && \
 	  $(BIN)/pytest $(WORKERS) --nbval-lax --nbval-current-env $(filter-out $(LEDGER),$(wildcard notebooks/[0-9]*.ipynb)) && \
 	  $(BIN)/pytest --nbval-lax --nbval-current-env $(LEDGER)  # it reads the others' tables
+
+coverage: .venv
+	$(BIN)/pytest $(WORKERS) --cov --cov-report=term:skip-covered
 
 SECONDS ?= 3600
 fuzz: .venv
 	$(BIN)/python tests/data/readers/fuzz.py --seconds $(SECONDS)
 
 .venv/installed-browser: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[browser,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[browser,docs]'
 	touch $@
 
 chromium:
@@ -70,7 +75,7 @@ test-browser: chromium .venv/installed-browser
 	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser
 
 .venv/installed-slurm: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[slurm]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[slurm]'
 	touch $@
 
 test-slurm: .venv/installed-slurm
@@ -96,7 +101,7 @@ pages: .venv
 	$(BIN)/python -m lib.report.pages
 
 .venv/installed-docs: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[docs]'
 	touch $@
 
 book: .venv/installed-docs

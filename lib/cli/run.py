@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     from lib.runs import Result, RunConfig
-    from lib.training.fit import Execution
+    from lib.training.execution import Execution
 EPILOG = examples(
     "run --scale laptop --model egnn",
     "run --scale laptop --model egnn --data ani1x --pretrained",
@@ -111,7 +111,7 @@ def run(
     """
     from lib.study.cells import Cell
     from lib.study.scales import get_scale
-    from lib.training.fit import Execution
+    from lib.training.execution import Execution
 
     settings, execution = get_scale(scale), Execution(
         progress=sys.stderr.isatty(), accelerator=accelerator, compiled=compiled, tensorboard=tensorboard,

@@ -21,7 +21,7 @@ from lib.runs.config import SIGMAS, check_share
 from lib.study.arms import MISSING
 from lib.study.layers import weights_names
 from lib.study.scales import SCALES
-from lib.training.fit import Execution
+from lib.training.execution import Execution
 from lib.training.settings import LARGEST_RATE, TrainingSettings
 
 Rule = Callable[[Any], str | None]  # what is expected in place of a value; None where the value will do

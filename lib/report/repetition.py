@@ -17,7 +17,7 @@ from lib.runs.runner import run_here
 from lib.study.arms import cell_runs
 from lib.study.cells import Cell
 from lib.study.scale import Scale
-from lib.training.fit import SHOWN, Execution
+from lib.training.execution import SHOWN, Execution
 from lib.training.metrics import ERRORS
 
 TOLERANCE = 20.0  # per cent of a recorded error

@@ -1,5 +1,9 @@
 """Predictions of a trained energy model beside the targets, and scores from them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -8,7 +12,9 @@ from torch.utils.data import DataLoader
 
 from lib.batches import Batch
 from lib.errors import required
-from lib.training.energy import EnergyTask
+
+if TYPE_CHECKING:
+    from lib.training.energy import EnergyTask
 
 
 def scores(part: str, rows: dict[str, NDArray]) -> dict[str, float]:

@@ -227,7 +227,7 @@ def _contradiction(metrics: dict[str, float], recomputed: dict[str, float], tole
 def _history_problem(result: Result) -> str | None:
     """Validation metrics that the history does not hold, or that are not those of its best epoch."""
     history = result.history()
-    monitor = LOSS if LOSS in result.metrics else TASKS[result.about["config"]["task"]].module.monitor
+    monitor = LOSS if LOSS in result.metrics else TASKS[result.about["config"]["task"]].monitor
     if not isinstance(history, dict) or not isinstance(history.get(monitor), list) or not history[monitor]:
         return f"its history has no {monitor}"
     best = int(np.argmin(np.nan_to_num(np.array(history[monitor], dtype=float), nan=np.inf)))

@@ -28,11 +28,13 @@ from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.runs.uncertainty import rigidity_of
 from lib.training.auxiliary import DeNSTask, NoisyNodesTask
+from lib.training.denoising import DenoisingTask
 from lib.training.energy import EnergyTask
-from lib.training.fit import Execution, fit, is_first_process
+from lib.training.execution import Execution, is_first_process
+from lib.training.fit import fit
 from lib.training.scaling import Scaling, independent, needs_compositions
+from lib.training.settings import TrainingSettings
 from lib.training.task import Task
-from lib.training.tasks import task_entry
 
 DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all gives 1
 COLLAPSED = 1.5  # last denoising error over the lowest one
@@ -95,7 +97,13 @@ def _save_history(folder: Path, history: dict[str, list[float]]) -> None:
     (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
 
 
-def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weights | None = None) -> Outcome:
+def denoise(
+    config: RunConfig,
+    folder: Path,
+    execution: Execution,
+    weights: Weights | None = None,
+    make_task: Callable[[Model, TrainingSettings, float], Task] = DenoisingTask,
+) -> Outcome:
     """Pre-train: metrics are the validation denoising error and the part of the noise that is rigid motion.
 
     Raises:
@@ -105,7 +113,6 @@ def denoise(config: RunConfig, folder: Path, execution: Execution, weights: Weig
     whole_splits = splits(config)
     selected = select(config, whole_splits)
     data = {k: ConformationBatches(v, config.settings.cutoff, sigma) for k, v in selected.items()}
-    make_task: Callable[..., Task] = task_entry(config.task).module
     task = make_task(model, config.training, sigma)
     training = _training_loader(config, data["train"], execution)
     fitted = fit(task, training, _evaluation_loader(config, data["validation"]), folder, execution)

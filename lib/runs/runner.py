@@ -31,12 +31,10 @@ from lib.models.weights import Weights
 from lib.paths import RUNS
 from lib.runs.checksums import seal
 from lib.runs.config import RunConfig
-from lib.runs.jobs import job_of
 from lib.runs.provenance import commit, provenance
 from lib.runs.results import Result, find_record, load_result, of_its_settings
-from lib.training.fit import LAST, SHOWN, Execution, is_first_process, resumable
+from lib.training.execution import LAST, LOG, SHOWN, Execution, bars_shown, is_first_process
 from lib.training.metrics import metric_of
-from lib.training.progress import LOG, bars_shown
 
 STEPS_OF_MINUTES = ".steps"  # ends the file of the run store that says how many steps a run of some minutes has
 
@@ -99,6 +97,9 @@ def log_of(config: RunConfig) -> Path:
 
 def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights | None) -> None:
     """Do the job in the folder ``part``, where an interrupted one resumes; the result is written last."""
+    from lib.runs.jobs import job_of  # these import Lightning, which takes as long as torch
+    from lib.training.fit import resumable
+
     job = job_of(config.task)
     part.mkdir(exist_ok=True)
     resumed = resumable(part / LAST)

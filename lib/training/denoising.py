@@ -7,13 +7,14 @@ from lib.errors import required
 from lib.models.base import Model
 from lib.training.settings import TrainingSettings
 from lib.training.task import Task
+from lib.training.tasks import TASKS
 
 
 class DenoisingTask(Task):
     """Equation 7: the squared error of the predicted noise, summed over a conformation, mean over conformations."""
 
     title = "denoising"
-    monitor = "validation_denoising_error"
+    monitor = TASKS["denoising"].monitor
     summed = ("squared", "coordinates")
 
     def __init__(self, model: Model, settings: TrainingSettings, sigma: float) -> None:

@@ -14,6 +14,7 @@ from lib.training.input_norm import InputNorm
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
 from lib.training.task import Task
+from lib.training.tasks import TASKS
 
 
 class EnergyTask(Task):
@@ -26,7 +27,7 @@ class EnergyTask(Task):
     """
 
     title = "energy"
-    monitor = "validation_rmse"
+    monitor = TASKS["energy"].monitor
     summed: tuple[str, ...] = ("squared", "absolute", "n")
     summed_of_forces = ("force_squared", "force_absolute", "components")
     mean: Tensor

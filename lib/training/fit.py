@@ -9,14 +9,14 @@ that is logged for a resumed epoch is the mean over its remaining steps. Checkpo
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Literal
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import lightning as L
@@ -29,98 +29,18 @@ from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch.utils.data import DataLoader
 
-from lib.errors import look_up
 from lib.files import not_written, whole_file
+from lib.training.execution import LAST, MIXED, SHOWN, Execution, bars_shown
 from lib.training.memory import FreedMemory
-from lib.training.progress import FitBar, RunLog, bars_shown
+from lib.training.progress import FitBar, RunLog
 from lib.training.settings import TrainingSettings
 from lib.training.task import Task
 
-LAST = "last.ckpt"
-MIXED: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
-PRECISIONS = ("32-true", *MIXED)
-ACCELERATORS: dict[str, Callable[[], bool]] = {
-    "auto": lambda: True,
-    "cpu": lambda: True,
-    "cuda": torch.cuda.is_available,
-    "gpu": torch.cuda.is_available,
-    "mps": torch.backends.mps.is_available,
-}  # by name, whether this machine has one
 
-
-@dataclass(frozen=True)
-class Execution:
-    """How a fit is executed. This is not part of its settings: on one CPU thread equal settings give equal bits.
-
-    Elsewhere they give the same numbers up to rounding, whatever the number of processes and micro-batches; with less
-    than ``32-true`` precision, up to that precision.
-
-    Attributes:
-        progress: whether to show a progress bar; never in continuous integration (`progress.bars_shown`).
-        tensorboard: whether to write a TensorBoard log beside the CSV log.
-        accelerator: a GPU where torch sees CUDA, else the CPU (``auto``); or a name of `ACCELERATORS`.
-        compiled: whether layers are compiled (`models.compile_layers`).
-        graphs: whether steps are CUDA graphs on padded batches (`models.graphs`), for small batches on a GPU.
-        accumulate: micro-batches in which a step's batch goes through the model.
-        devices: processes on each node, started from outside (``torchrun``), each with a part of every step's batch.
-        nodes: number of machines.
-        precision: one of `PRECISIONS`.
-        workers: processes beside each training one that prepare its batches ahead; 0 prepares each when it is due.
-        checkpoint_minutes: between checkpoints within an epoch, so that what is lost with a killed process is no more.
-    """
-
-    progress: bool = True
-    tensorboard: bool = False
-    accelerator: str = "auto"
-    compiled: bool = False
-    graphs: bool = False
-    accumulate: int = 1
-    devices: int = 1
-    nodes: int = 1
-    precision: str = "32-true"
-    workers: int = 0
-    checkpoint_minutes: float = 5.0
-
-    def __post_init__(self) -> None:
-        """Refuse what this machine cannot do, before anything is read."""
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"no precision {self.precision!r}: choose from {PRECISIONS}")
-        if not look_up(ACCELERATORS, self.accelerator, "accelerator")():
-            raise ValueError(
-                f"accelerator = {self.accelerator!r}: torch finds none on this machine; choose 'auto' or 'cpu'"
-            )
-        for name in ("accumulate", "devices", "nodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)!r} must be a whole number from 1 on")
-        if self.graphs and self.compiled:
-            raise ValueError("graphs = True and compiled = True: layers that are compiled are not recorded, choose one")
-        if self.workers < 0:
-            raise ValueError(f"workers = {self.workers!r} must be a whole number from 0 on")
-        if not self.checkpoint_minutes > 0:
-            raise ValueError(f"checkpoint_minutes = {self.checkpoint_minutes!r} must be above 0")
-
-    def resolve(self) -> str:
-        """The accelerator for Lightning; never Apple's MPS by itself, which lacks float64."""
-        automatic = "cuda" if torch.cuda.is_available() else "cpu"
-        return automatic if self.accelerator == "auto" else self.accelerator
-
-    def device(self) -> str:
-        """The device of tensors, by torch's name."""
-        kind = self.resolve()
-        return "cuda" if kind == "gpu" else kind
-
-    def plugins(self) -> list[Any]:
-        """Lightning plugins: atomic checkpoints, and mixed precision unless ``32-true``."""
-        mixed = MIXED.get(self.precision)
-        return [AtomicCheckpoints(), *([] if mixed is None else [MixedPrecisionModel(mixed, self.device())])]
-
-
-SHOWN, QUIET = Execution(), Execution(progress=False)
-
-
-def is_first_process() -> bool:
-    """Whether this process is the only one, or the first of several that train together: the one that writes."""
-    return not dist.is_initialized() or dist.get_rank() == 0
+def plugins(execution: Execution) -> list[Any]:
+    """Lightning's plugins: atomic checkpoints, and mixed precision unless ``32-true``."""
+    mixed = MIXED.get(execution.precision)
+    return [AtomicCheckpoints(), *([] if mixed is None else [MixedPrecisionModel(mixed, execution.device())])]
 
 
 class MixedPrecisionModel(MixedPrecision):
@@ -262,7 +182,7 @@ def _trainer(settings: TrainingSettings, folder: Path, callbacks: list[Callback]
         # some parameters get no gradient in one of the tasks
         strategy="ddp_find_unused_parameters_true" if execution.devices * execution.nodes > 1 else "auto",
         accumulate_grad_batches=execution.accumulate,
-        plugins=[*execution.plugins(), process_group()],
+        plugins=[*plugins(execution), process_group()],
         default_root_dir=folder,
         logger=loggers,
         callbacks=[*callbacks, *([FitBar()] if execution.progress and bars_shown() else [])],

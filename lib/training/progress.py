@@ -1,9 +1,8 @@
-"""Progress of a fit: one bar in terminals and notebooks (none in continuous integration), and a log to follow.
+"""Progress of a fit: one bar in terminals and notebooks (`execution.bars_shown`), and a log to follow.
 
 ``progress.log`` in the fit's folder has a line every few seconds and one for each validation; ``tail -f`` follows it.
 """
 
-import os
 import time
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -12,15 +11,10 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from tqdm.auto import tqdm
 
-from lib.machine import STATIC
+from lib.training.execution import LOG
 
 EVERY = 20  # steps from one reading of the loss to the next: each reading waits for the GPU
-LOG, SECONDS = "progress.log", 5.0  # name of the log, and time from one of its lines to the next
-
-
-def bars_shown() -> bool:
-    """Whether progress bars are shown: not where the environment variable ``CI`` or `machine.STATIC` is not empty."""
-    return not (os.environ.get("CI") or os.environ.get(STATIC))
+SECONDS = 5.0  # from one line of the log to the next
 
 
 class Watched(Protocol):

@@ -15,7 +15,7 @@ from lib.training.settings import TrainingSettings
 class Task(L.LightningModule):
     """What both tasks share: AdamW, the schedule, and metrics summed over every conformation of an epoch.
 
-    A task gives its ``title``, ``monitor`` (the validation metric whose lowest value is best), `loss`, `errors` and
+    A task gives its ``title``, ``monitor`` (`tasks.TaskEntry.monitor`), `loss`, `errors` and
     ``summed``, the names of what `errors` counts. ``history`` has the validation metrics by epoch, counted from 1;
     checkpoints keep it.
     """

@@ -10,8 +10,8 @@ from lib.paths import DATA
 from lib.runs import jobs, runner
 from lib.runs.config import RunConfig
 from lib.study.scales import get_scale
-from lib.training import fit
-from lib.training.fit import Execution
+from lib.training import execution
+from lib.training.execution import Execution
 from lib.training.settings import TrainingSettings
 
 FILE = str(DATA / "mini" / "example" / "methyl-salicylate.xyz")
@@ -111,7 +111,7 @@ def test_nonsense_is_one_line_and_status_1(arguments, message, capsys, tmp_path)
 
 def test_a_gpu_that_is_not_there_is_refused(capsys, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setitem(fit.ACCELERATORS, "cuda", lambda: False)
+    monkeypatch.setitem(execution.ACCELERATORS, "cuda", lambda: False)
     assert main([*RUN, "--accelerator", "cuda"]) == 1
     assert "accelerator = 'cuda': torch finds none on this machine; choose 'auto' or 'cpu'" in capsys.readouterr().err
     assert main(["bench", "models", "--device", "cuda"]) == 1

@@ -21,7 +21,7 @@ from lib.study.cells import Cell
 from lib.study.scale import ByData
 from lib.study.scales import get_scale
 from lib.training.energy import EnergyTask
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
 

@@ -16,7 +16,7 @@ from lib.runs.runner import run_here
 from lib.study.cells import Cell
 from lib.study.scale import ByData
 from lib.study.scales import get_scale
-from lib.training.fit import Execution
+from lib.training.execution import Execution
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA")
 KINDS = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu", "cpu")

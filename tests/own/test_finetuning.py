@@ -17,7 +17,7 @@ from lib.runs import runner
 from lib.runs.runner import run
 from lib.study.scale import FORCE_WEIGHT
 from lib.study.scales import get_scale
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 
 FILE = DATA / "mini" / "example" / "methyl-salicylate.xyz"
 WEIGHTS = "schnet-smoke-dynamics"

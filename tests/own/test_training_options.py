@@ -21,7 +21,7 @@ from lib.runs import integrity
 from lib.runs.config import Start
 from lib.runs.continuation import start_from
 from lib.runs.runner import run
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 from lib.units import EV
 
 FILE = DATA / "mini" / "example" / "methyl-salicylate.xyz"

@@ -27,7 +27,7 @@ from lib.potentials.calculator import PotentialCalculator
 from lib.potentials.ensemble import Potential
 from lib.runs.config import Limits, RunConfig
 from lib.runs.runner import run
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 from lib.training.settings import TrainingSettings
 from lib.units import EV
 

@@ -16,7 +16,7 @@ from lib.runs import results, runner
 from lib.runs.config import RunConfig
 from lib.runs.results import record
 from lib.runs.runner import run
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 from lib.training.settings import TrainingSettings
 
 SETTINGS = make_settings("egnn", {"hidden_channels": 8, "n_layers": 2})

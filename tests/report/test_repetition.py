@@ -11,7 +11,7 @@ from lib.study import matrix
 from lib.study.arms import cell_runs
 from lib.study.cells import members
 from lib.study.scales import get_scale
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 
 CELLS = members(matrix.pairs(["egnn"], ["ani1"]))
 

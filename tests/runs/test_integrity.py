@@ -21,7 +21,7 @@ from lib.runs import integrity, results, runner
 from lib.runs.checksums import SEAL
 from lib.runs.config import RunConfig
 from lib.runs.runner import run
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 from lib.training.settings import TrainingSettings
 
 SETTINGS = make_settings("egnn", {"hidden_channels": 8, "n_layers": 2})

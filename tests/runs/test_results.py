@@ -23,7 +23,7 @@ from lib.runs.checksums import seal
 from lib.runs.config import RunConfig
 from lib.runs.results import Result
 from lib.runs.runner import run, run_all, stored
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 from lib.training.metrics import metric_of
 from lib.training.settings import TrainingSettings
 

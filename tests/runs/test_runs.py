@@ -28,7 +28,7 @@ from lib.runs.runner import run, run_all, stored
 from lib.runs.selection import select, splits
 from lib.study.cells import Cell
 from lib.study.scales import SAME_STEPS, SCALES, get_scale, with_labels
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 from lib.training.settings import TrainingSettings
 
 TRAINING = TrainingSettings(epochs=2, batch_size=16, learning_rate=3e-3)

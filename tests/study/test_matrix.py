@@ -22,7 +22,7 @@ from lib.study.cells import Cell, members
 from lib.study.matrix import MATRIX
 from lib.study.scale import ByData, Exceptions
 from lib.study.scales import SCALES, get_scale
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 
 
 @pytest.mark.parametrize("name", SCALES)

@@ -26,7 +26,7 @@ from lib.study import questions
 from lib.study.trials import Trial, results_to_record
 from lib.training.auxiliary import DeNSTask, NoisyNodesTask
 from lib.training.energy import EnergyTask
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
 

@@ -15,7 +15,7 @@ from lib.runs.config import Limits, RunConfig
 from lib.runs.runner import run
 from lib.runs.selection import select, splits
 from lib.training.energy import EnergyTask
-from lib.training.fit import QUIET, Execution
+from lib.training.execution import QUIET, Execution
 from lib.training.input_norm import InputNorm
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings

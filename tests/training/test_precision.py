@@ -17,7 +17,8 @@ from lib.models import MODELS
 from lib.study.scales import get_scale
 from lib.training.denoising import DenoisingTask
 from lib.training.energy import EnergyTask
-from lib.training.fit import PRECISIONS, Execution, fit
+from lib.training.execution import PRECISIONS, Execution
+from lib.training.fit import fit
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
 

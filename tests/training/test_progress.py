@@ -15,8 +15,9 @@ from lib.data.store import ConformationStore
 from lib.runs import runner
 from lib.training import progress
 from lib.training.denoising import DenoisingTask
-from lib.training.fit import Execution, fit
-from lib.training.progress import EVERY, LOG, FitBar, RunLog
+from lib.training.execution import LOG, Execution
+from lib.training.fit import fit
+from lib.training.progress import EVERY, FitBar, RunLog
 from lib.training.settings import TrainingSettings
 
 SHOWN = Execution(accelerator="cpu")

@@ -1,6 +1,7 @@
 """Registries of tasks, metrics and data sets: whole registrations work, half ones fail with one clear line."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from lib.study.cells import Cell
 from lib.study.scales import SCALES, get_scale
 from lib.training.denoising import DenoisingTask
 from lib.training.energy import EnergyTask
-from lib.training.fit import QUIET
+from lib.training.execution import QUIET
 from lib.training.metrics import METRICS, metric_label, metric_of
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
@@ -41,7 +42,7 @@ def pretraining(tmp_path):
 class Halved(DenoisingTask):
     """Another pre-training: half the loss."""
 
-    title, monitor = "halved denoising", "validation_denoising_error"
+    title = "halved denoising"
 
     def loss(self, batch):
         return 0.5 * super().loss(batch)
@@ -54,8 +55,8 @@ def test_registered_tasks_are_whole(name):
 
 
 def test_a_new_task_is_one_line_and_one_job(pretraining, monkeypatch):
-    monkeypatch.setitem(TASKS, "halved", TaskEntry(Halved, labelled=False, metrics=("denoising_error", "rigid_part")))
-    monkeypatch.setitem(jobs.JOBS, "halved", jobs.denoise)
+    monkeypatch.setitem(TASKS, "halved", TASKS["denoising"])
+    monkeypatch.setitem(jobs.JOBS, "halved", partial(jobs.denoise, make_task=Halved))
     config = replace(pretraining, task="halved")
     result = run(config, QUIET)
     assert result.config.task == "halved" and not result.config.labelled
@@ -71,11 +72,13 @@ def test_a_new_task_is_one_line_and_one_job(pretraining, monkeypatch):
     ("entry", "lacks"),
     [
         (
-            TaskEntry(DenoisingTask, False, ("denoising_error", "sharpness")),
+            TaskEntry(False, "validation_denoising_error", ("denoising_error", "sharpness")),
             "'sharpness' in lib.training.metrics.METRICS",
         ),
-        (TaskEntry(DenoisingTask, False, ("rigid_part",)), "its monitor 'denoising_error' among its metrics"),
-        (TaskEntry(torch.nn.Module, True, ("rmse",)), "a title, a monitor, a summed"),
+        (
+            TaskEntry(False, "validation_denoising_error", ("rigid_part",)),
+            "its monitor 'validation_denoising_error' among",
+        ),
     ],
 )
 def test_a_half_registered_task_says_what_it_lacks(pretraining, monkeypatch, entry, lacks):

@@ -19,7 +19,8 @@ from lib.runs import runner
 from lib.runs.config import RunConfig
 from lib.runs.jobs import JOBS
 from lib.training.denoising import DenoisingTask
-from lib.training.fit import LAST, AtomicCheckpoints, Execution, resumable
+from lib.training.execution import LAST, Execution
+from lib.training.fit import AtomicCheckpoints, resumable
 from lib.training.settings import TrainingSettings
 
 KILLS, WHILE_WRITING = int(os.environ.get("KILLS", "8")), 6

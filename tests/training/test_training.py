@@ -20,7 +20,8 @@ from lib.models.transfer import ALL, TURNED, transfer
 from lib.models.weights import checksum, load_weights, save_weights
 from lib.training.denoising import DenoisingTask
 from lib.training.energy import EnergyTask
-from lib.training.fit import Execution, fit
+from lib.training.execution import Execution
+from lib.training.fit import fit
 from lib.training.scaling import Scaling, determined, independent
 from lib.training.settings import TrainingSettings
 

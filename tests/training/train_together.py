@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from lib.runs import runner
-from lib.training.fit import Execution
+from lib.training.execution import Execution
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -9,8 +9,7 @@ from typing import Any
 
 from lib.bench.rehearsal.watch import Watched, watch
 from lib.errors import TrainingError
-from lib.training.fit import LAST
-from lib.training.progress import LOG
+from lib.training.execution import LAST, LOG
 
 Facts = dict[str, Any]
 STAMP = "%Y-%m-%d %H:%M:%S"  # of the log's lines

@@ -13,15 +13,14 @@ from lib.models import MODELS
 from lib.report.figures.style import BLUE, GREEN, ORANGE, set_style, write_figure
 from lib.runs.integrity import find_readable
 from lib.runs.results import Result, find_record
-from lib.training.denoising import DenoisingTask
-from lib.training.energy import EnergyTask
 from lib.training.metrics import metric_of
+from lib.training.tasks import TASKS
 
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's, but for the yellow
 MARKERS = "osv^D"  # a second sign beside the colour: 35 runs are told apart
 TITLES = {
-    DenoisingTask.monitor: "validation denoising error",
-    EnergyTask.monitor: "validation RMSE",
+    TASKS["denoising"].monitor: "validation denoising error",
+    TASKS["energy"].monitor: "validation RMSE",
 }  # what decides on the best epoch of each task, and what the figure calls it
 
 
