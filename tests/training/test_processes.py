@@ -21,7 +21,7 @@ from lib.data import loading
 from lib.data.datasets import DataSet
 from lib.data.loading import EpochSampler
 from lib.errors import TrainingError
-from lib.models import PAPER_MODELS, make_settings
+from lib.models import make_settings
 from lib.paths import ROOT
 from lib.runs import runner
 from lib.runs.config import RunConfig
@@ -64,16 +64,21 @@ def test_processes_and_micro_batches_share_every_step(processes, micro_batches, 
 
 @pytest.fixture
 def configs(tmp_path):
-    """Each of the paper's models, every other one denoising; the last step of an epoch has one conformation."""
+    """Each of the paper's models: SchNet learns energies from scratch, EGNN after denoising, the others denoise.
+
+    The last step of an epoch has one conformation.
+    """
     molecules = [make_molecule(name, z, 27, k) for k, (name, z) in enumerate(MOLECULES.items())]
     data = (DataSet("test/ani1", "ani1", str(write_ani1(tmp_path / "ani1.h5", molecules))),)
     denoising = TrainingSettings(epochs=2, batch_size=16, learning_rate=1e-3)
-    energies = replace(denoising, epochs=EPOCHS, learning_rate=6e-2, patience=1)
-    out = []
-    for k, model in enumerate(PAPER_MODELS):
-        config = RunConfig("denoising", data, model, make_settings(model, SMALL[model]), denoising, seed=0, sigma=0.2)
-        out.append(config if k % 2 else replace(config, task="energy", sigma=None, baseline="mean", training=energies))
-    return out
+    energies = replace(denoising, epochs=EPOCHS, learning_rate=3e-2, patience=1)
+    schnet, *others, egnn = (
+        RunConfig("denoising", data, model, make_settings(model, SMALL[model]), denoising, seed=0, sigma=0.2)
+        for model in ("schnet", "se3_transformer", "torchmd_net", "egnn")
+    )
+    scratch = replace(schnet, task="energy", sigma=None, baseline="mean", training=energies)
+    tuned = replace(scratch, model=egnn.model, settings=egnn.settings, pretrained=egnn)
+    return [*others, egnn, tuned, scratch]
 
 
 def assert_same(one, other):
@@ -88,7 +93,7 @@ def test_four_processes_reach_the_metrics_of_one(configs, tmp_path, monkeypatch)
 
     Of each task one model takes its batches in three parts.
     """
-    jobs = [("four", config, (1, 3, 3, 1)[k]) for k, config in enumerate(configs)]
+    jobs = [("four", config, (1, 3, 1, 3, 1)[k]) for k, config in enumerate(configs)]
     (tmp_path / "jobs").write_bytes(pickle.dumps(jobs))
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "4"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
@@ -128,7 +133,7 @@ def exists(pid):
 
 def test_a_killed_process_ends_all_and_the_next_start_goes_on(configs, tmp_path, monkeypatch):
     """As `run --devices 2` does; it ends with the metrics of one process that nobody killed."""
-    config = replace(configs[1], training=replace(configs[1].training, epochs=10))
+    config = replace(configs[0], training=replace(configs[0].training, epochs=10))
     two = replace(ALONE, devices=2, checkpoint_minutes=1e-9)
     monkeypatch.setattr(cli, "_refuse_more_than_there_are", lambda execution: None)  # one core is enough here
     training = []
@@ -155,4 +160,4 @@ def test_a_job_of_slurm_is_not_taken_for_a_group_of_processes(configs, tmp_path,
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runner, "RUNS", tmp_path / "runs")
     (tmp_path / "hpc_ckpt_1.ckpt").write_bytes(b"of another run")
-    assert runner.run_here(configs[1], ALONE).history()["epoch"] == [1, 2]
+    assert runner.run_here(configs[0], ALONE).history()["epoch"] == [1, 2]
