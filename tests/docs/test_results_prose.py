@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from lib.data.datasets import find, open_store
+from lib.errors import required
 from lib.own import datasets
 from lib.paths import DATA, ROOT
 from lib.potentials.calibration import calibrated_share
@@ -23,6 +24,7 @@ from lib.report.pages.values import one, select, table
 from lib.report.tables import LEARNT
 from lib.runs.results import find_record
 from lib.study import get_scale
+from lib.study.amount import sources
 
 NAMES = re.compile(
     r"GFN2-xTB|ANI-1x?|ISO17|MD22|C7O2H10|95 % intervals|mini ANI-1x?|Ac-Ala3-NHMe|SE\(3\)|notebook \d\d|Table 2|"
@@ -163,6 +165,15 @@ def rate_of_pretraining() -> str:
 def same_layers() -> str:
     ani1, iso17 = (gains("SE(3)-Transformer", f"mini/{data}")[2] for data in ("ani1", "iso17"))
     return f"the same layers gain {ani1:.0f} % on mini ANI-1 and {iso17:.0f} % on mini ISO17"
+
+
+def denoising_errors_by_amount() -> str:
+    of, pool = sources(get_scale("laptop"), "egnn"), "all of the pool"
+    arms = ("1/16 of the pool", "1/4 of the pool", pool, f"{pool}, 3 times the steps")
+    records = [required(find_record(of[arm](0).key()), arm) for arm in arms]
+    part, quarter, whole, longer = (f"{record.metrics['validation_denoising_error']:.3f}" for record in records)
+    assert quarter == whole
+    return f"({part} σ² after a sixteenth, {whole} after a quarter and after all, {longer} after three times the steps)"
 
 
 def seed_of_controls() -> str:
@@ -497,6 +508,7 @@ def seed_of_dynamics() -> str:
 
 HELD = [
     settings, evidence, third_seed, third_seeds_pretraining, rate_of_pretraining, same_layers, seed_of_controls,
+    denoising_errors_by_amount,
     all_labels, wide, rates_of_wide, kept_of_wide, machine_of_the_records, another_machine, groups_of_isomers,
     egnn_on_spice, rates_of_spice, few_labels, rates_at_the_edge, nothing_from_scratch, catcher, cap_on_neighbours,
     papers_largest, gains_with_float32_labels, errors_with_float32_labels,
