@@ -48,7 +48,7 @@ plan: .venv
 check: .venv lint types
 	$(BIN)/pytest -m "not slow" --quiet
 
-WORKERS = -n $(if $(filter all,$(CORES)),auto,$(CORES)) --dist loadfile
+WORKERS = -n $(if $(filter all,$(CORES)),auto,$(CORES)) --dist loadfile --no-loadscope-reorder
 LEDGER = notebooks/09_what_was_reproduced.ipynb
 
 test: .venv lint types
