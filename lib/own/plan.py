@@ -1,10 +1,13 @@
 """What a fine-tuning will take: steps, and core-minutes from the speed that is measured on this machine first."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,10 +24,10 @@ from lib.runs.config import RunConfig
 from lib.runs.runner import STEPS_OF_MINUTES
 from lib.runs.selection import select, splits
 from lib.study.cost import in_words
-from lib.training.denoising import DenoisingTask
-from lib.training.energy import EnergyTask
 from lib.training.scaling import Scaling
-from lib.training.task import Task
+
+if TYPE_CHECKING:
+    from lib.training.task import Task
 
 STEPS = 6  # that are timed, after one that is not
 STARTING = 1.0  # core-seconds: the model, the first checkpoint; 0.6 in a run of 800 steps
@@ -138,6 +141,9 @@ def measure(config: RunConfig) -> Speed:
 
 def _task(config: RunConfig, train: ConformationBatches, measured: DataLoader) -> Task:
     """What ``config`` trains, with initial weights."""
+    from lib.training.denoising import DenoisingTask  # these import Lightning, as `runs.runner` says
+    from lib.training.energy import EnergyTask
+
     model = models.build(config.model, config.settings)
     if not config.labelled:
         return DenoisingTask(model, config.training, required(config.sigma, "sigma"))

@@ -117,6 +117,12 @@ def test_importing_the_package_imports_nothing():
         lib.load_everything  # noqa: B018 (asked for to see the error)
 
 
+def test_what_trains_nothing_imports_no_training_loop():
+    """Lightning takes as long to import as torch: plans, reports and potentials do without it."""
+    code = "import sys, lib.calculator, lib.campaign, lib.report.tables; print('lightning' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 @pytest.mark.parametrize("name", [name for name in shipped() if load_pretrained(name).gives_energies])
 def test_shipped_potentials_refuse_other_compositions(name):
     """Each was trained on one, so that an energy of ethanol would be off by an arbitrary constant."""
