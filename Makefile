@@ -27,13 +27,12 @@ help:
 	@echo "make mini-suite                                  make data/mini again from its seed"
 	@echo "make clean                                       remove converted stores and runs (in cache/) and the site, keep figures"
 
-# what is installed is compiled when it is first imported: most of it never is
 .venv: .venv/installed
 
 .venv/installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(f"Python {sys.version.split()[0]} does not serve, 3.11 to 3.13 are needed: make PYTHON=/path/to/python3.11 ..." if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[notebooks,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[notebooks,dev]'
 	touch $@
 
 reproduce: .venv
@@ -65,7 +64,7 @@ fuzz: .venv
 	$(BIN)/python tests/data/readers/fuzz.py --seconds $(SECONDS)
 
 .venv/installed-browser: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[browser,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[browser,docs]'
 	touch $@
 
 chromium:
@@ -75,7 +74,7 @@ test-browser: chromium .venv/installed-browser
 	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser
 
 .venv/installed-slurm: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[slurm]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[slurm]'
 	touch $@
 
 test-slurm: .venv/installed-slurm
@@ -101,7 +100,7 @@ pages: .venv
 	$(BIN)/python -m lib.report.pages
 
 .venv/installed-docs: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[docs]'
 	touch $@
 
 book: .venv/installed-docs
