@@ -47,6 +47,7 @@ plan: .venv
 check: .venv lint types
 	$(BIN)/pytest -m "not slow" --quiet
 
+# files in their own order: xdist's would leave those of few, long tests for the end, and a worker idle
 WORKERS = -n $(if $(filter all,$(CORES)),auto,$(CORES)) --dist loadfile --no-loadscope-reorder
 LEDGER = notebooks/09_what_was_reproduced.ipynb
 

@@ -1,7 +1,7 @@
 """Jobs: what a run of each task does, from its config to weights, history, predictions and metrics in a folder."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from lib.runs.evaluation import predict, scores
 from lib.runs.selection import Splits, select, splits
 from lib.runs.uncertainty import rigidity_of
 from lib.training.auxiliary import DeNSTask, NoisyNodesTask
-from lib.training.denoising import DenoisingTask
+from lib.training.denoising import DenoisingTask, diverged
 from lib.training.energy import EnergyTask
 from lib.training.execution import Execution, is_first_process
 from lib.training.fit import fit
@@ -36,20 +36,11 @@ from lib.training.scaling import Scaling, independent, needs_compositions
 from lib.training.settings import TrainingSettings
 from lib.training.task import Task
 
-DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all gives 1
-COLLAPSED = 1.5  # last denoising error over the lowest one
 EVALUATED = 6000  # atoms of a batch of validation and test, about: without gradients more fit, but not any number
 MEASURED = 512  # conformations, for `InputNorm`
 RIGID = 10000  # conformations, for `Rigidity`
 Outcome = tuple[dict[str, float], dict[str, Any]]  # metrics, and further facts for `Result.about`
 Parts = dict[str, ConformationBatches]  # train, validation, test …
-
-
-def diverged(by_epoch: Sequence[float]) -> bool:
-    """Whether a pre-training diverged: its last denoising error (σ²) is above `DIVERGED`, above `COLLAPSED` times its
-    minimum, or not a number.
-    """
-    return not by_epoch[-1] < min(DIVERGED, COLLAPSED * min(by_epoch))
 
 
 def _initial_model(config: RunConfig, execution: Execution) -> Model:

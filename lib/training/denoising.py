@@ -1,5 +1,7 @@
 """Pre-training: predict the noise that was added to the coordinates (section 2.3 of the paper, equation 7)."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from lib.batches import Batch
@@ -8,6 +10,9 @@ from lib.models.base import Model
 from lib.training.settings import TrainingSettings
 from lib.training.task import Task
 from lib.training.tasks import TASKS
+
+DIVERGED = 10.0  # last denoising error in σ²; predicting no noise at all gives 1
+COLLAPSED = 1.5  # last denoising error over the lowest one
 
 
 class DenoisingTask(Task):
@@ -36,3 +41,10 @@ class DenoisingTask(Task):
     def metrics(self, sums: dict[str, float]) -> dict[str, float]:
         """``denoising_error``: mean squared error per coordinate over σ²; 1 for predicting no noise at all."""
         return {"denoising_error": sums["squared"] / sums["coordinates"] / self.sigma**2}
+
+
+def diverged(by_epoch: Sequence[float]) -> bool:
+    """Whether a pre-training diverged: its last denoising error (σ²) is above `DIVERGED`, above `COLLAPSED` times its
+    minimum, or not a number.
+    """
+    return not by_epoch[-1] < min(DIVERGED, COLLAPSED * min(by_epoch))

@@ -15,15 +15,24 @@ from lib.training.settings import TrainingSettings
 class Task(L.LightningModule):
     """What both tasks share: AdamW, the schedule, and metrics summed over every conformation of an epoch.
 
-    A task gives its ``title``, ``monitor`` (`tasks.TaskEntry.monitor`), `loss`, `errors` and
-    ``summed``, the names of what `errors` counts. ``history`` has the validation metrics by epoch, counted from 1;
-    checkpoints keep it.
+    A task gives its ``title``, ``monitor`` (`tasks.TaskEntry.monitor`), `loss`, `errors` and ``summed``, the names of
+    what `errors` counts. ``history`` has the validation metrics by epoch, counted from 1; checkpoints keep it.
     """
 
     title: str
     monitor: str
     summed: tuple[str, ...]
     steps_per_epoch = 1  # of the optimiser, on which the schedule depends; `fit` says how many they are
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a half-written task.
+
+        Raises:
+            TypeError: it lacks a title, a monitor or ``summed``.
+        """
+        super().__init_subclass__(**options)
+        if lacks := [f"a {name}" for name in ("title", "monitor", "summed") if not hasattr(cls, name)]:
+            raise TypeError(f"task {cls.__name__} is half written: give it {', '.join(lacks)}")
 
     def __init__(self, model: Model, settings: TrainingSettings) -> None:
         """``model`` is an entry of `lib.models.MODELS`."""

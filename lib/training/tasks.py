@@ -27,8 +27,8 @@ class TaskEntry:
     def missing(self) -> list[str]:
         """What the registration lacks; nothing where it is whole."""
         lacks = [f"a line {key!r} in lib.training.metrics.METRICS" for key in self.metrics if key not in METRICS]
-        if self.monitor.removeprefix("validation_") not in self.metrics:
-            lacks.append(f"its monitor {self.monitor!r} among its metrics")
+        if (monitor := self.monitor.removeprefix("validation_")) not in self.metrics:
+            lacks.append(f"its monitor {monitor!r} among its metrics")
         return lacks
 
 

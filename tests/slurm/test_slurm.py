@@ -110,11 +110,11 @@ class Batch:
         wait_until(what, check, 1200)
 
     def interrupt(self):
-        """Ctrl-C, and again where snakemake has not noticed it: now and then it is lost in a library's callback."""
+        """Ctrl-C, and again where snakemake has not noticed it: the first was lost once."""
         for _ in range(3):
             self.process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(120)
+                self.process.wait(100)
                 return
         raise AssertionError(f"snakemake goes on after Ctrl-C: {self.log()}")
 

@@ -93,7 +93,7 @@ def test_four_processes_reach_the_metrics_of_one(configs, tmp_path, monkeypatch)
 
     Of each task one model takes its batches in three parts.
     """
-    jobs = [("four", config, (1, 3, 1, 3, 1)[k]) for k, config in enumerate(configs)]
+    jobs = [("four", config, parts) for config, parts in zip(configs, (1, 3, 1, 3, 1), strict=True)]
     (tmp_path / "jobs").write_bytes(pickle.dumps(jobs))
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "4"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}

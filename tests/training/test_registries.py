@@ -26,6 +26,7 @@ from lib.training.execution import QUIET
 from lib.training.metrics import METRICS, metric_label, metric_of
 from lib.training.scaling import Scaling
 from lib.training.settings import TrainingSettings
+from lib.training.task import Task
 from lib.training.tasks import TASKS, TaskEntry, task_entry
 
 SETTINGS = make_settings("egnn", {"hidden_channels": 8, "n_layers": 2})
@@ -77,7 +78,7 @@ def test_a_new_task_is_one_line_and_one_job(pretraining, monkeypatch):
         ),
         (
             TaskEntry(False, "validation_denoising_error", ("rigid_part",)),
-            "its monitor 'validation_denoising_error' among",
+            "its monitor 'denoising_error' among its metrics",
         ),
     ],
 )
@@ -86,6 +87,13 @@ def test_a_half_registered_task_says_what_it_lacks(pretraining, monkeypatch, ent
     with pytest.raises(ValueError, match=f"task 'half' is half registered: give it .*{lacks}") as error:
         replace(pretraining, task="half")
     assert "\n" not in str(error.value)
+
+
+def test_a_half_written_task_says_what_it_lacks():
+    with pytest.raises(TypeError, match="task Half is half written: give it a title, a monitor, a summed"):
+
+        class Half(Task):
+            """It says nothing of itself."""
 
 
 def test_a_task_without_a_job_trains_nothing(pretraining, monkeypatch):
