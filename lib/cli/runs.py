@@ -1,4 +1,4 @@
-"""The commands for stored runs: list, show, draw, check, clear and record them, and what a scale costs."""
+"""The commands for stored runs: list, show, draw, check, clear, record and train them, and what a scale costs."""
 
 import json
 import sys
@@ -173,6 +173,38 @@ def train_runs(
         raise ValueError(f"--seed {seed}: the scale {scale} has no runs of {model} with this seed; {choice}")
     for result in train_shard(scale, model, seed, workers):
         sys.stdout.write(f"{result.key} {result.source} {json.dumps(result.metrics)}\n")
+
+
+@app.command(
+    "trials", epilog=examples("runs trials --scale published", "runs trials --scale laptop --kind audit --train")
+)
+def run_trials(
+    scale: Scale = "smoke",
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="TEXT", help="Only trials whose names begin so.", show_default="all")
+    ] = "",
+    train: Annotated[bool, typer.Option("--train", help="Train what is missing, trial by trial.")] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", help="Processes that train at once.", callback=at_least(1))
+    ] = 1,
+) -> None:
+    """Say which runs the trials of a scale lack, or train them.
+
+    Trials are questions beyond the paper's tables. An arm without a seed may have runs with some learning rates. What
+    is interrupted goes on where it was.
+    """
+    from lib.study.questions import trials_of
+    from lib.study.trials import left_out, run_trial
+
+    trials = trials_of(scale, kind)
+    if not trials:
+        begins = ", ".join(dict.fromkeys(trial.name.split(",")[0] for trial in trials_of(scale)))
+        raise ValueError(f"--kind {kind}: no trial of {scale} has a name that begins so; they begin with {begins}")
+    for trial in trials:
+        if train:
+            run_trial(trial, workers)
+        missing = left_out(trial)
+        sys.stdout.write(f"{trial.name}: {'missing: ' + ', '.join(missing) if missing else 'complete'}\n")
 
 
 @app.command("plan", epilog=examples("runs plan --scale laptop"))

@@ -39,7 +39,7 @@ SMOKE = Scale(
     suite="mini",
     widths={
         "schnet": {"hidden_channels": 16, "num_filters": 16, "num_interactions": 3},
-        "se3_transformer": {"n_layers": 2, "degrees": 2, "radial_channels": 16, "out_channels": 16},
+        "se3_transformer": {"n_layers": 1, "degrees": 2, "radial_channels": 16, "out_channels": 16},
         "egnn": {"hidden_channels": 16, "n_layers": 3},
         "torchmd_net": {"hidden_channels": 16, "num_layers": 2, "num_rbf": 16, "num_heads": 4},
     },
@@ -71,7 +71,7 @@ SMOKE = Scale(
     cost=Cost(
         {
             "schnet": {"denoising": 6e-4, "energy": 7e-4},
-            "se3_transformer": {"denoising": 5.3e-3, "energy": 2.6e-3},
+            "se3_transformer": {"denoising": 2.7e-3, "energy": 1.3e-3},
             "egnn": {"denoising": 5e-4, "energy": 1.1e-3},
             "torchmd_net": {"denoising": 8e-4, "energy": 1.1e-3},
         }

@@ -33,8 +33,8 @@ def test_the_commands_are_those_that_readers_know():
     assert {" ".join(words) for words in COMMANDS} == {
         "data list", "data fetch", "data verify", "data convert", "data select", "mini-suite", "run", "pretrain",
         "finetune", "evaluate", "export", "runs list", "runs show", "runs curves", "runs verify", "runs gc",
-        "runs record", "runs train", "runs plan", "bench data", "bench gpu", "bench inference",
-        "bench models", "bench rehearsal",
+        "runs record", "runs train", "runs trials", "runs plan", "bench data", "bench gpu",
+        "bench inference", "bench models", "bench rehearsal",
     }  # fmt: skip
 
 

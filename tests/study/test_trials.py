@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.cli.main import main
 from lib.models.transfer import ALL, LAYERS
 from lib.runs.results import Result
 from lib.runs.selection import select, splits
@@ -131,6 +132,18 @@ def test_missing_runs_leave_out_their_seed_and_a_rate_that_is_not_decided_its_ar
     assert chosen_rate(trial(), "high") is None
     with pytest.raises(ValueError, match="missing = 'guess': choose from"):
         arms_of(trial(), "guess")
+
+
+def test_the_command_says_what_is_missing_and_trains_the_trials_that_are_asked_for(store, monkeypatch, capsys):
+    monkeypatch.setitem(TRIALS, "tiny", lambda: [trial(), trial(name="another, EGNN")])
+    every_arm = ", ".join(f"{name} (0 of 2 seeds)" for name in ("low", "middle", "high"))
+    assert main(["runs", "trials", "--scale", "tiny"]) == 0
+    said = f"a trial: missing: {every_arm}\nanother, EGNN: missing: {every_arm}\n"
+    assert capsys.readouterr().out == said and not store
+    assert main(["runs", "trials", "--scale", "tiny", "--kind", "another", "--train"]) == 0
+    assert capsys.readouterr().out == "another, EGNN: complete\n" and store
+    assert main(["runs", "trials", "--scale", "tiny", "--kind", "EGNN"]) == 1
+    assert "--kind EGNN: " in (error := capsys.readouterr().err) and "they begin with a trial, another" in error
 
 
 def test_one_rate_is_no_choice(store):

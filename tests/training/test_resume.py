@@ -26,7 +26,7 @@ from lib.training.settings import TrainingSettings
 KILLS, WHILE_WRITING = int(os.environ.get("KILLS", "8")), 6
 EXECUTION = Execution(progress=False, accelerator="cpu")
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["lib.runs.runner"])
+PROCESSES.set_forkserver_preload(["lib.runs.runner", "lib.training.fit"])
 
 
 @pytest.fixture
