@@ -16,12 +16,9 @@ LARGE = 8 * 2**20  # bytes, from which on `give_back_large_arrays` gives an arra
 MAPPED = 65536  # arrays at once, the C library's default
 STATIC = "STATIC_NOTEBOOKS"  # environment variable; not empty: notebooks are executed to be read, nobody is there
 CONTROL_GROUPS = [
-    (Path("/sys/fs/cgroup") / limit, Path("/sys/fs/cgroup") / used)
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    )
-]  # files of versions 2 and 1: what a container may have, and what it has
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+]  # versions 2 and 1: files of what a container may have and what it has; the line of memory.stat that it can give back
 
 
 def keep_freed_memory() -> bool:
@@ -87,16 +84,25 @@ def available_cores() -> int:
 def available_memory() -> int:
     """Bytes that this process may still take without swapping: the system's, or those of its control group.
 
-    Where the system does not say (no Linux), all that the machine has.
+    Pages of files that were read and are not in use count as free, since the system takes them back
+    (https://docs.kernel.org/admin-guide/cgroup-v2.html). Where the system does not say (no Linux), all that the machine
+    has.
     """
     if not Path("/proc/meminfo").exists():
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     limits = [1024 * int(lines["MemAvailable"].split()[0])]
-    for limit, used in CONTROL_GROUPS:
-        if limit.exists() and limit.read_text().strip() != "max":
-            limits.append(int(limit.read_text()) - int(used.read_text()))
+    for group, limit, used, cached in CONTROL_GROUPS:
+        if (group / limit).exists() and (group / limit).read_text().strip() != "max":
+            taken = int((group / used).read_text()) - _line_of(group / "memory.stat", cached)
+            limits.append(int((group / limit).read_text()) - taken)
     return max(0, min(limits))
+
+
+def _line_of(statistics: Path, name: str) -> int:
+    """The number beside ``name``; 0 where there is no such file or line."""
+    lines = statistics.read_text().splitlines() if statistics.exists() else []
+    return next((int(line.split()[1]) for line in lines if line.split()[0] == name), 0)
 
 
 @contextmanager

@@ -82,13 +82,15 @@ def test_a_step_may_take_half_of_what_the_machine_has_left(monkeypatch):
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="this system does not say how much memory is left")
 def test_a_control_group_bounds_the_memory(tmp_path, monkeypatch):
     limit, used = tmp_path / "memory.max", tmp_path / "memory.current"
-    monkeypatch.setattr(machine, "CONTROL_GROUPS", [(limit, used)])
+    monkeypatch.setattr(machine, "CONTROL_GROUPS", [(tmp_path, limit.name, used.name, "inactive_file")])
     everything = available_memory()
     assert everything > 2**20
     used.write_text("600\n")
     for text, expected in (("1000\n", 400), ("500\n", 0)):
         limit.write_text(text)
         assert available_memory() == expected
+    (tmp_path / "memory.stat").write_text("anon 250\nfile 350\nactive_file 150\ninactive_file 200\n")
+    assert available_memory() == 100  # what was read from files is given back
     limit.write_text("max\n")
     assert available_memory() > 2**20
 
