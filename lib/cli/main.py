@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, UsageError
 
-from lib.cli import bench, data, evaluate, export, mini_suite, own, run, runs
+from lib.cli import batch, bench, data, evaluate, export, mini_suite, own, run
 from lib.cli.parsing import NAME, SeveralValues, new_group
 from lib.errors import TrainingError
 
@@ -24,7 +24,7 @@ app = new_group(
 )
 app.add_typer(data.app, name="data")
 app.command("mini-suite", epilog=mini_suite.EPILOG)(mini_suite.mini_suite)
-app.add_typer(runs.app, name="runs")
+app.add_typer(batch.app, name="runs")
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("pretrain", epilog=own.PRETRAIN_EPILOG)(own.pretrain)
 app.command("finetune", cls=SeveralValues, epilog=own.FINETUNE_EPILOG)(own.finetune)
