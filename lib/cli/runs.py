@@ -1,4 +1,4 @@
-"""The commands for stored runs: list, show, draw, check, clear, record and train them, and what a scale costs."""
+"""The commands for stored runs: list, show, draw, check, clear and record them."""
 
 import json
 import sys
