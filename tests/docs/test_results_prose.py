@@ -270,6 +270,19 @@ def few_labels() -> str:
     )
 
 
+def arms_with_200_labels() -> str:
+    rows = table("labels").query("trial == 'labels, EGNN, part of ANI-1x (ωB97X), 200 labels'")
+    assert set(rows["arm"]) == {"scratch", "denoised"}
+    return "with 200 labels of EGNN, denoising alone was run"
+
+
+def gain_with_200_labels() -> str:
+    rows = table("labels").query("trial == 'labels, EGNN, part of ANI-1x (ωB97X), 200 labels' and metric == 'mae'")
+    (gain,) = rows[rows["compared_with"] == "scratch"].itertuples()
+    assert gain.low > 0 and gain.n_seeds == 1
+    return "With 200 labels denoising lowers EGNN's error too, in one seed"
+
+
 def rates_at_the_edge() -> str:
     for model in ("TorchMD-Net", "SchNet"):
         tried = select("learning_rates", f"model={model}", "data=md22/Ac-Ala3-NHMe")["learning_rate"]
@@ -512,7 +525,7 @@ HELD = [
     all_labels, wide, rates_of_wide, kept_of_wide, machine_of_the_records, another_machine, groups_of_isomers,
     egnn_on_spice, rates_of_spice, few_labels, rates_at_the_edge, nothing_from_scratch, catcher, cap_on_neighbours,
     papers_largest, gains_with_float32_labels, errors_with_float32_labels,
-    poor_from_scratch,
+    poor_from_scratch, arms_with_200_labels, gain_with_200_labels,
     good_when_tuned, rates_of_md22, nanotube, overfitting, schnet_on_nanotube, gains_with_forces, rate_with_forces,
     ensemble, own_setting, own_rate, own_forces, own_seeds, own_pretraining, own_vibrations, own_torsion, own_at_work,
     own_ensemble, seed_of_dynamics,
