@@ -124,7 +124,8 @@ def test_an_axis_that_one_wide_interval_would_stretch_is_logarithmic(trial):
     table = trial_table(trial, arms())
     assert trial_errors(table, "reference", "a title").axes[0].get_xscale() == "linear"
     table.loc[table["arm"] == "worse", "high"] = 400.0
-    assert trial_errors(table, "reference", "a title").axes[0].get_xscale() == "log"
+    (ax,) = trial_errors(table, "reference", "a title").axes
+    assert ax.get_xscale() == "log" and ax.get_xlabel() == "MAE (kcal/mol, log)"
 
 
 def test_the_sets_of_the_title_are_counted():
