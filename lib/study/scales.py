@@ -50,7 +50,7 @@ SMOKE = Scale(
             TrainingSettings(epochs=4, batch_size=20, normalise=True, validate_every=2),
             {
                 "md22": TrainingSettings(epochs=2, batch_size=8, normalise=True),
-                "own": TrainingSettings(epochs=4, batch_size=8, normalise=True, validate_every=2),
+                "own": TrainingSettings(epochs=8, batch_size=8, normalise=True, validate_every=4),
             },
         ),
         rates=ByData((3e-3,)),

@@ -81,7 +81,7 @@ def test_the_plan_is_what_runs(dataset, tmp_path):
     tuning = FineTuning(dataset, WEIGHTS, rates=(3e-3,), seeds=(0, 1), labels=20)
     plan = tuning.plan()
     assert (plan.train, plan.validation, plan.test, plan.runs) == (20, 6, 6, 2)
-    assert str(plan).startswith("seed 0: 20 to train, 6 to validate, 6 to test; runs: 2 of some 60 steps, about ")
+    assert str(plan).startswith("seed 0: 20 to train, 6 to validate, 6 to test; runs: 2 of some 120 steps, about ")
     results = tuning.train(workers=1)
     assert [result.about["steps"] for result in results] == [plan.steps] * 2
     assert plan.steps == results[0].about["config"]["training"]["epochs"] * ceil(20 / 8)
@@ -92,7 +92,7 @@ def test_the_plan_is_what_runs(dataset, tmp_path):
 
 def test_the_plan_leaves_out_what_was_trained_from_the_same_start(dataset, monkeypatch):
     """The same run from scratch is another one."""
-    tuning = FineTuning(dataset, WEIGHTS, FineTuning.layers(WEIGHTS), rates=(3e-3,), labels=20, steps=600)
+    tuning = FineTuning(dataset, WEIGHTS, FineTuning.layers(WEIGHTS), rates=(3e-3,), labels=20)
     for source, missing in ((tuning.source, False), (None, True)):
         there = {config.key() for config in replace(tuning, source=source).configs(3e-3)}
         monkeypatch.setattr(
