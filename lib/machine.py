@@ -18,7 +18,8 @@ STATIC = "STATIC_NOTEBOOKS"  # environment variable; not empty: notebooks are ex
 CONTROL_GROUPS = [
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-]  # versions 2 and 1: files of what a container may have and what it has; the line of memory.stat that it can give back
+]  # versions 2 and 1: files of what a container may have and of what it has, and the line of memory.stat with the
+# part of it that the system takes back when it needs memory
 
 
 def keep_freed_memory() -> bool:
@@ -92,15 +93,16 @@ def available_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     limits = [1024 * int(lines["MemAvailable"].split()[0])]
-    for group, limit, used, cached in CONTROL_GROUPS:
-        if (group / limit).exists() and (group / limit).read_text().strip() != "max":
-            taken = int((group / used).read_text()) - _line_of(group / "memory.stat", cached)
-            limits.append(int((group / limit).read_text()) - taken)
+    for group, most, used, idle in CONTROL_GROUPS:
+        limit = (group / most).read_text().strip() if (group / most).exists() else "max"
+        if limit != "max":
+            taken = int((group / used).read_text()) - _number_beside(idle, group / "memory.stat")
+            limits.append(int(limit) - taken)
     return max(0, min(limits))
 
 
-def _line_of(statistics: Path, name: str) -> int:
-    """The number beside ``name``; 0 where there is no such file or line."""
+def _number_beside(name: str, statistics: Path) -> int:
+    """The number in the line that begins with ``name``; 0 where there is no such line or file."""
     lines = statistics.read_text().splitlines() if statistics.exists() else []
     return next((int(line.split()[1]) for line in lines if line.split()[0] == name), 0)
 

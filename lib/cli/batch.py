@@ -54,8 +54,8 @@ def run_trials(
 ) -> None:
     """Say which runs the trials of a scale lack, or train them.
 
-    Trials are questions beyond the paper's tables. An arm without a seed may have runs with some learning rates. What
-    is interrupted goes on where it was.
+    Trials are questions beyond the paper's tables; the scales smoke, laptop and published have some. An arm with 0
+    seeds may have runs already: its learning rate is not chosen yet. Training that was interrupted goes on.
     """
     from lib.study.questions import trials_of
     from lib.study.trials import left_out, run_trial

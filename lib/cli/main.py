@@ -24,7 +24,7 @@ app = new_group(
 )
 app.add_typer(data.app, name="data")
 app.command("mini-suite", epilog=mini_suite.EPILOG)(mini_suite.mini_suite)
-app.add_typer(batch.app, name="runs")
+app.add_typer(batch.app, name="runs")  # the group of lib.cli.runs, which batch adds commands to
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("pretrain", epilog=own.PRETRAIN_EPILOG)(own.pretrain)
 app.command("finetune", cls=SeveralValues, epilog=own.FINETUNE_EPILOG)(own.finetune)

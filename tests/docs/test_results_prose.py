@@ -33,6 +33,7 @@ NAMES = re.compile(
     r"300 K, steps of 0\.5 fs"
 )
 GENERATED = ("The noise as a force",)  # sections whose prose has generated values and counts of conformations
+WITH_200_LABELS = "trial=labels, EGNN, part of ANI-1x (ωB97X), 200 labels"
 MODELS = {"SchNet": "schnet", "SE(3)-Transformer": "se3_transformer", "EGNN": "egnn", "TorchMD-Net": "torchmd_net"}
 
 
@@ -271,14 +272,13 @@ def few_labels() -> str:
 
 
 def arms_with_200_labels() -> str:
-    rows = table("labels").query("trial == 'labels, EGNN, part of ANI-1x (ωB97X), 200 labels'")
+    rows = select("labels", WITH_200_LABELS)
     assert set(rows["arm"]) == {"scratch", "denoised"}
     return "with 200 labels of EGNN, denoising alone was run"
 
 
 def gain_with_200_labels() -> str:
-    rows = table("labels").query("trial == 'labels, EGNN, part of ANI-1x (ωB97X), 200 labels' and metric == 'mae'")
-    (gain,) = rows[rows["compared_with"] == "scratch"].itertuples()
+    gain = one("labels", WITH_200_LABELS, "compared_with=scratch", "metric=mae")
     assert gain.low > 0 and gain.n_seeds == 1
     return "With 200 labels denoising lowers EGNN's error too, in one seed"
 

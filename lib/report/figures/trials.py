@@ -20,10 +20,12 @@ def trial_errors(table: pd.DataFrame, reference: str, title: str) -> Figure:
     A vertical line is the error of the arm ``reference``; pale arms explain less than 30 % of the variance.
     """
     rows = table[(table["metric"] == METRIC) & (table["compared_with"] == "")]
-    trials, unit = list(rows["trial"].unique()), metric_of(METRIC).unit
+    trials = list(rows["trial"].unique())
     heights = [len(rows[rows["trial"] == trial]) for trial in trials] or [1]
     size = (COLUMN, 0.7 + LINE * sum(heights) + 0.35 * len(heights))
     figure, axes = plt.subplots(len(heights), 1, figsize=size, height_ratios=heights, squeeze=False)
+    label = f"{metric_label(METRIC)} ({metric_of(METRIC).unit}"
+    axes.flat[-1].set_xlabel(f"{label})")
     for ax, trial in zip(axes.flat, trials, strict=False):
         own = rows[rows["trial"] == trial].reset_index(drop=True)
         colour, marker = MARKS[0]
@@ -35,14 +37,12 @@ def trial_errors(table: pd.DataFrame, reference: str, title: str) -> Figure:
         ax.set_yticks(own.index, own["arm"])
         ax.set_ylim(len(own) - 0.5, -0.5)
         ax.set_title(short_name(trial), loc="right")
-        logarithmic = own["high"].max() > WIDE * own["low"].min()
-        if logarithmic:
+        if own["high"].max() > WIDE * own["low"].min():
             ax.set_xscale("log")
+            ax.set_xlabel(f"{label}, log)")
             ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
             ax.xaxis.set_minor_locator(NullLocator())
-        if logarithmic or trial == trials[-1]:
-            ax.set_xlabel(f"{metric_label(METRIC)} ({unit}{', log' if logarithmic else ''})")
     note = f"\n{SINGLE_SEED}" if (rows["n_seeds"] == 1).any() else ""
     figure.suptitle(title + note)
     return figure
