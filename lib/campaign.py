@@ -141,7 +141,7 @@ def shard_minutes(name: str, model: str, seed: int) -> float:
     if any(isnan(scale.cost.of(model, task)) for task in TASKS):
         return nan
     cells = _shard_cells(scale, model, seed)
-    runs = [*pretrainings(scale, cells, [seed]), *scan(scale, cells)]
+    runs = [*pretrainings(scale, cells, [seed]), *scan(scale, cells), *_shard_yardsticks(scale, model, seed)]
     runs += [config for cell in cells for config in cell_runs(scale, cell, [seed])]
     return todo(scale, model, list({config.key(): config for config in runs}.values()))[MINUTES]
 
@@ -154,6 +154,11 @@ def train_shard(name: str, model: str, seed: int, workers: int = 1) -> list[Resu
     scale = get_scale(name)
     cells = _shard_cells(scale, model, seed)
     results = [result for arm in run_cells(scale, cells, [seed], workers).values() for result in arm.results]
-    if (model, seed) == (YARDSTICK, scale.seeds[0]):
-        results += run_all(yardsticks(scale, YARDSTICK, scale.systems, YARDSTICK_RATE, seed), workers, "yardsticks")
-    return results
+    return results + run_all(_shard_yardsticks(scale, model, seed), workers, "yardsticks")
+
+
+def _shard_yardsticks(scale: Scale, model: str, seed: int) -> list[RunConfig]:
+    """The yardsticks that this one of `shards` trains too."""
+    if (model, seed) != (YARDSTICK, scale.seeds[0]):
+        return []
+    return yardsticks(scale, model, scale.systems, YARDSTICK_RATE, seed)

@@ -91,11 +91,11 @@ def finetune(
     Errors stop the command before anything is trained. Then the size of the job is printed; at a terminal you are asked
     whether to start where it takes more than a minute.
     """
-    _refuse_contradictions(beginning)
+    _refuse_contradictions(beginning, training)
     if not check:
         check_folder("--output", output or Path())
     tuning = _task(data, reading, held_out, beginning, training)
-    references = not (training.e0 or training.isolated_atoms)
+    references = not (training.e0 or training.isolated_atoms or beginning.continued)
     _look_at(tuning, (data, held_out.validation, held_out.test), references)
     plan = tuning.plan()
     sys.stdout.write(f"{plan}\n")
@@ -103,12 +103,16 @@ def finetune(
         _train(tuning, workers, output or Path())
 
 
-def _refuse_contradictions(start: Beginning) -> None:
-    """Stop where more than one of them says what training starts from, or a unit is of no file."""
+def _refuse_contradictions(start: Beginning, training: Training) -> None:
+    """Stop where more than one option says what training starts from, or one is of something that is not there."""
     if start.from_scratch + (start.pretrain_on is not None) + (start.continued is not None) > 1:
         raise typer.BadParameter("--from-scratch, --pretrain-on and --continue exclude each other: give one of them")
     if start.pretrain_length_unit is not None and start.pretrain_on is None:
         raise typer.BadParameter("--pretrain-length-unit is of the file of --pretrain-on: give that too")
+    if start.continued is not None and (training.e0 or training.isolated_atoms):
+        raise typer.BadParameter(
+            "--e0 and --isolated-atoms make a baseline, and the potential of --continue has one: leave them out"
+        )
 
 
 def _task(data: Path, reading: Reading, held_out: HeldOut, start: Beginning, training: Training) -> "FineTuning":
@@ -135,7 +139,7 @@ def _task(data: Path, reading: Reading, held_out: HeldOut, start: Beginning, tra
         patience=training.patience,
         average=training.average,
         start=None if start.continued is None else _potential_file(start.continued),
-        isolated_atoms=isolated_atoms(dataset, training.e0 or (), training.isolated_atoms),
+        isolated_atoms=(() if start.continued else isolated_atoms(dataset, training.e0 or (), training.isolated_atoms)),
     )
 
 

@@ -51,7 +51,7 @@ Nodes = Annotated[
     int, typer.Option("--nodes", metavar="N", help="Machines; started by torchrun.", callback=at_least(1))
 ]
 Accelerator = Annotated[
-    str, typer.Option("--accelerator", metavar="NAME", help="auto (a GPU where there is one), cpu, cuda or mps.")
+    str, typer.Option("--accelerator", metavar="NAME", help="auto (a GPU where there is one), cpu or cuda.")
 ]
 Precision = Annotated[str, typer.Option("--precision", metavar="NAME", help="32-true, bf16-mixed or 16-mixed.")]
 Accumulate = Annotated[

@@ -7,7 +7,7 @@ import numpy as np
 
 from lib.chemistry.atom_types import ATOM_TYPES
 from lib.data.datasets import STORE, DataSet, open_store
-from lib.data.readers.frame_values import ENERGY_UNITS
+from lib.data.readers.frame_values import ENERGY_UNITS, Reading
 from lib.data.readers.frames import ending
 from lib.data.readers.isolated import energies_by_hand
 from lib.data.readers.layouts import OWN
@@ -35,10 +35,12 @@ def own_dataset(
     ``path`` may be a store too (`ConformationStore`, as ``data convert`` writes it), which has its units and its level.
 
     Raises:
-        DataError: another unit or level is given for a store than it has.
+        DataError: for a store another unit or level is given than it has, or keys, or a unit of forces.
     """
     path = Path(path).resolve()
     if _is_store(path):
+        reading = Reading(energy_unit, energy_key, forces_key, length_unit, forces_length_unit)
+        reading.refuse_keys(path, "a store")
         return _stored(path, energy_unit, length_unit, level)
     options: dict[str, str | bool] = {
         **({} if energy_unit is None else {"energy_unit": energy_unit}),

@@ -6,6 +6,7 @@ per atom. Of forces each Cartesian component counts.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.data.datasets import DataSet, open_store
-from lib.data.readers.frames import CONFIG_TYPE, FORMATS, ending
+from lib.data.readers.frames import CONFIG_TYPE, FORMATS, ending, files_with
 from lib.data.readers.frames import frames as frames_of
+from lib.data.readers.layouts import ENDINGS
 from lib.data.store import ConformationStore
+from lib.data.store_header import HEADER
 from lib.files import whole_file
 from lib.potentials.ensemble import Potential
 from lib.units import EV
@@ -34,9 +37,9 @@ class Comparison:
     """Predictions beside labels.
 
     Attributes:
-        frames: a row a conformation: ``frame`` (its number in the file), ``molecule``, ``group``, ``atoms``; ``label``,
-            ``prediction`` and ``error`` of the energy (kcal/mol); with forces ``force_rmse`` and ``force_mae``
-            (kcal/mol/Å); of an ensemble ``spread``, its standard deviation (kcal/mol).
+        frames: a row a conformation: ``frame`` (its number; of a folder, counted through all files), ``molecule``,
+            ``group``, ``atoms``; ``label``, ``prediction`` and ``error`` of the energy (kcal/mol); with forces
+            ``force_rmse`` and ``force_mae`` (kcal/mol/Å); of an ensemble ``spread``, its standard deviation (kcal/mol).
         forces: components ``label`` and ``prediction`` (kcal/mol/Å) of all frames, in their order; empty without them.
     """
 
@@ -143,12 +146,14 @@ def _predicted(potential: Potential, store: ConformationStore) -> Iterator[tuple
 
 
 def _frame_numbers(store: ConformationStore) -> NDArray[np.int64]:
-    """The number of each conformation in the file."""
+    """The number of each conformation among the frames of the file, or of all files."""
     return np.asarray(store.arrays["rows"]) if "rows" in store.arrays else np.arange(len(store))
 
 
 def _groups(path: Path, key: str) -> dict[int, str]:
-    """What ``info[key]`` says of each frame of ``path`` that has it, by number; nothing of files without frames."""
-    if not path.is_file() or ending(path) not in FORMATS:
+    """What ``info[key]`` says of each frame of ``path`` that has it, by number; nothing of stores and HDF5 files."""
+    files = [] if (path / HEADER).is_file() else files_with(path, [*FORMATS, *ENDINGS])
+    if not all(ending(file) in FORMATS for file in files):
         return {}
-    return {k: str(atoms.info[key]) for k, atoms in enumerate(frames_of(path)) if key in atoms.info}
+    numbered = enumerate(chain.from_iterable(frames_of(file) for file in files))
+    return {k: str(atoms.info[key]) for k, atoms in numbered if key in atoms.info}

@@ -58,7 +58,7 @@ class Pretrained:
         """Energies (eV) and forces (eV/Å) for ASE, of several seeds with their standard deviations.
 
         Args:
-            device: auto, cpu, cuda or mps.
+            device: auto, cpu or cuda.
             dtype: of the computation.
             settings: of `PotentialCalculator`, ``warn_at`` and ``stop_at`` among them.
 

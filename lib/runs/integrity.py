@@ -23,7 +23,7 @@ from lib.runs import results, runner
 from lib.runs.checksums import REMEDY, SEAL, seal_problem
 from lib.runs.config import FORMAT, key_of
 from lib.runs.evaluation import scores
-from lib.runs.results import Result, load_result
+from lib.runs.results import Result, find_record, load_result
 from lib.training.metrics import metric_of
 from lib.training.tasks import TASKS
 
@@ -92,12 +92,14 @@ def read_result(folder: Path) -> Result:
 
 
 def find_readable(key: str) -> Result:
-    """The stored result whose key begins with ``key``.
+    """The stored result whose key begins with ``key``, or the recorded one whose key it is.
 
     Raises:
-        ValueError: none does, several do, or it cannot be read.
+        ValueError: there is none, several begin so, or it cannot be read.
     """
     names = [folder.name for folder in stored_folders() if folder.name.startswith(key)]
+    if not names and KEY.fullmatch(key) and (record := find_record(key)) is not None:
+        return record
     if len(names) != 1:
         raise ValueError(f"{len(names)} stored runs begin with {key!r}: python -m lib runs list")
     return read_result(runner.RUNS / names[0])

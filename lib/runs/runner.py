@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from functools import cache, partial
+from itertools import groupby
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import cast
@@ -141,12 +142,12 @@ def run_all(
     """
     on_gpu = Execution(accelerator=device).resolve() != "cpu"
     workers = workers or (1 if on_gpu else available_cores())
-    sources = [c.pretrained for c in configs if c.pretrained is not None]
-    for stage in (sources, configs):
-        missing = {c.key(): c for c in stage if not is_available(c, weights and stage is configs)}
-        if missing:
-            bar = partial(tqdm, total=len(missing), desc=title, disable=not bars_shown())
-            _train_all(list(missing.values()), workers, bar, device)
+    missing = {c.key(): c for c in configs if not is_available(c, weights)}
+    missing |= {source.key(): source for config in missing.values() for source in lacking(config)}
+    stages = groupby(sorted(missing.values(), key=_depth), _depth)
+    for stage in [list(together) for _, together in stages]:
+        bar = partial(tqdm, total=len(stage), desc=title, disable=not bars_shown())
+        _train_all(stage, workers, bar, device)
     results = [stored_with_weights(c) if weights else stored(c) for c in configs]
     return cast("list[Result]", results)  # none is missing: those that were have just been trained
 
@@ -155,6 +156,17 @@ def stored_with_weights(config: RunConfig) -> Result | None:
     """The result of ``config`` where its weights are shipped or were trained here."""
     record = find_record(config.key())
     return record if record is not None and record.has_weights() else trained(config.key())
+
+
+def lacking(config: RunConfig) -> list[RunConfig]:
+    """The runs to train before ``config``, the earliest first: those it starts from whose weights are not there."""
+    source = config.pretrained
+    return [] if source is None or is_available(source, weights=True) else [*lacking(source), source]
+
+
+def _depth(config: RunConfig) -> int:
+    """How many runs come before ``config``; those of one depth can be trained side by side."""
+    return 0 if config.pretrained is None else 1 + _depth(config.pretrained)
 
 
 def is_available(config: RunConfig, weights: bool) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.runs.config import RunConfig
-from lib.runs.runner import is_available
+from lib.runs.runner import is_available, lacking
 from lib.runs.selection import select, splits
 from lib.study.arms import cell_runs, pretrainings
 from lib.study.cells import Cell, Pair, members
@@ -38,9 +38,13 @@ def plan(scale: Scale, pairs: Sequence[Pair[Cell]], seeds: Sequence[int] | None 
 
 
 def todo(scale: Scale, name: str, configs: Sequence[RunConfig], with_weights: Collection[str] = ()) -> Row:
-    """One row of `plan`; a run with its key in ``with_weights`` counts as missing where its weights are."""
+    """One row of `plan`; a run with its key in ``with_weights`` counts as missing where its weights are.
+
+    The cost includes pre-trainings that are recorded without their weights, where a missing run starts from them.
+    """
     missing = [c for c in configs if not is_available(c, c.key() in with_weights)]
-    minutes = round(sum(_seconds(scale, c) for c in missing) / 60, 1)
+    again = {s.key(): s for c in missing for s in lacking(c) if is_available(s, weights=False)}
+    minutes = round(sum(_seconds(scale, c) for c in [*missing, *again.values()]) / 60, 1)
     return {"runs": name, "number": len(configs), "stored": len(configs) - len(missing), MINUTES: minutes}
 
 

@@ -19,8 +19,7 @@ ACCELERATORS: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
     "cuda": torch.cuda.is_available,
     "gpu": torch.cuda.is_available,
-    "mps": torch.backends.mps.is_available,
-}  # by name, whether this machine has one
+}  # by name, whether this machine has one; not Apple's MPS, which lacks the float64 that energies are summed in
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Execution:
             raise ValueError(f"checkpoint_minutes = {self.checkpoint_minutes!r} must be above 0")
 
     def resolve(self) -> str:
-        """The accelerator for Lightning; never Apple's MPS by itself, which lacks float64."""
+        """The accelerator for Lightning."""
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         return automatic if self.accelerator == "auto" else self.accelerator
 

@@ -127,6 +127,20 @@ def test_a_rehearsal_goes_on_after_the_last_stage_and_removes_what_it_made(tmp_p
     assert [path.name for path in (tmp_path / "r").iterdir()] == ["mine.txt"]
 
 
+def test_a_folder_of_yours_is_neither_written_to_nor_emptied(tmp_path, monkeypatch):
+    """A rehearsal removes ``official`` and ``cache`` in its folder, so that must be one of its own."""
+    monkeypatch.setattr(Rehearsal, "stages", lambda self: pytest.fail("a stage ran"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "mine").write_text("mine")
+    for record in (None, "[]", "no JSON", '{"note": "of another program"}'):
+        if record is not None:
+            (tmp_path / stages.RECORD).write_text(record)
+        with pytest.raises(ValueError, match=r"it is not empty and holds no rehearsal.* name a new folder"):
+            rehearse(Rehearsal(tmp_path), lambda text: None)
+        remove(tmp_path)
+        assert (tmp_path / "cache" / "mine").read_text() == "mine"
+
+
 def test_bounds_are_those_of_the_stages_they_are_for():
     """Training may have as much memory as its model needs, from its first step on."""
     plain = {"peak (GiB)": 0.5, "processor seconds": 3.0}

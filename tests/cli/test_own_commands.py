@@ -191,6 +191,20 @@ def test_a_shipped_potential_is_continued_by_name(files, planned):
     assert planned[0].start == load_pretrained(POTENTIAL).weights[0].path
 
 
+def test_a_potential_that_is_continued_keeps_its_baseline(files, planned, capsys):
+    """Free atoms in the file are left out; those that are given are refused."""
+    atoms = [Atoms(symbol) for symbol in "CHO"]
+    for each, energy in zip(atoms, (-1328.0, -291.0, -2792.0), strict=True):
+        each.calc = SinglePointCalculator(each, energy=energy, forces=np.zeros((1, 3)))
+    write("with.xyz", [*atoms, *read("train.xyz", ":")], format="extxyz")
+    command = ["finetune", "--data", "with.xyz", "--energy-unit", "eV", "--weights", LAYERS, "--continue", POTENTIAL]
+    assert main([*command, "--check"]) == 0
+    assert "free atoms C, H, O are left out" in capsys.readouterr().out
+    assert planned[0].isolated_atoms == ()
+    assert main([*command, "--check", "--e0", "C=-1328", "H=-291", "O=-2792"]) == 2
+    assert "--e0 and --isolated-atoms make a baseline" in " ".join(capsys.readouterr().err.split())
+
+
 class Terminal(io.StringIO):
     """A stream that a user sees."""
 

@@ -383,3 +383,12 @@ def test_a_sample_has_the_mean_that_it_is_made_for():
     assert sample(7.0, 0.1).centre == pytest.approx(7)
     assert case(30, 0.1).name == "EGNN ANI-1x MAE"
     assert case(30, share=0.05, sigma=0.5, system="DHA").name == "EGNN ANI-1x DHA MAE 5 % σ = 0.5 Å"
+
+
+def test_above_compares_with_zero_alone():
+    rows = pd.DataFrame(
+        [{"value": 0.5, "low": 0.4, "high": 0.6, "p_above": 0.0, "p_below": 1.0, "n_seeds": 3, "why": ""}]
+    )
+    assert decide("above", rows).value == 0.5
+    with pytest.raises(ValueError, match=r"compares with zero, not with a threshold \(0.6\)"):
+        decide("above", rows, 0.6)

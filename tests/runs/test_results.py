@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,37 @@ def test_what_is_trained_again_does_not_overrule_its_record(configs):
     results.ship_weights(found)
     (found,) = run_all([configs[1]], 1, weights=True)
     assert (found.source, found.metrics) == ("recorded", first.metrics)
+
+
+def test_a_record_is_shown_and_drawn_by_its_key(configs, tmp_path, monkeypatch, capsys):
+    """What was never trained on this machine, too; its weights, which are not there, cannot be exported."""
+    monkeypatch.chdir(tmp_path)
+    source = run(configs[0], QUIET)
+    results.record(source, "laptop")
+    forget(source)
+    assert main(["runs", "show", source.key]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"] == source.metrics
+    assert main(["runs", "curves", source.key]) == 0
+    assert main(["runs", "show", source.key[:8]]) == 1
+    assert main(["export", source.key]) == 1
+
+
+def test_only_what_is_needed_is_trained_before_a_run_and_in_its_order(configs, tmp_path, monkeypatch):
+    """Sources of runs that are recorded are not; sources without weights are, level by level."""
+    source, tuned = configs
+    other = replace(tuned, seed=1, pretrained=replace(source, seed=1))
+    elsewhere = write_ani1(tmp_path / "elsewhere.h5", [make_molecule("water", [8, 1, 1], 30, 7)])
+    again = replace(tuned, data=(DataSet("test/elsewhere", "ani1", str(elsewhere)),), pretrained=tuned)
+    for config in (source, tuned):
+        results.record(run(config, QUIET), "laptop")
+    shutil.rmtree(runner.RUNS)
+    trained = []
+    monkeypatch.setattr(runner, "_train_all", lambda configs, *_: trained.append({c.key() for c in configs}))
+    monkeypatch.setattr(runner, "stored", lambda config: results.find_record(config.key()))
+    run_all([tuned], 1)
+    assert trained == []
+    run_all([tuned, other, again], 1)
+    assert trained == [{source.key(), other.pretrained.key()}, {tuned.key(), other.key()}, {again.key()}]
 
 
 def test_fine_tuning_from_a_record_without_weights_trains_them(configs):

@@ -94,6 +94,13 @@ def test_a_job_of_a_cluster_is_given_time_for_what_it_trains(monkeypatch):
     monkeypatch.setattr(study_cost, "is_available", lambda config, weights: False)
     first, second = (campaign.shard_minutes("smoke", "egnn", seed) for seed in (0, 1))
     assert first > second > 0
+    yardsticks = study_arms.yardsticks(
+        get_scale("smoke"), campaign.YARDSTICK, get_scale("smoke").systems, campaign.YARDSTICK_RATE, 0
+    )
+    keys = {config.key() for config in yardsticks}
+    monkeypatch.setattr(study_cost, "is_available", lambda config, weights: config.key() not in keys)
+    assert campaign.shard_minutes("smoke", campaign.YARDSTICK, 0) > 0, "a yardstick is trained by that job too"
+    assert campaign.shard_minutes("smoke", campaign.YARDSTICK, 1) == 0
     assert isnan(campaign.shard_minutes("paper", "egnn", 0))
     monkeypatch.setattr(study_cost, "is_available", lambda config, weights: True)
     assert campaign.shard_minutes("smoke", "egnn", 0) == 0

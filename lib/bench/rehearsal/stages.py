@@ -103,11 +103,17 @@ def rehearse(rehearsal: Rehearsal, say: Callable[[str], None]) -> dict[str, Any]
 
     Raises:
         TrainingError: a stage ended with an error.
-        ValueError: in that folder another share was rehearsed.
+        ValueError: that folder holds something else, or a rehearsal of another share.
     """
     rehearsal.folder.mkdir(parents=True, exist_ok=True)
     path = rehearsal.folder / RECORD
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"stages": {}}
+    record = _record_of(rehearsal.folder)
+    if record is None and any(rehearsal.folder.iterdir()):
+        raise ValueError(f"--folder {rehearsal.folder}: it is not empty and holds no rehearsal, and what a rehearsal "
+                         "makes is removed at its end: name a new folder")  # fmt: skip
+    if record is None:
+        record = {"stages": {}}
+        write_text(path, json.dumps(record) + "\n")  # from now on the folder is known as a rehearsal's
     share = record.get("about", {}).get("share", rehearsal.share)
     if share != rehearsal.share:
         raise ValueError(f"{rehearsal.folder} has a rehearsal of size {share:g}, not {rehearsal.share:g}: name another "
@@ -148,8 +154,19 @@ def disk(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / GIB
 
 
+def _record_of(folder: Path) -> dict[str, Any] | None:
+    """The record of the rehearsal in ``folder``, if there is one."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "stages" in record else None
+
+
 def remove(folder: Path) -> None:
-    """Remove what a rehearsal made in ``folder``, which is what it knows, and nothing else that may be there."""
+    """Remove what a rehearsal made in ``folder``, and nothing else; nothing at all where no rehearsal was."""
+    if _record_of(folder) is None:
+        return
     for name in ("official", "cache"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for path in [*folder.glob("*.log"), folder / RECORD]:

@@ -17,7 +17,7 @@ from lib.units import BOHR, EV, HARTREE, KILOJOULE
 ENERGY_UNITS = {"kcal/mol": 1.0, "eV": EV, "Hartree": HARTREE, "kJ/mol": KILOJOULE}
 LENGTH_UNITS = {"angstrom": 1.0, "bohr": BOHR}
 SPELLINGS = {"ang": "angstrom", "å": "angstrom", "a": "angstrom", "ha": "Hartree", "eh": "Hartree"}  # in files
-FORCES = "forces"  # where forces are looked for, unless another key is named
+ENERGY, FORCES = "energy", "forces"  # where they are looked for, unless another key is named
 STATES_LEVEL = ("level_of_theory", "level", "theory", "lot")  # where a frame may say its level of theory
 LARGEST = 1e12  # an energy, in any unit
 HEAVY = 1.5  # u: hydrogen of a larger mass is deuterium, or tritium
@@ -47,6 +47,17 @@ class Reading:
         """What turns lengths of a frame into Å."""
         return _factor(file, "length", self.length_unit, LENGTH_UNITS, atoms, entry)
 
+    def refuse_keys(self, path: Path, what: str) -> None:
+        """Refuse what only frames need to be told, for the file or store ``path``: ``what`` has its own."""
+        for name, given, usual in (
+            ("energy_key", self.energy_key, ENERGY),
+            ("forces_key", self.forces_key, FORCES),
+            ("forces_length_unit", self.forces_length_unit, self.length_unit),
+        ):
+            if given not in (None, usual):
+                option = f"{name} (--{name.replace('_', '-')})"
+                raise DataError(path, "", f"{option} is {given!r:.40}, but {what} has its own", f"leave {option} out")
+
     def check(self, path: Path | str | Sequence[Path | str]) -> None:
         """Refuse unknown units, before anything of ``path`` is read."""
         for what, unit, known in (
@@ -59,9 +70,12 @@ class Reading:
 
 
 def _factor(path: Path, what: str, unit: str, factors: Mapping[str, float], atoms: Atoms, entry: str) -> float:
-    """What turns ``unit`` into the project's; refused where a frame says another one."""
+    """What turns ``unit`` into the project's; refused where a frame says another one, or one that is not known."""
     says = _spelled(atoms.info.get(f"{what}_unit"))
-    if says in factors and says != unit:
+    if says is not None and says not in factors:
+        remedy = f"convert the values to one of {sorted(factors)}, and say that one or none"
+        raise DataError(path, entry, f"it says {what}_unit={says!r:.40}, which is not known", remedy)
+    if says not in (None, unit):
         remedy = f"give that one with {what}_unit (--{what}-unit)"
         raise DataError(path, entry, f"its {what} unit is {says}, not {unit}", remedy)
     return factors[unit]

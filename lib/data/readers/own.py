@@ -3,7 +3,7 @@
 Frames with the same elements in the same order, the same charges and, where given, the same ``info["name"]``, are one
 molecule, called by that name or its formula, with a number that tells apart those of one name: 0 where there is one.
 Formal charges are those of `formal_charges`. Where there are several molecules, or free atoms among them, ``rows`` are
-numbers of frames. Free atoms are no molecules: their energies are references (`free_atoms`).
+numbers of frames, counted through all files. Free atoms are no molecules: their energies are references (`free_atoms`).
 """
 
 from collections import Counter
@@ -42,10 +42,13 @@ SAME_ATOM = 0.05  # kcal/mol: energies of a free atom that differ by less are th
 
 @dataclass(frozen=True)
 class Frame:
-    """Its file and number there, positions (N, 3) Å, energy in kcal/mol, forces (N, 3) in kcal/mol/Å or None."""
+    """Its file, its numbers there and among the frames of all files, positions (N, 3) Å, energy in kcal/mol, forces
+    (N, 3) in kcal/mol/Å or None.
+    """
 
     file: Path
     number: int
+    row: int
     positions: NDArray[np.float64]
     energy: float
     forces: NDArray[np.float64] | None
@@ -58,10 +61,13 @@ class Frame:
 
 @dataclass
 class _Frames:
-    """What was read: frames by molecule, the level of theory that they say, and the number of those left aside."""
+    """What was read: frames by molecule, the level of theory that they say, the number of all frames, of which free
+    atoms are left aside, and notes.
+    """
 
     level: str | None
     by_molecule: dict[tuple, list[Frame]] = field(default_factory=dict)
+    count: int = 0
     free: int = 0
     notes: dict[tuple, Counter[str]] = field(default_factory=dict)
 
@@ -77,10 +83,10 @@ def read(
     labelled: bool = True,
     ignore_cell: bool = False,
 ) -> Iterator[Molecule]:
-    """Molecules of one file or of a list of files.
+    """Molecules of one file, of a list of files, or of the files of a folder.
 
     Args:
-        path: file or files with an ending of `frames.FORMATS` or `layouts.ENDINGS`.
+        path: file, files or folder; endings are those of `frames.FORMATS` and `layouts.ENDINGS`.
         energy_unit: one of `frame_values.ENERGY_UNITS`; forces are in it per length. None: as format or file say.
         energy_key: where a frame keeps its energy: ``atoms.info``, a database's key, or a calculator's result.
         forces_key: likewise its forces; under `FORCES` they may be missing in all frames.
@@ -88,12 +94,12 @@ def read(
         forces_length_unit: of the forces, where it is another one.
         level: of theory; one of `reference_energies.LEVELS` where its reference energies are to be taken off. A frame
             that says another one in its ``level`` (or another of `frame_values.STATES_LEVEL`) is refused.
-        labelled: whether energies and forces are read; without, all energies are 0, for pre-training.
+        labelled: whether energies and forces of frames are read; without, their energies are 0, for pre-training.
         ignore_cell: whether periodic frames are molecules in a box, whose cell is left out.
 
     Raises:
-        DataError: an unknown unit or ending, a missing energy, a periodic cell, charges that are none, or a broken or
-            empty file.
+        DataError: an unknown unit or ending, a missing energy, a periodic cell, charges that are none, a broken or
+            empty file, or keys and a unit of forces for an HDF5 file.
     """
     reading = Reading(energy_unit, energy_key, forces_key, length_unit, forces_length_unit, labelled, ignore_cell)
     reading.check(path)
@@ -102,6 +108,7 @@ def read(
     files = files_with(path, [*FORMATS, *ENDINGS])
     for file in files:
         if ending(file) in ENDINGS:
+            reading.refuse_keys(file, "the layout of an HDF5 file")
             yield from molecules(file, level, energy_unit, length_unit)
         else:
             _collect(file, reading, collected)
@@ -116,7 +123,8 @@ def read(
 def _collect(file: Path, reading: Reading, collected: _Frames) -> None:
     """Read the frames of ``file``."""
     for k, atoms in enumerate(frames(file)):
-        entry = f"frame {k}"
+        entry, row = f"frame {k}", collected.count
+        collected.count += 1
         _refuse_no_molecule(atoms, file, entry)
         if is_free_atom(atoms, file, entry):
             collected.free += 1
@@ -129,17 +137,17 @@ def _collect(file: Path, reading: Reading, collected: _Frames) -> None:
         except ValueError as error:
             raise DataError(file, entry, str(error), "or leave the frame out") from error
         key = (name_of(atoms, file, entry), tuple(atoms.numbers.tolist()), tuple(charges.tolist()))
-        collected.by_molecule.setdefault(key, []).append(_frame(atoms, reading, file, k))
+        collected.by_molecule.setdefault(key, []).append(_frame(atoms, reading, file, k, row))
         for note in notes_of(atoms):
             collected.notes.setdefault(key, Counter())[note] += 1
 
 
-def _frame(atoms: Atoms, reading: Reading, file: Path, number: int) -> Frame:
+def _frame(atoms: Atoms, reading: Reading, file: Path, number: int, row: int) -> Frame:
     """A frame in the project's units."""
     entry = f"frame {number}"
     length = reading.length_factor(atoms, file, entry)
     if not reading.labelled:
-        return Frame(file, number, atoms.positions * length, 0.0, None)
+        return Frame(file, number, row, atoms.positions * length, 0.0, None)
     factor = reading.energy_factor(atoms, file, entry)
     energy = energy_of(atoms, reading.energy_key, file, entry) * factor
     forces = forces_of(atoms, reading.forces_key, file, entry)
@@ -147,9 +155,8 @@ def _frame(atoms: Atoms, reading: Reading, file: Path, number: int) -> Frame:
         if values is not None and not np.isfinite(values).all():
             raise DataError(file, entry, f"its {what} are not finite", "remove that frame")
     per_length = length if reading.forces_length_unit is None else LENGTH_UNITS[reading.forces_length_unit]
-    return Frame(
-        file, number, atoms.positions * length, energy, None if forces is None else forces * factor / per_length
-    )
+    scaled = None if forces is None else forces * factor / per_length
+    return Frame(file, number, row, atoms.positions * length, energy, scaled)
 
 
 def _names(by_molecule: Mapping[tuple, list[Frame]]) -> dict[tuple, str]:
@@ -193,7 +200,7 @@ def free_atoms(
                 before = f"{energies[name]:.6g} in {places[name]}"
                 problem = f"the free atom {name} has {energy:.6g} kcal/mol, and {before}"
                 raise DataError(file, entry, problem, "leave one of them out")
-            places.setdefault(name, entry)
+            places.setdefault(name, f"{entry} of {file.name}")
     return energies
 
 
@@ -219,11 +226,11 @@ def _atom_name(atoms: Atoms, file: Path, entry: str) -> str:
 
 
 def arrays_like_forces(path: Path | str) -> list[str]:
-    """Names of what could be forces in the first frame of ``path``: arrays (N, 3) that are not the positions."""
-    file = files_with(path, [*FORMATS, *ENDINGS])[0]
-    if ending(file) not in FORMATS:
-        return []  # its layout says which they are
-    atoms = next(atoms for atoms in frames(file) if len(atoms) > 1)
+    """Names of what could be forces in the first molecule of ``path``: arrays (N, 3) that are not the positions; none
+    in HDF5 files, whose layouts say which they are.
+    """
+    files = [file for file in files_with(path, [*FORMATS, *ENDINGS]) if ending(file) in FORMATS]
+    atoms = next((atoms for file in files for atoms in frames(file) if len(atoms) > 1), Atoms())
     arrays = atoms.arrays | results_of(atoms)
     return sorted(k for k, v in arrays.items() if np.shape(v) == (len(atoms), 3) and k != "positions")
 
@@ -254,7 +261,7 @@ def _refuse_crystal(atoms: Atoms, file: Path, entry: str, ignore_cell: bool) -> 
 def _molecule(
     name: str, key: tuple, frames: list[Frame], level: str, numbered: bool, notes: Mapping[str, int]
 ) -> Molecule:
-    """One molecule from its frames, with their numbers in the file where it is ``numbered``."""
+    """One molecule from its frames, with their numbers among those of all files where it is ``numbered``."""
     place, with_forces = frames[0].place, [frame.forces is not None for frame in frames]
     if any(with_forces) and not all(with_forces):
         place = frames[with_forces.index(not with_forces[0])].place
@@ -267,7 +274,7 @@ def _molecule(
         energy=np.array([frame.energy for frame in frames], dtype=np.float64),
         forces=np.array([frame.forces for frame in frames], dtype=np.float32) if all(with_forces) else None,
         level=level,
-        rows=np.array([frame.number for frame in frames], dtype=np.int64) if numbered else None,
+        rows=np.array([frame.row for frame in frames], dtype=np.int64) if numbered else None,
         notes=tuple(f"{count} of {len(frames)} frames {note}" for note, count in notes.items()),
     )
     return checked(*place, molecule)

@@ -12,7 +12,7 @@ from lib.data.datasets import FAMILIES, NAMES_IN_TABLES
 from lib.models import MODELS
 from lib.report.figures.style import BLUE, GREEN, ORANGE, set_style, write_figure
 from lib.runs.integrity import find_readable
-from lib.runs.results import Result, find_record
+from lib.runs.results import Result
 from lib.training.metrics import metric_of
 from lib.training.tasks import TASKS
 
@@ -55,7 +55,7 @@ def save_curves(keys: Sequence[str], path: Path | None = None) -> Path:
     Raises:
         ValueError: a key that no run has, or an ending that is no kind of figure.
     """
-    results = [find_record(key) or find_readable(key) for key in keys]
+    results = [find_readable(key) for key in keys]
     path = path or Path(f"curves-{results[0].key}.png")
     set_style()
     figure = learning_curves(results)

@@ -17,6 +17,7 @@ from lib.report.pages.filling import pages
 from lib.report.pages.notebooks import notebook_pages
 
 START = "index.md"  # what README is called on the site
+MARK = ".site-source"  # an empty file by which a folder is known as made here
 ANSWERS = Path("figures/laptop/answers")  # to the questions at the ends of notebooks; a link to notebooks/answers
 LINK = re.compile(r"\]\((?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)  # no links there
@@ -43,9 +44,10 @@ def stage(folder: Path) -> None:
     Raises:
         DataError: a page links to a file that does not exist, or ``folder`` has files that are not a site's sources.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / START).exists():
-        raise DataError(folder, "", "this folder is not empty and holds no site", "name another one")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise DataError(folder, "", "this folder is not empty and was not made by this command", "name a new one")
     shutil.rmtree(folder, ignore_errors=True)
+    write_text(folder / MARK, "")
     for page in pages():
         text, name = page.read_text(encoding="utf-8"), page.relative_to(ROOT)
         _copy_linked(text, name, folder)

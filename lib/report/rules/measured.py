@@ -1,5 +1,7 @@
 """Rules that look at measurements other than errors of arms: equation 8 and cost."""
 
+from math import isnan
+
 import pandas as pd
 
 from lib.report.rules.rule import Question, Rule, untested
@@ -7,10 +9,15 @@ from lib.report.verdicts import SEEN_ONCE, Outcome
 
 
 def above(question: Question, rows: pd.DataFrame) -> Outcome:
-    """The measured number (the mean over networks where networks are asked) is above the threshold, zero by default.
+    """The measured number (the mean over networks where networks are asked) is above zero.
 
     Rows have p-values of their own, one-sided, for a number above zero and below it.
+
+    Raises:
+        ValueError: the claim has a threshold, for which there are no such values.
     """
+    if not isnan(question.threshold):
+        raise ValueError(f"the rule 'above' compares with zero, not with a threshold ({question.threshold:g})")
     if len(rows) != 1:
         return untested(f"{len(rows)} rows where one should decide")
     row = rows.iloc[0]

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
-from conftest import make_molecule, sample
+from conftest import make_molecule, sample, write_ani1
 
 from lib.cli.main import main
 from lib.data.datasets import open_store
@@ -297,7 +297,7 @@ def test_groups_of_a_compressed_file(tmp_path):
     with open(tmp_path / "a.xyz", "rb") as plain, gzip.open(path, "wb") as packed:
         shutil.copyfileobj(plain, packed)
     assert _groups(path, "config_type") == {1: "hot"}
-    assert _groups(tmp_path, "config_type") == {}
+    assert _groups(tmp_path, "config_type") == {1: "hot", 3: "hot"}, "of a folder both files count, in order"
 
 
 def test_free_atoms_of_some_elements_are_no_references(tmp_path):
@@ -305,3 +305,65 @@ def test_free_atoms_of_some_elements_are_no_references(tmp_path):
     data = own_dataset(path, "Hartree")
     assert lacking(free_atoms_of(data), data) == ["O"]
     assert isolated_atoms(data) == ()
+
+
+@pytest.mark.parametrize("given", ["eV", None])
+def test_units_that_a_file_states_and_nobody_knows_are_refused(given, tmp_path):
+    path = file(tmp_path, "a.xyz", water("O", "H", "H"), water("O", "H", "H", more="energy_unit=meV"))
+    stated = file(tmp_path, "b.xyz", water("O", "H", "H", more="energy_unit=meV"))
+    if given:
+        refused(path, "frame 1: it says energy_unit='meV', which is not known; convert", energy_unit=given)
+    refused(stated, "frame 0: it says energy_unit='meV', which is not known; convert", energy_unit=given)
+    nanometres = file(tmp_path, "c.xyz", water("O", "H", "H", more="length_unit=nm"))
+    refused(nanometres, "frame 0: it says length_unit='nm', which is not known; convert")
+
+
+def test_what_only_frames_need_to_be_told_is_refused_for_other_files(tmp_path):
+    """Else a unit that was named would be ignored without a word."""
+    path = tmp_path / "a.h5"
+    write_ani1(path, [make_molecule("water", [8, 1, 1], 4, 0)])
+    given = {"energy_key": "E", "forces_key": "F", "forces_length_unit": "bohr"}
+    for name, value in given.items():
+        option = f"{name} (--{name.replace('_', '-')})"
+        refused(
+            path,
+            f"{option} is {value!r}, but the layout of an HDF5 file has its own",
+            energy_unit=None,
+            **{name: value},
+        )
+    assert len(open_store(own_dataset(path))) == 4
+    store = ConformationStore.write(own.read(FILE, "eV"), tmp_path / "store")
+    for name, value in given.items():
+        with pytest.raises(DataError, match=f"is '{value}', but a store has its own"):
+            own_dataset(store.path, **{name: value})
+
+
+def test_frames_of_a_folder_are_counted_through_all_files(tmp_path):
+    """So that a frame that is named, and its group, can be found again."""
+    frames = read(FILE, ":5")
+    for k, atoms in enumerate(frames):
+        atoms.info["config_type"] = f"group {k}"
+    other = file(tmp_path, "b.xyz", water("O", "H", "H", more="config_type=water"))
+    for name, some in (("a.xyz", frames[:2]), ("c.xyz", frames[2:])):
+        write(tmp_path / name, some, format="extxyz")
+    rows = {molecule.name: molecule.rows.tolist() for molecule in own.read(tmp_path, "eV")}
+    assert sorted(rows.values()) == [[0, 1, 3, 4, 5], [2]]
+    expected = {0: "group 0", 1: "group 1", 2: "water", 3: "group 2", 4: "group 3", 5: "group 4"}
+    assert _groups(tmp_path, "config_type") == expected
+    other.rename(tmp_path / "b.h5")
+    assert _groups(tmp_path, "config_type") == {}, "molecules of HDF5 files are no frames"
+
+
+def test_a_file_of_free_atoms_that_comes_first_hides_no_arrays(tmp_path):
+    file(tmp_path, "a.xyz", ATOM.format(kind="isolated_atom", energy=-0.5, symbol="H"))
+    file(tmp_path, "b.xyz", water("O", "H", "H").replace("forces:R:3", "pull:R:3"))
+    assert own.arrays_like_forces(tmp_path) == ["pull"]
+    (tmp_path / "b.xyz").unlink()
+    assert own.arrays_like_forces(tmp_path) == []
+
+
+def test_two_energies_of_a_free_atom_are_named_with_their_files(tmp_path):
+    file(tmp_path, "a.xyz", ATOM.format(kind="isolated_atom", energy=-0.5, symbol="H"))
+    file(tmp_path, "b.xyz", ATOM.format(kind="isolated_atom", energy=-0.6, symbol="H"))
+    with pytest.raises(DataError, match=r"b\.xyz, frame 0: .* in frame 0 of a\.xyz"):
+        own.free_atoms(tmp_path, "eV")
