@@ -4,12 +4,12 @@ Wang, Xu, Li, Barati Farimani 2023, https://doi.org/10.1021/acs.jctc.3c00289. Th
 imports only what stands above it::
 
     units, errors, files, paths, machine
+    chemistry    atom types, formal charges, reference energies, bonds, normal modes, GFN2-xTB
     noising      Gaussian noise on coordinates, and its rigid part         X̂ = X + ε, ε ~ N(0, σ²)
     batches      molecules laid end to end, with their neighbour pairs
     models       one file a model, in the order of its own paper's formulas; forces, weights
     training     the two tasks (equation 7; energies and forces), one loop, settings, scaling of the target
     ──────────── above: the method. Below: what it takes to check the paper with it.
-    chemistry    atom types, formal charges, reference energies, bonds, normal modes, GFN2-xTB
     data         readers (one file a format), the store, splits, loading, the data sets, downloads
     runs         RunConfig -> Result: a run is stored, or recorded, under the hash of its settings and data
     study        the paper's matrix: scales, cells, arms, learning rates, cost; trials, questions beyond it

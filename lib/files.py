@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: they are written beside their place, and moved to it when they are finished.
+"""Files that appear whole or not at all: written to a temporary file in the same folder, which is renamed at the end.
 
 What was there before stays until then, whatever happens: a full disk, a read-only folder, a killed process.
 """
@@ -75,7 +75,7 @@ def write_text(path: Path | str, text: str) -> None:
 
 @contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Name ``path`` in errors of the disk inside: the system's say no file where one that is open cannot grow."""
+    """Name ``path`` in errors of the disk inside: the system's own name no file when an open one cannot grow."""
     try:
         yield
     except OSError as error:

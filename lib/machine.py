@@ -36,7 +36,8 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_large_arrays() -> None:
-    """Give the system what this process has freed; and from now on each array from `LARGE` on that fits into no gap.
+    """Give the system what this process has freed; from now on also, as soon as it is freed, each array of at least
+    `LARGE` bytes that fits into no gap.
 
     For a process that keeps them (`keep_freed_memory`) and grows nevertheless, since arrays of other sizes do not fit
     into the gaps. It grows no more then: such an array gets pages of its own, which takes time.

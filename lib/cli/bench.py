@@ -61,11 +61,18 @@ WIDTHS = ["paper", "laptop"]
 GIB = 2**30
 Scales = Annotated[
     list[str],
-    typer.Option("--scales", callback=different, metavar="NAME ...", help="Whose widths: smoke, laptop, wide, paper."),
+    typer.Option(
+        "--scales",
+        callback=different,
+        metavar="NAME ...",
+        help="Whose widths: smoke, laptop, all_labels, published, wide, paper.",
+    ),
 ]
 Models = Annotated[
     list[str] | None,
-    typer.Option("--models", callback=different, metavar="NAME ...", help="Names of models.", show_default="all"),
+    typer.Option(
+        "--models", callback=different, metavar="NAME ...", help="Names of models.", show_default="the paper's"
+    ),
 ]
 BatchSize = Annotated[
     int, typer.Option("--batch-size", metavar="N", help="Molecules in a batch.", callback=at_least(1))

@@ -67,8 +67,16 @@ rate = accept(_rate_problem)
 different = accept(lambda _: None)  # no value twice; what they may be is looked up later
 an_input = accept(lambda value: None if Path(value).exists() else "it is not there; check the path")
 
-Scale = Annotated[str, typer.Option("--scale", metavar="NAME", help="Size of the study: smoke, laptop, wide or paper.")]
-Model = Annotated[str, typer.Option("--model", metavar="NAME", help="egnn, schnet, torchmd_net or se3_transformer.")]
+Scale = Annotated[
+    str,
+    typer.Option(
+        "--scale", metavar="NAME", help="Size of the study: smoke, laptop, all_labels, published, wide or paper."
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option("--model", metavar="NAME", help="schnet, se3_transformer, egnn, torchmd_net, tensornet or visnet."),
+]
 Seed = Annotated[
     int,
     typer.Option(

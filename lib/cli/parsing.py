@@ -1,8 +1,8 @@
 """Parsing that typer leaves out: several values after one option, and examples under the help of a command."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import typer
 from typer._click import Context, HelpFormatter
@@ -84,22 +84,18 @@ class SeveralValues(Command):
     It has no positional arguments, so that what follows a list option can only belong to it.
     """
 
-    bare: ClassVar[Mapping[str, str]] = {}  # by option, the value that stands for none, where none may be given
-
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Spread the values, then parse as usual."""
         names = {name for p in self.params if getattr(p, "multiple", False) for name in p.opts}
-        return super().parse_args(ctx, spread(args, names, self.bare))
+        return super().parse_args(ctx, spread(args, names))
 
 
-def spread(arguments: Sequence[str], names: set[str], bare: Mapping[str, str]) -> list[str]:
-    """``arguments`` with each of ``names`` repeated before every value that follows it, or its value of ``bare``."""
+def spread(arguments: Sequence[str], names: set[str]) -> list[str]:
+    """``arguments`` with each of ``names`` repeated before every value that follows it."""
     out: list[str] = []
     name, count = "", 0
     for argument in [*arguments, "--"]:  # the last ends what came before
         ends = not VALUE.match(argument)
-        if ends and name in bare and not count:
-            out.append(bare[name])
         if ends:
             name, _, value = argument.partition("=")
             name, count = name if name in names else "", int(bool(value))

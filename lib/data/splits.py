@@ -3,8 +3,8 @@
 Each molecule's conformations are permuted by a generator seeded from (seed, name of the molecule) and cut by shares in
 per cent, rounded down, the rest to the last part; where a molecule has fewer than `FEW` of them, each is drawn by lot,
 since rounding would leave parts empty. (Cut in the order of the file instead, the test part is the end of a
-trajectory, which no neighbour in time tells of.) So a molecule's parts do not depend on the order of files or on
-what else is in the store. Shares of the paper (section 3.1): 95/5 for pre-training, 80/10/10 for fine-tuning.
+trajectory, and no training frame is next to it in time.) So a molecule's parts do not depend on the order of files or
+on what else is in the store. Shares of the paper (section 3.1): 95/5 for pre-training, 80/10/10 for fine-tuning.
 """
 
 import hashlib

@@ -75,8 +75,9 @@ class Model(nn.Module):
         return (HEAD,)
 
     def read_out(self, h: Tensor, batch: Batch, pooling: str = "sum") -> Tensor:
-        """Energies (n_molecules,) of atom features ``h`` (n_atoms, F), pooled before the head or after it; without that
-        of a molecule that fills the batch, which the head does not see if it reads molecules.
+        """Energies (n_molecules,) of atom features ``h`` (n_atoms, F), pooled before the head or after it.
+
+        A molecule that only fills a padded batch is left out; a head that reads molecules never sees it.
         """
         real = batch.n_molecules - batch.filled
         if self.settings.atomwise:

@@ -31,7 +31,7 @@ def described(x: Array, z: NDArray[np.integer]) -> Array:
 
 
 def first_equal(rows: Array) -> NDArray[np.int64]:
-    """`first_alike`, but for rows that are like it only by way of others between, which stay by themselves."""
+    """As `first_alike`, but rows that are linked to the first only through others count as different."""
     first = first_alike(rows)
     return np.where(_equal(rows, rows[first]), first, np.arange(len(rows)))
 

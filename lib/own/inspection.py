@@ -37,7 +37,7 @@ MOLECULES = 30  # of a store, in which forces are looked at
 
 
 def inspect_store(store: ConformationStore, labelled: bool = True, trained: bool = True) -> list[Finding]:
-    """What is wrong or odd in ``store``: errors first, then what is of all molecules; nothing is an empty list.
+    """What is wrong or odd in ``store``: errors first, then what concerns all molecules; an empty list if nothing is.
 
     Args:
         store: of conformations.

@@ -28,9 +28,9 @@ def start_from(path: Path | str) -> Start:
 def continue_from(config: RunConfig, model: Model, train: ConformationBatches, loader: DataLoader) -> Scaling:
     """Put the weights of ``config.start`` into ``model``; the scaling with which it goes on.
 
-    The standard deviation stays, so that what the network has learnt stays. What its energies of the training
-    conformations (``train``, of which ``loader`` has batches in order) are off by on average, by the baseline of
-    ``config``, is added to the baseline: labels of another level of theory differ by a constant for each type.
+    The standard deviation stays, so that what the network has learnt stays. The mean error of its energies on the
+    training conformations (``train``, of which ``loader`` has batches in order), fitted as ``config.baseline`` says, is
+    added to its baseline: labels of another level of theory differ by a constant for each type.
 
     Raises:
         DataError: the file was changed, or holds another model or other settings.

@@ -218,7 +218,7 @@ def _target(
     few = independent(compositions)
     if len(compositions) > 1 and len(few) == len(target["types"]):
         return target
-    told = few if len(few) > 1 else compositions[:2]  # of multiples of one two: a list of one says there was no other
+    told = few if len(few) > 1 else compositions[:2]  # of multiples of one: a list of one says there was no other
     return target | {"compositions": told.tolist()}
 
 

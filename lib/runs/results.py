@@ -204,7 +204,7 @@ def _recorded(key: str) -> Result | None:
 
 
 def of_its_settings(result: Result) -> Result:
-    """``result``, whose settings must be those that make its key: other settings' result stands in for none.
+    """``result``, whose settings must be those that make its key: a result of other settings is refused.
 
     Raises:
         DataError: they are others.

@@ -11,9 +11,11 @@ import typer
 
 from lib.cli.main import app, main
 from lib.cli.parsing import spread
+from lib.models import MODELS
 from lib.paths import ROOT
+from lib.study.scales import SCALES
 
-SEEDS, BARE = {"--seeds", "--sizes"}, {"--sizes": "0"}
+SEEDS = {"--seeds"}
 
 
 def all_commands(group=None, path=()):
@@ -73,6 +75,18 @@ def test_usage_errors_are_one_line_and_status_2(arguments, word, capsys):
     assert len(captured.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "known"), [({"--model"}, MODELS), ({"--scale", "--scales"}, SCALES)], ids=["models", "scales"]
+)
+def test_help_lists_all_models_and_scales(options, known):
+    """Where it lists any."""
+    texts = [p.help for command in COMMANDS.values() for p in command.params if options & set(p.opts)]
+    lists = [text for text in texts if "egnn" in text or "smoke" in text]
+    assert lists
+    for text in lists:
+        assert set(known) <= set(re.findall(r"\w+", text)), text
+
+
 def test_options_that_remedies_name_exist():
     """As ``energy_unit (--energy-unit)``: the argument of Python, which the name in brackets must follow."""
     known = {option for command in COMMANDS.values() for param in command.params for option in param.opts}
@@ -102,13 +116,11 @@ def test_without_a_command_the_help_is_shown(arguments, capsys):
         ("--seeds 0 -1", "--seeds 0 --seeds -1"),
         ("--seeds 0 --seeds 1", "--seeds 0 --seeds 1"),
         ("--seeds", "--seeds"),
-        ("--sizes", "--sizes 0"),
-        ("--sizes --json b.json", "--sizes 0 --json b.json"),
         ("--data 0 1", "--data 0 1"),
     ],
 )
 def test_several_values_after_one_option(given, parsed):
-    assert spread(given.split(), SEEDS, BARE) == parsed.split()
+    assert spread(given.split(), SEEDS) == parsed.split()
 
 
 def python(code, *arguments, **environment):

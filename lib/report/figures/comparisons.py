@@ -49,9 +49,13 @@ def flags(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, color: s
     """Beside the intervals of `marks`: a star for a single seed, ‡ where one arm alone learns."""
     for place, row in zip(np.asarray(places), rows.itertuples(), strict=True):
         text = "*" * (star and row.n_seeds == 1) + "‡" * (row.evidence == EVIDENCE[1])
-        end, gap, lies = ((row.high, place), (3, -1), "left") if along == "x" else ((place, row.high), (0, 3), "center")
+        end, gap, lies = (
+            ((row.high, place), (3, -1), ("left", "center"))
+            if along == "x"
+            else ((place, row.high), (0, 1), ("center", "bottom"))
+        )
         if text:
-            ax.annotate(text, end, gap, textcoords="offset points", ha=lies, va="center", color=color)
+            ax.annotate(text, end, gap, textcoords="offset points", ha=lies[0], va=lies[1], color=color)
 
 
 def evidence_notes(rows: pd.DataFrame) -> list[str]:

@@ -18,7 +18,9 @@ from lib.report.figures.comparisons import (
 )
 from lib.report.figures.style import ARMS, BLUE, COLUMN, GREY, MODEL_STYLES, ORANGE
 from lib.report.tables import paper_numbers
+from lib.study.trials import PRETRAINED, SCRATCH
 
+SHIFT = 1.06  # from one model's intervals to the next one's, so that they do not hide each other
 LEAST = -30  # per cent, where the axis of improvements ends unless an interval reaches lower
 
 
@@ -134,35 +136,41 @@ def gain_by_labels(table: pd.DataFrame, title: str) -> Figure:
     schedules, counts = list(rows["schedule"].unique()), sorted(rows["labels"].unique())
     figure, axes = plt.subplots(2, len(schedules), figsize=(COLUMN, 3.6), sharex=True, sharey="row", squeeze=False)
     for (upper, lower), schedule in zip(axes.T, schedules, strict=True):
-        for model, own in rows[rows["schedule"] == schedule].groupby("model", sort=False):
-            colour, marker = MODEL_STYLES[model]
-            gains = own[own["unit"] == "%"]
-            pairs = own[own["labels"].isin(gains["labels"]) & (own["unit"] != "%")].sort_values("labels")
-            for arm, (text, _) in zip(own["arm"].unique(), ARMS.values(), strict=True):
-                errors = pairs[pairs["arm"] == arm]
-                from_scratch = text == ARMS["no"][0]
-                upper.plot(errors["labels"], errors["value"], color=colour, marker=marker, markersize=3.5, linewidth=1,
-                           linestyle=":" if from_scratch else "-", markerfacecolor="none" if from_scratch else colour,
-                           label=f"{model}, {text}")  # fmt: skip
-            shift = 1.06 ** (list(rows["model"].unique()).index(model) - 1)  # so that intervals do not hide each other
-            marks(lower, gains, gains["labels"] * shift, "y", None, color=colour, marker=marker)
-            lower.plot(gains["labels"] * shift, gains["value"], color=colour, linewidth=0.7)
-            flags(lower, gains, gains["labels"] * shift, "y", colour)
         upper.set(title=schedule, xscale="log", yscale="log")
+        upper.minorticks_off()
+        upper.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        upper.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 3, 5)))
+        for k, model in enumerate(rows["model"].unique()):
+            own = rows[(rows["schedule"] == schedule) & (rows["model"] == model)]
+            _errors_and_gains(upper, lower, own, model, SHIFT ** (k - 1))
         lower.axhline(0, color=GREY, linewidth=0.8)
-        lower.set_xlabel("thousands of labels")
+        lower.set_xlabel("thousands of labels (log)")
         lower.set_xticks(counts, [f"{count / 1000:.3g}" for count in counts])
         lower.minorticks_off()
-    upper.minorticks_off()
-    upper.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    upper.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 3, 5)))
     axes[0, 0].set_ylabel("test MAE\n(kcal/mol, log)")
     axes[1, 0].set_ylabel("reduction\nof MAE (%)")
-    gains = rows[rows["unit"] == "%"]
-    notes = evidence_notes(gains)
+    notes = evidence_notes(rows[rows["unit"] == "%"])
     figure.suptitle(title)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title="\n".join(notes))
     return figure
+
+
+def _errors_and_gains(upper: Axes, lower: Axes, rows: pd.DataFrame, model: str, shift: float) -> None:
+    """Of one model the errors of both arms in ``upper``, and in ``lower`` the gains, their labels times ``shift``."""
+    colour, marker = MODEL_STYLES[model]
+    gains = rows[rows["unit"] == "%"]
+    pairs = rows[rows["labels"].isin(gains["labels"]) & (rows["unit"] != "%")].sort_values("labels")
+    for arm, (text, _), style, filling in (
+        (SCRATCH, ARMS["no"], ":", "none"),
+        (PRETRAINED, ARMS["yes"], "-", colour),
+    ):
+        errors = pairs[pairs["arm"] == arm]
+        upper.plot(errors["labels"], errors["value"], color=colour, marker=marker, markersize=3.5, linewidth=1,
+                   linestyle=style, markerfacecolor=filling, label=f"{model}, {text}")  # fmt: skip
+    places = gains["labels"] * shift
+    marks(lower, gains, places, "y", None, color=colour, marker=marker)
+    lower.plot(places, gains["value"], color=colour, linewidth=0.7)
+    flags(lower, gains, places, "y", colour)
 
 
 def error_by_sigma(table: pd.DataFrame, by_seed: pd.DataFrame, title: str, papers_best: float) -> Figure:
