@@ -20,7 +20,7 @@ ITEM = "Audit"  # of the ledger's first column
 GAIN, GAIN_AS_RELEASED, CHANGED = (
     "gain here",
     "gain as released",
-    "pre-trained, how much lower the error is without the departure",
+    "error of the pre-trained network, lower here by",
 )
 VERDICT = "conclusion changes"
 Trials = Mapping[tuple[str, str], Trial]  # by departure and model, `study.audit.audit_trials`
@@ -48,7 +48,7 @@ def _of_common_seeds(arms: Mapping[str, TrialArm]) -> Mapping[str, TrialArm]:
 
 def in_short(trials: Trials, table: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
     """For reading: each departure and model with the gain of pre-training in per cent, as this project does it and as
-    the code does, and by how much the error of the pre-trained network is lower without the departure.
+    the code does, and by how much the error of the pre-trained network is lower here.
 
     The last column compares the signs of the two gains (`published.verdict_reversed`). A star marks a single seed.
     """

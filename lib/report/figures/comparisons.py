@@ -18,7 +18,8 @@ CUT = -100  # per cent, of the axis of improvements
 SINGLE_SEED = "* one seed: the interval is over test data only"
 PALE, WITHOUT_EVIDENCE = 0.3, "pale: no evidence, neither arm\nexplains 30 % of the variance"
 ONE_ARM = "‡ one arm alone explains 30 %\nof the variance: the size counts for no claim"
-OF_AVERAGE = "(pale or ‡ average: with such a model)"
+OF_AVERAGE = "(pale or ‡ average: with such a model;\na pale one is bounded in the ledger)"
+BORROWED = "(a starred average borrows others' spread over seeds)"
 THE_PAPER, NOT_PRINTED, NOT_IN_PAPER = "open mark: the paper", "not printed", "not in the paper"
 STYLES = MODEL_STYLES | {AVERAGE: ("black", "P")}
 LINE = 0.19  # inches, of a line of bars with a name of 7 points beside it
@@ -35,12 +36,17 @@ def strength(rows: pd.DataFrame) -> list[float]:
 
 
 def marks(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, label: str | None, **style: Any) -> None:
-    """The values of ``rows`` with their intervals along the axis x or y, at ``places`` of the other."""
+    """The values of ``rows`` with their intervals along the axis x or y, at ``places`` of the other.
+
+    An average of which a model learnt nothing has no interval here: the ledger bounds it.
+    """
+    averages = rows.get("model", pd.Series("", rows.index)) == AVERAGE
+    length = np.where(averages & (rows["evidence"] == EVIDENCE[0]), np.nan, spread(rows))
     for alpha in (PALE, 1.0):
         drawn = np.array(strength(rows), dtype=float) == alpha
         values, others = rows["value"].to_numpy()[drawn], np.asarray(places)[drawn]
         x, y = (values, others) if along == "x" else (others, values)
-        reach: dict[str, Any] = {f"{along}err": spread(rows)[:, drawn]}
+        reach: dict[str, Any] = {f"{along}err": length[:, drawn]}
         ax.errorbar(x, y, **reach, linestyle="", markersize=3.5, capsize=1.5,
                     elinewidth=0.9, alpha=alpha, label=label if alpha == 1.0 else None, **style)  # fmt: skip
 
@@ -101,7 +107,8 @@ def arm_bars(
             ax.set_xlabel(text if text != next_text else "")
             ax.tick_params(labelbottom=True)
         if not labels[k][0]:
-            left.spines["bottom"].set_visible(False)
+            left.spines[["left", "bottom"]].set_visible(False)
+            left.tick_params(length=0)
             left.set_xticks([])
     _finish(figure, axes[0, 0], [table for _, table in panels])
     return figure
@@ -112,9 +119,9 @@ def _improvements(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
-    """Of the axis of improvements; intervals that reach below `CUT` are cut."""
+    """Of the axis of improvements, with room for `flags`; intervals that reach below `CUT` are cut."""
     low, high = min(rows["low"].min(), 0.0), np.fmax(rows["high"].max(), rows["paper_value"].max())
-    return max(low, CUT) - 5, high + 5
+    return max(low, CUT) - 5, high + (15 if (rows["evidence"] == EVIDENCE[1]).any() else 5)
 
 
 def _longest(table: pd.DataFrame) -> float:
@@ -176,8 +183,10 @@ def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
     together = pd.concat(tables)
     notes = [THE_PAPER] * int(together["paper_value"].notna().any())
     gains = _improvements(together)
+    averages = gains[gains["model"] == AVERAGE]
     notes += evidence_notes(gains)
-    notes += [OF_AVERAGE] * int((gains[gains["model"] == AVERAGE]["evidence"] != EVIDENCE[-1]).any())
+    notes += [BORROWED] * int((averages["n_seeds"] == 1).any())
+    notes += [OF_AVERAGE] * int((averages["evidence"] != EVIDENCE[-1]).any())
     notes += [f"intervals are cut at {CUT} %"] * int((gains["low"] < CUT).any())
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)),
                            title="\n".join(notes) or None, columnspacing=1.0, handletextpad=0.4)  # fmt: skip

@@ -15,7 +15,7 @@ def cost_by_size(table: pd.DataFrame, title: str) -> Figure:
         own, (colour, marker) = table[table["model"] == model], MODEL_STYLES[model]
         ax.plot(own["atoms"], own["milliseconds"], color=colour, marker=marker, markersize=4, label=model)
     sizes = sorted(table["atoms"].unique())
-    ax.set(xscale="log", yscale="log", xlabel="atoms", ylabel="energy and forces (ms)")
+    ax.set(xscale="log", yscale="log", xlabel="atoms (log)", ylabel="energy and forces (ms, log)")
     ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
     ax.minorticks_off()
     ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))

@@ -11,7 +11,7 @@ from lib.report.figures.style import COLUMN, GREY
 def distributions(sampled: pd.DataFrame) -> Figure:
     """Atoms, energy per atom and root-mean-square force of conformations by data set, from `data_overview.sampled`."""
     panels = {
-        "atoms": "atoms per conformation",
+        "atoms": "atoms per conformation (log)",
         "energy_per_atom": "energy per atom (kcal/mol)",
         "force": "root-mean-square force (kcal/mol/Å)",
     }

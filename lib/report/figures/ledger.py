@@ -88,7 +88,7 @@ def _axis(ax: Axes) -> None:
     ax.set(xlim=(-REACH, REACH), xticks=[-100, 0, 100])
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
-    ax.set_xlabel("% or points (arrow: beyond); open: printed", fontsize=SMALLEST)
+    ax.set_xlabel("% or points\n(arrow: beyond;\nopen: printed)", fontsize=SMALLEST)
     ax.grid(axis="x", linewidth=0.3)
 
 

@@ -23,7 +23,7 @@ def two_levels(table: pd.DataFrame, agreement: pd.DataFrame) -> Figure:
         ends = [min(*ax.get_xlim(), *ax.get_ylim()), max(*ax.get_xlim(), *ax.get_ylim())]
         ax.plot(ends, ends, color="black", linewidth=0.8)
         ax.set(title=name, xlabel="ωB97X/6-31G(d) (kcal/mol)", aspect="equal", xlim=ends, ylim=ends)
-        text = f"r = {whole['correlation']:.3f}\nRMSE {whole['rmse']:.1f}"
+        text = f"r = {whole['correlation']:.3f}\nRMSE {whole['rmse']:.1f} kcal/mol"
         ax.text(0.04, 0.96, text, transform=ax.transAxes, va="top")
     axes[0, 0].set_ylabel("GFN2-xTB (kcal/mol)")
     return figure

@@ -19,6 +19,7 @@ from lib.units import EV
 
 LINES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
 UNITS = {"energy": "kcal/mol", "force": "kcal/mol/Å"}
+LITTLE = 0.2  # of the largest range: what moves less is drawn once more, larger
 
 
 def by_labels(table: pd.DataFrame, title: str) -> Figure:
@@ -36,8 +37,8 @@ def by_labels(table: pd.DataFrame, title: str) -> Figure:
         ax.set(
             xscale="log",
             yscale="log",
-            xlabel="labelled conformations",
-            ylabel=f"test {metric_label(metric)} ({UNITS['force' if 'force' in metric else 'energy']})",
+            xlabel="labelled conformations (log)",
+            ylabel=f"test {metric_label(metric)}\n({UNITS['force' if 'force' in metric else 'energy']}, log)",
         )
         ticks = sorted(rows["labels"].unique())
         ax.set_xticks(ticks, [str(n) for n in ticks], minor=False)
@@ -77,14 +78,26 @@ def parity(results: Mapping[str, Result], store: ConformationStore, title: str) 
 
 
 def energies_in_time(trajectories: Mapping[str, pd.DataFrame], atoms: int, title: str) -> Figure:
-    """Total energy of `dynamics.nve` from its start, meV per atom, a line a trajectory."""
-    figure, ax = plt.subplots(figsize=(COLUMN, 2.5))
-    for (name, rows), (colour, style) in zip(trajectories.items(), LINES, strict=False):
-        energy = 1000 * (rows["total"] - rows["total"].iloc[0]) / EV / atoms
-        ax.plot(rows["time"], energy, color=colour, linestyle=style, linewidth=1, label=name)
-    ax.locator_params(axis="x", nbins=5)
-    ax.set(xlabel="time (ps)", ylabel="total energy from its start\n(meV/atom)", title=title)
-    figure.legend(loc="outside lower center", ncols=2, columnspacing=1.0)
+    """Total energy of `dynamics.nve` from its start, meV per atom, a line a trajectory: all, and those that move little
+    beside the others once more.
+    """
+    energies = {
+        name: 1000 * (rows["total"] - rows["total"].iloc[0]) / EV / atoms for name, rows in trajectories.items()
+    }
+    reach = {name: np.ptp(energy) for name, energy in energies.items()}
+    quiet = [name for name in energies if reach[name] < LITTLE * max(reach.values())]
+    panels = [list(energies), quiet] if quiet else [list(energies)]
+    figure, axes = plt.subplots(len(panels), 1, figsize=(COLUMN, 0.7 + 1.8 * len(panels)), sharex=True, squeeze=False)
+    figure.suptitle(title)
+    for ax, names in zip(axes[:, 0], panels, strict=True):
+        for name, (colour, style) in zip(energies, LINES, strict=False):
+            if name in names:
+                time = trajectories[name]["time"]
+                ax.plot(time, energies[name], color=colour, linestyle=style, linewidth=1, label=name)
+        ax.locator_params(axis="x", nbins=5)
+        ax.set_ylabel("total energy from its start\n(meV/atom)")
+    axes[-1, 0].set_xlabel("time (ps)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, columnspacing=1.0)
     return figure
 
 
@@ -134,8 +147,8 @@ def calibration(bins: pd.DataFrame, title: str, kinds: Sequence[str] = ("energy"
         ax.set(
             xscale="log",
             yscale="log",
-            xlabel=f"spread of the ensemble ({UNITS[kind]})",
-            ylabel=f"root mean square error\n({UNITS[kind]})",
+            xlabel=f"spread of the ensemble ({UNITS[kind]}, log)",
+            ylabel=f"root mean square error\n({UNITS[kind]}, log)",
             title=kind,
         )
         _log_ticks(ax.xaxis)

@@ -51,11 +51,12 @@ def soundness(
 
 def _name(axes: NDArray[Any], model: str, pair: str, bond: str) -> None:
     """What the last three panels show."""
-    axes[1].set(xlabel=f"{pair}, two atoms alone (Å)", ylabel="energy (eV)", yscale="symlog", title=model)
+    axes[1].set(xlabel=f"{pair}, two atoms alone (Å)", ylabel="energy (eV),\nlogarithmic beyond ±1", title=model)
+    axes[1].set_yscale("symlog", linthresh=1)
     axes[1].axhline(0, color="black", linewidth=0.6)
     axes[2].set(xlabel=f"a stretched bond {bond} (Å)", ylabel="energy above\nthe lowest (eV)", title=model)
     axes[3].set(xlabel="time (ps)", ylabel="total energy from\nits start (meV/atom)", title=f"{model}, constant energy")
-    for ax in axes[1:3]:
+    for ax in axes[1:]:
         ax.legend()
 
 
@@ -66,7 +67,7 @@ def _copies(ax: Axes, laws: pd.DataFrame, settings: dict[str, str]) -> None:
     for name, colour in settings.items():
         own = rows[rows["settings"] == name]
         ax.plot(own["value"], [models.index(m) for m in own["model"]], "o", color=colour, label=name)
-    ax.set(xscale="log", xlabel="copies far apart: energy off by (meV)")
+    ax.set(xscale="log", xlabel="copies far apart: energy off by (meV, log)", title="every model")
     ax.set_yticks(range(len(models)), models)
     ax.set_ylim(-0.6, len(models) - 0.4)
     ax.legend(loc="center", title="settings")
