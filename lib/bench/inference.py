@@ -20,6 +20,7 @@ from lib import models
 from lib.batches import Batch
 from lib.bench.measuring import take_turns
 from lib.chemistry.atom_types import ATOM_TYPES, atom_types
+from lib.chemistry.reference_energies import GFN2_XTB
 from lib.machine import flush_denormals, hardware, one_thread
 from lib.models.forces import energy_and_forces
 from lib.models.weights import save_weights
@@ -30,7 +31,7 @@ SPACING = 2.2  # Å between the atoms of the growing clusters
 ELEMENTS = (6, 1, 7, 8)
 SIZES = (20, 60, 200, 600, 2000)
 MOVED = 0.001  # Å
-TARGET = {"mean": 0.0, "std": 1.0, "per_type": [0.0] * len(ATOM_TYPES), "level": "GFN2-xTB"}
+TARGET = {"mean": 0.0, "std": 1.0, "per_type": [0.0] * len(ATOM_TYPES), "level": GFN2_XTB}
 
 
 def bench_inference(

@@ -24,11 +24,12 @@ from lib.chemistry.atom_types import ATOM_TYPES
 from lib.paths import DATA
 from lib.units import HARTREE
 
+WB97X, GFN2_XTB = "wB97X/6-31G(d)", "GFN2-xTB"  # levels of ANI-1 and ANI-1x as published, and of the mini suite
 FORMATION = ", formation energy"  # ends the name of a level whose files have the references taken off already
 LEVELS: dict[str, Path | None] = {  # None: nothing to take off, or references not known; energies stay as in the file
-    "wB97X/6-31G(d)": DATA / "levels" / "wb97x_6-31gd.csv",
-    "GFN2-xTB": DATA / "mini" / "reference_energies.csv",
-    "GFN2-xTB" + FORMATION: None,
+    WB97X: DATA / "levels" / "wb97x_6-31gd.csv",
+    GFN2_XTB: DATA / "mini" / "reference_energies.csv",
+    GFN2_XTB + FORMATION: None,
     "wB97M-D3BJ/def2-TZVPPD" + FORMATION: None,
     "PBE+vdW-TS": None,
     "PBE+MBD": None,

@@ -11,12 +11,13 @@ import numpy as np
 from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
+from lib.chemistry.reference_energies import GFN2_XTB
 from lib.machine import one_thread
 from lib.units import BOHR, BOLTZMANN, HARTREE
 
 POSITION_GRID = 2.0**-13  # Å, applied before labelling
 FORCE_GRID = 2.0**-15  # Hartree/Å (0.019 kcal/mol/Å), applied after labelling
-LEVEL = "GFN2-xTB"
+LEVEL = GFN2_XTB
 KELVIN = BOLTZMANN / HARTREE  # Hartree
 
 

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lib.batches import Batch
-from lib.chemistry.reference_energies import reference_energies
+from lib.chemistry.reference_energies import WB97X, reference_energies
 from lib.data.store import ConformationStore
 from lib.errors import DataError
 from lib.noising import conformation_noise
 
 ORDER, TRAINING_NOISE, FIXED_NOISE = 10, 11, 12  # streams of random numbers, apart from one another
-LARGE = "wB97X/6-31G(d)"  # the level of `rounded_energy`
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def rounded_energy(store: ConformationStore, index: NDArray[np.int64]) -> NDArra
     Raises:
         ValueError: an atom type has no reference energy at that level.
     """
-    free = np.add.reduceat(reference_energies(LARGE, store.types), store.first_atom)[store.molecule_of(index)]
+    free = np.add.reduceat(reference_energies(WB97X, store.types), store.first_atom)[store.molecule_of(index)]
     return (store.relative_energy(index) + free).astype(np.float32).astype(np.float64) - free
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.chemistry.atom_types import ATOM_TYPES
+from lib.chemistry.reference_energies import GFN2_XTB
 from lib.data.datasets import STORE, DataSet, open_store
 from lib.data.readers.frame_values import ENERGY_UNITS, Reading
 from lib.data.readers.frames import ending
@@ -17,7 +18,7 @@ from lib.data.store_header import HEADER, UNITS
 from lib.errors import DataError, look_up
 from lib.paths import DATA
 
-EXAMPLE_LEVEL, EXAMPLE_DIHEDRAL = "GFN2-xTB", (5, 4, 2, 1)  # of theory; the bond from the ring to the ester is turned
+EXAMPLE_LEVEL, EXAMPLE_DIHEDRAL = GFN2_XTB, (5, 4, 2, 1)  # of theory; the bond from the ring to the ester is turned
 
 
 def own_dataset(

@@ -20,6 +20,7 @@ from lib.data.readers.layouts import ENDINGS
 from lib.data.store import ConformationStore
 from lib.data.store_header import HEADER
 from lib.files import whole_file
+from lib.own.findings import frame_numbers
 from lib.potentials.ensemble import Potential
 from lib.units import EV
 
@@ -100,7 +101,7 @@ def compare(potential: Potential, data: DataSet, group: str = GROUP) -> Comparis
         ValueError: atom types that the potential has not met, or no frame has such a group.
     """
     store = open_store(data)
-    numbers, molecules = _frame_numbers(store), store.molecule_of(np.arange(len(store)))
+    numbers, molecules = frame_numbers(store, np.arange(len(store))), store.molecule_of(np.arange(len(store)))
     groups = _groups(Path(data.path), group)
     if not groups and group != GROUP:
         raise ValueError(f"group {group!r}: no frame of {data.path} has such an entry in its header; leave --group out")
@@ -143,11 +144,6 @@ def _predicted(potential: Potential, store: ConformationStore) -> Iterator[tuple
             columns["force_mae"] = np.add.reduceat(np.abs(off).mean(1), first) / together.n_atoms
             components = pd.DataFrame({"label": label.ravel(), "prediction": forces.ravel()})
         yield columns, components
-
-
-def _frame_numbers(store: ConformationStore) -> NDArray[np.int64]:
-    """The number of each conformation among the frames of the file, or of all files."""
-    return np.asarray(store.arrays["rows"]) if "rows" in store.arrays else np.arange(len(store))
 
 
 def _groups(path: Path, key: str) -> dict[int, str]:

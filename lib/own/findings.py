@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lib.data.store import ConformationStore
+
 FRAMES = 200  # of a molecule, in which distances and forces are looked at
 SAME = 1e-12  # relative: energies that differ by less do not differ
 ALIKE = 0.04  # relative difference to a factor at which it is suspected
@@ -34,6 +36,11 @@ class Finding:
 def by_frame(rows: NDArray[np.float32], frames: int) -> Array:
     """Positions or forces of one molecule's conformations, (M N, 3), as (M, N, 3)."""
     return rows.reshape(frames, -1, 3).astype(np.float64)
+
+
+def frame_numbers(store: ConformationStore, index: Numbers) -> NDArray[np.int64]:
+    """What users know conformations ``index`` by: numbers of frames in their file, or from 0 on where it keeps none."""
+    return np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index))
 
 
 def as_table(findings: list[Finding]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from lib.own.findings import (
     Numbers,
     by_frame,
     frame_list,
+    frame_numbers,
 )
 from lib.own.force_checks import check_forces
 from lib.own.label_checks import contradictions, fragments, other_orders, two_references
@@ -67,7 +68,7 @@ def _of_molecule(
 ) -> Checks:
     """What is wrong or odd in one molecule's frames ``x`` (M, N, 3) Å of atoms ``z`` (N,)."""
     index = store.conformations_of(molecule)
-    numbers = np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index))
+    numbers = frame_numbers(store, index)
     charges = np.asarray(store.arrays["charges"][store.atoms_of(molecule)], dtype=int)
     rows = described(x, z) if len(z) > 1 else np.zeros((len(x), 3))
     checks = [*_overlaps(x, numbers), *fragments(x, z.astype(int), charges, numbers)]

@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 from lib.chemistry.bonds import BONDED, BROKEN, bond_lengths
 from lib.data.store import ConformationStore
 from lib.own.duplicates import described, first_equal
-from lib.own.findings import ERROR, FRAMES, WARNING, Array, Checks, Numbers, by_frame, frame_list
+from lib.own.findings import ERROR, FRAMES, WARNING, Array, Checks, Numbers, by_frame, frame_list, frame_numbers
 
 GAP, WIDEST = 8.0, 200.0  # between two references: times the wider group's range, and kcal/mol, at least
 GROUP = 2  # frames of the smaller group at least: one alone is an outlier
@@ -134,7 +134,7 @@ def _matched(store: ConformationStore, members: Sequence[int]) -> tuple[int, Che
         rows.append(described(by_frame(store.gather(index).positions, len(index)), z))
         energies.append(store.energy(index))
         owners.append(np.full(len(index), k))
-        numbers.append(np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index)))
+        numbers.append(frame_numbers(store, index))
     energy, owner, number = (np.concatenate(each) for each in (energies, owners, numbers))
     first = first_equal(np.concatenate(rows))
     crossing = np.flatnonzero(owner != owner[first])

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from lib.chemistry.reference_energies import GFN2_XTB, WB97X
 from lib.data.datasets import FAMILIES
 from lib.models import MODELS, PAPER_MODELS
 from lib.report.prose import names
@@ -20,7 +21,7 @@ from lib.study.scale import Scale
 from lib.study.scales import ALL_LABELS, LAPTOP
 from lib.study.trials import Trial, TrialArm, arms_of
 
-DFT, XTB = "ωB97X/6-31G(d)", "GFN2-xTB"
+DFT, XTB = WB97X.replace("w", "ω"), GFN2_XTB
 MINI_SCALES: dict[str, Scale] = {"ani1x": LAPTOP, "ani1": LAPTOP, "ani1_all": ALL_LABELS}  # by key of `LABELS`
 NUMBERS = {"ani1x": "800 or 1,000", "ani1": "1,000", "ani1_all": "80 % of all"}  # of labels, at both levels of theory
 ITEM = "Published data"  # of the ledger

@@ -23,7 +23,7 @@ from lib.runs import results, runner
 from lib.runs.checksums import REMEDY, SEAL, seal_problem
 from lib.runs.config import FORMAT, key_of
 from lib.runs.evaluation import scores
-from lib.runs.results import Result, find_record, load_result
+from lib.runs.results import RESULT, Result, find_record, load_result
 from lib.training.metrics import metric_of
 from lib.training.tasks import TASKS
 
@@ -67,7 +67,7 @@ def read_result(folder: Path) -> Result:
     Raises:
         DataError: it is no result: no folder, or ``result.json`` is missing, broken, or lacks a part.
     """
-    path = folder / "result.json"
+    path = folder / RESULT
     if not path.is_file():
         raise DataError(folder, "", "it holds no result.json, so it is not a finished run", "remove it")
     try:

@@ -25,6 +25,7 @@ from lib.noising import rigid_part
 from lib.runs.config import RunConfig
 from lib.runs.continuation import continue_from
 from lib.runs.evaluation import predict, scores
+from lib.runs.results import HISTORY, PREDICTIONS
 from lib.runs.selection import Splits, select, splits
 from lib.runs.uncertainty import rigidity_of
 from lib.training.auxiliary import DeNSTask, NoisyNodesTask
@@ -85,7 +86,7 @@ def _facts(config: RunConfig, folder: Path, whole_splits: Splits, data: Parts, s
 
 
 def _save_history(folder: Path, history: dict[str, list[float]]) -> None:
-    (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
+    (folder / HISTORY).write_text(json.dumps(history), encoding="utf-8")
 
 
 def denoise(
@@ -257,7 +258,7 @@ def _test(config: RunConfig, task: EnergyTask, data: Parts, folder: Path, device
             predictions.append(rows | {"part": np.full(len(rows["index"]), part)})
             metrics |= scores(part, rows)
     together: dict[str, Any] = {key: np.concatenate([p[key] for p in predictions]) for key in predictions[0]}
-    np.savez_compressed(folder / "predictions.npz", **together)
+    np.savez_compressed(folder / PREDICTIONS, **together)
     return metrics
 
 

@@ -27,6 +27,7 @@ from lib.runs.stored_config import StoredConfig
 
 RECORDS, WEIGHTS = DATA / "results", DATA / "weights"
 IGNORE = "DENOISING_FRESH"  # environment variable: where it is set and not empty, records are ignored
+RESULT, HISTORY, PREDICTIONS = "result.json", "history.json", "predictions.npz"  # files of a run, beside its weights
 DIGITS = 4  # of a recorded error, significant
 FORCES = ("force_squared", "force_absolute", "components")  # of a conformation: (kcal/mol/Å)², kcal/mol/Å, number
 
@@ -76,7 +77,7 @@ class Result:
         """
         if self.recorded:
             raise DataError(self.path, "", "a record has errors, not predictions", f"train it again: set {IGNORE}=1")
-        path = self.path / "predictions.npz"
+        path = self.path / PREDICTIONS
         refuse_changed(path)
         with np.load(path) as file:
             return dict(file)
@@ -101,7 +102,7 @@ class Result:
         """Validation metrics by epoch (counted from 1)."""
         if self.recorded:
             return _read_record(self.path)["history"]
-        path = self.path / "history.json"
+        path = self.path / HISTORY
         refuse_changed(path)
         return json.loads(path.read_text(encoding="utf-8"))
 
@@ -181,7 +182,7 @@ def load_result(folder: Path) -> Result:
     Raises:
         DataError: its file is broken, or was changed since it was stored.
     """
-    path = folder / "result.json"
+    path = folder / RESULT
     refuse_changed(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -244,7 +245,7 @@ def record(result: Result, name: str) -> Path:
     """Write ``result`` to the records called ``name``, one line per item, the same bytes for the same result."""
     path = RECORDS / name / f"{result.key}.json.gz"
     content = {"metrics": result.metrics, "about": result.about, "history": result.history()}
-    if (result.path / "predictions.npz").exists():
+    if (result.path / PREDICTIONS).exists():
         parts = {}
         for part, rows in _by_part(result.predictions()).items():
             values = {k: [float(f"{v:.{DIGITS}g}") for v in rows[k]] for k in ("error", *FORCES) if k in rows}

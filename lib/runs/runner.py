@@ -33,7 +33,7 @@ from lib.paths import RUNS
 from lib.runs.checksums import seal
 from lib.runs.config import RunConfig
 from lib.runs.provenance import commit, provenance
-from lib.runs.results import Result, find_record, load_result, of_its_settings
+from lib.runs.results import RESULT, Result, find_record, load_result, of_its_settings
 from lib.training.execution import LAST, LOG, SHOWN, Execution, bars_shown, is_first_process
 from lib.training.metrics import metric_of
 
@@ -56,7 +56,7 @@ def trained(key: str) -> Result | None:
         DataError: it was changed since, or its settings do not make the key.
     """
     folder = RUNS / key
-    return of_its_settings(load_result(folder)) if (folder / "result.json").exists() else None
+    return of_its_settings(load_result(folder)) if (folder / RESULT).exists() else None
 
 
 def run(config: RunConfig, execution: Execution = SHOWN) -> Result:
@@ -73,7 +73,7 @@ def run_here(config: RunConfig, execution: Execution = SHOWN) -> Result:
     RUNS.mkdir(parents=True, exist_ok=True)
     first = _is_first()
     with FileLock(RUNS / f".{key}.lock") if first else nullcontext():
-        if not (RUNS / key / "result.json").exists():  # no other process has finished it meanwhile
+        if not (RUNS / key / RESULT).exists():  # no other process has finished it meanwhile
             with writing(RUNS / key):
                 _train(config, RUNS / f".{key}", execution, weights)
             if first:
@@ -119,7 +119,7 @@ def _train(config: RunConfig, part: Path, execution: Execution, weights: Weights
     about |= {"units": {name: metric_of(name).unit for name in metrics}}
     about |= {"wall_seconds": round(time.perf_counter() - started, 1), "resumed": resumed}
     about["provenance"] = provenance(execution.device())
-    (part / "result.json").write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
+    (part / RESULT).write_text(json.dumps({"metrics": metrics, "about": about}, indent=1), encoding="utf-8")
     seal(part)
 
 

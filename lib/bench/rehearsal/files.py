@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from lib.bench.rehearsal.iso17 import generate_iso17
 from lib.bench.rehearsal.smiles import mapped, molecules
-from lib.chemistry.reference_energies import usual_energy
+from lib.chemistry.reference_energies import WB97X, usual_energy
 from lib.data.datasets import MD22_SYSTEMS, find, open_store
-from lib.units import HARTREE
+from lib.units import BOHR, HARTREE
 
 FRAMES = 64
 SPACING, JITTER = 1.35, 0.1  # Å between atoms, and by which conformations differ
-LEVEL = "wB97X/6-31G(d)"  # of ANI-1 and ANI-1x, by whose energies files that state no level are told
-BOHR = 0.529177
+LEVEL = WB97X  # of ANI-1 and ANI-1x, by whose energies files that state no level are told
 ANI1_MOLECULES = {1: 3, 2: 13, 3: 20, 4: 61, 5: 267, 6: 1_406, 7: 7_760, 8: 47_932}  # by number of heavy atoms
 ANI1_EACH = {1: 3_600, 2: 3_938, 3: 7_560, 4: 10_687, 5: 6_790, 6: 1_196, 7: 887}  # conformations of one; 8: the rest
 NOT_COMPUTED = 1000  # one conformation of ANI-1x in so many has no energy, and is left out

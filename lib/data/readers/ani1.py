@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.chemistry.reference_energies import WB97X
 from lib.data.readers.checks import checked, find_files, near_origin, one_level, recognised, symbols_to_numbers
 from lib.data.readers.forces import sign_of
 from lib.data.readers.hdf5 import Entry, groups, open_hdf5, stated
@@ -22,7 +23,7 @@ from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
 from lib.units import HARTREE
 
-PUBLISHED_LEVEL = "wB97X/6-31G(d)"
+PUBLISHED_LEVEL = WB97X
 STATES_LEVEL = ("level_of_theory", "lot")  # where a file or group may say its level of theory
 LOOKED_AT = 200  # groups, to tell the level and the sign of forces
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lib.chemistry.reference_energies import level_named
+from lib.chemistry.reference_energies import GFN2_XTB, WB97X, level_named
 from lib.data.readers.checks import COPY_AGAIN, STATE_LEVEL, checked, find_files, near_origin, one_level
 from lib.data.readers.hdf5 import Entry, groups, open_hdf5, stated
 from lib.data.readers.molecule import Molecule
 from lib.errors import DataError
 from lib.units import HARTREE
 
-KEYS = {"wB97X/6-31G(d)": "wb97x_dz", "GFN2-xTB": "gfn2_xtb"}
+KEYS = {WB97X: "wb97x_dz", GFN2_XTB: "gfn2_xtb"}
 
 
 def read(path: Path | str | Sequence[Path | str], level: str | None = None) -> Iterator[Molecule]:
