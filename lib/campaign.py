@@ -89,8 +89,8 @@ def _potentials(name: str) -> set[str]:
 
 def plan_scale(name: str) -> pd.DataFrame:
     """`cost.plan` of all runs of the scale called ``name``, by item; shared runs count once."""
-    scale, items, potentials = get_scale(name), scale_runs(name), _potentials(name)
-    return pd.DataFrame([todo(scale, item, configs, potentials) for item, configs in items.items()])
+    scale, items, potentials, counted = get_scale(name), scale_runs(name), _potentials(name), set[str]()
+    return pd.DataFrame([todo(scale, item, configs, potentials, counted) for item, configs in items.items()])
 
 
 def left_out(name: str, notebooks: Iterable[str] = NOTEBOOKS) -> dict[str, float]:

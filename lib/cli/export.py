@@ -14,7 +14,13 @@ EPILOG = examples("export 3f2a91", "export 3f2a91 my-model.safetensors")
 
 
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Key of a stored run, or its beginning (see runs list).")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="Key of a stored run, or its beginning (see runs list); or of a record with shipped weights.",
+        ),
+    ],
     file: Annotated[
         Path | None,
         typer.Argument(metavar="FILE", help="File to write.", show_default="MODEL-TASK-KEY.safetensors"),

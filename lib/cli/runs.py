@@ -33,7 +33,7 @@ def list_runs() -> None:
 
 @app.command("show", epilog=examples("runs show 3f2a91"))
 def show_run(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Of a stored run, or its beginning.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Of a stored run, or its beginning; or of a recorded one.")],
 ) -> None:
     """Print everything that is known of one result, as JSON.
 
@@ -48,7 +48,9 @@ def show_run(
 
 @app.command("curves", epilog=examples("runs curves 3f2a91", "runs curves 3f2a91 77c0de --output curves.svg"))
 def draw_curves(
-    keys: Annotated[list[str], typer.Argument(metavar="KEY", help="Of the runs, or their beginnings.")],
+    keys: Annotated[
+        list[str], typer.Argument(metavar="KEY", help="Of stored runs, or their beginnings; or of records.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(

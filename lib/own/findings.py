@@ -39,7 +39,7 @@ def by_frame(rows: NDArray[np.float32], frames: int) -> Array:
 
 
 def frame_numbers(store: ConformationStore, index: Numbers) -> NDArray[np.int64]:
-    """What users know conformations ``index`` by: numbers of frames in their file, or from 0 on where it keeps none."""
+    """What users know conformations ``index`` by: their numbers among the frames of all files, or else from 0 on."""
     return np.asarray(store.arrays["rows"][index]) if "rows" in store.arrays else np.arange(len(index))
 
 

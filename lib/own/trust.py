@@ -1,9 +1,9 @@
 """The potentials of notebook 14 and their examination, recorded, so that hours of dynamics need not be run to be drawn.
 
-Each model learns the shipped example from scratch, with as many steps: the paper's four with the settings of the paper
-(MLP(Σ h), a cutoff at which the energy may jump, no repulsion), and every model with those for dynamics. Records are
-csv files in ``data/results/soundness``, one a kind, called by the run, and those of the reference by its name. What is
-not recorded yet is measured and written by::
+Each model learns the shipped example from scratch, the slowest with fewer steps (`Plan.few`): the paper's four with
+the settings of the paper (MLP(Σ h), a cutoff at which the energy may jump, no repulsion), and every model with those
+for dynamics. Records are csv files in ``data/results/soundness``, one a kind, called by the run, and those of the
+reference by its name. What is not recorded yet is measured and written by::
 
     from lib.own import trust
 

@@ -69,7 +69,7 @@ def read_result(folder: Path) -> Result:
     """
     path = folder / RESULT
     if not path.is_file():
-        raise DataError(folder, "", "it holds no result.json, so it is not a finished run", "remove it")
+        raise DataError(folder, "", f"it holds no {RESULT}, so it is not a finished run", "remove it")
     try:
         result = load_result(folder)
     except (KeyError, TypeError) as error:

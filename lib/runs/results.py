@@ -242,7 +242,13 @@ def ship_weights(result: Result) -> Path:
 
 
 def record(result: Result, name: str) -> Path:
-    """Write ``result`` to the records called ``name``, one line per item, the same bytes for the same result."""
+    """Write ``result`` to the records called ``name``, one line per item, the same bytes for the same result.
+
+    Raises:
+        ValueError: it is a record already, which lacks what a record is made from.
+    """
+    if result.recorded:
+        raise ValueError(f"run {result.key} is recorded already, in {result.path}: name runs that were trained here")
     path = RECORDS / name / f"{result.key}.json.gz"
     content = {"metrics": result.metrics, "about": result.about, "history": result.history()}
     if (result.path / PREDICTIONS).exists():

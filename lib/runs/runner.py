@@ -143,7 +143,7 @@ def run_all(
     on_gpu = Execution(accelerator=device).resolve() != "cpu"
     workers = workers or (1 if on_gpu else available_cores())
     missing = {c.key(): c for c in configs if not is_available(c, weights)}
-    missing |= {source.key(): source for config in missing.values() for source in lacking(config)}
+    missing |= {source.key(): source for config in missing.values() for source in sources_to_train(config)}
     stages = groupby(sorted(missing.values(), key=_depth), _depth)
     for stage in [list(together) for _, together in stages]:
         bar = partial(tqdm, total=len(stage), desc=title, disable=not bars_shown())
@@ -158,10 +158,10 @@ def stored_with_weights(config: RunConfig) -> Result | None:
     return record if record is not None and record.has_weights() else trained(config.key())
 
 
-def lacking(config: RunConfig) -> list[RunConfig]:
+def sources_to_train(config: RunConfig) -> list[RunConfig]:
     """The runs to train before ``config``, the earliest first: those it starts from whose weights are not there."""
     source = config.pretrained
-    return [] if source is None or is_available(source, weights=True) else [*lacking(source), source]
+    return [] if source is None or is_available(source, weights=True) else [*sources_to_train(source), source]
 
 
 def _depth(config: RunConfig) -> int:

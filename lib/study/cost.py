@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lib.runs.config import RunConfig
-from lib.runs.runner import is_available, lacking
+from lib.runs.runner import is_available, sources_to_train
 from lib.runs.selection import select, splits
 from lib.study.arms import cell_runs, pretrainings
 from lib.study.cells import Cell, Pair, members
@@ -28,22 +28,32 @@ def plan(scale: Scale, pairs: Sequence[Pair[Cell]], seeds: Sequence[int] | None 
     The cost of the missing runs in core-minutes is an estimate: the number of conformations that training passes,
     weighed by their size, times the scale's measured seconds.
     """
-    cells = members(pairs)
+    cells, counted = members(pairs), set[str]()
     parts = {
         "pre-training": pretrainings(scale, cells, seeds),
         "energy, learning rates": scan(scale, cells),
         "energy": [config for cell in dict.fromkeys(cells) for config in cell_runs(scale, cell, seeds)],
     }
-    return pd.DataFrame([todo(scale, name, configs) for name, configs in parts.items()])
+    return pd.DataFrame([todo(scale, name, configs, counted=counted) for name, configs in parts.items()])
 
 
-def todo(scale: Scale, name: str, configs: Sequence[RunConfig], with_weights: Collection[str] = ()) -> Row:
+def todo(
+    scale: Scale,
+    name: str,
+    configs: Sequence[RunConfig],
+    with_weights: Collection[str] = (),
+    counted: set[str] | None = None,
+) -> Row:
     """One row of `plan`; a run with its key in ``with_weights`` counts as missing where its weights are.
 
-    The cost includes pre-trainings that are recorded without their weights, where a missing run starts from them.
+    The cost includes pre-trainings that are recorded without their weights, where a missing run starts from them; their
+    keys are added to ``counted``, and those that are in it were counted in another row.
     """
+    counted = set() if counted is None else counted
     missing = [c for c in configs if not is_available(c, c.key() in with_weights)]
-    again = {s.key(): s for c in missing for s in lacking(c) if is_available(s, weights=False)}
+    sources = {s.key(): s for c in missing for s in sources_to_train(c) if is_available(s, weights=False)}
+    again = {key: source for key, source in sources.items() if key not in counted}
+    counted |= set(again)
     minutes = round(sum(_seconds(scale, c) for c in [*missing, *again.values()]) / 60, 1)
     return {"runs": name, "number": len(configs), "stored": len(configs) - len(missing), MINUTES: minutes}
 

@@ -267,7 +267,7 @@ class TestSite:
     def test_a_folder_of_yours_is_left_alone(self, tmp_path):
         (tmp_path / "thesis.tex").write_text("mine")
         (tmp_path / site.START).write_text("the start page of another site")
-        with pytest.raises(DataError, match="name a new one"):
+        with pytest.raises(DataError, match="remove it, or name a new one"):
             site.stage(tmp_path)
         assert (tmp_path / "thesis.tex").read_text() == "mine"
 

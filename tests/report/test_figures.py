@@ -112,6 +112,31 @@ FIGURES = {
 }
 
 
+def test_trajectories_that_hardly_move_are_drawn_once_more():
+    loud, quiet = trajectory(), trajectory().assign(total=lambda rows: rows["total"] / 100)
+    figure = potentials.energies_in_time({"sharp cutoff": loud, "smooth cutoff": quiet}, 19, POTENTIAL)
+    assert [[line.get_label() for line in ax.lines] for ax in figure.axes] == [
+        ["sharp cutoff", "smooth cutoff"], ["smooth cutoff"],
+    ]  # fmt: skip
+    assert np.ptp(figure.axes[1].get_ylim()) < 0.05 * np.ptp(figure.axes[0].get_ylim())
+    assert len(potentials.energies_in_time({"sharp cutoff": loud, "another": loud}, 19, POTENTIAL).axes) == 1
+
+
+def test_an_average_with_a_model_that_learnt_nothing_has_no_interval(recorded):
+    """The ledger bounds it; the star of one seed says of averages that they borrow a spread, if there is one."""
+    rows = recorded("figure3").query("model == 'average' and pretrained == 'improvement'")
+    blank = rows["evidence"] == "no"
+    assert blank.any() and not blank.all()
+    drawn = comparisons._improvements(rows)
+    assert drawn.loc[blank, ["low", "high"]].isna().all(axis=None)
+    assert drawn.loc[~blank, ["low", "high"]].equals(rows.loc[~blank, ["low", "high"]])
+    panels = list(recorded("figure3").groupby("model", sort=False))
+    note = comparisons.arm_bars(panels, "system").legends[0].get_title().get_text()
+    assert comparisons.BORROWED in note and comparisons.OF_AVERAGE in note
+    single = [(name, table.assign(n_seeds=1)) for name, table in panels]
+    assert comparisons.BORROWED not in comparisons.arm_bars(single, "system").legends[0].get_title().get_text()
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_letter_can_be_read_at_one_columns_width(name, recorded):
     figure = FIGURES[name](recorded)

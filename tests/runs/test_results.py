@@ -104,6 +104,23 @@ def test_a_record_is_shown_and_drawn_by_its_key(configs, tmp_path, monkeypatch, 
     assert main(["runs", "curves", source.key]) == 0
     assert main(["runs", "show", source.key[:8]]) == 1
     assert main(["export", source.key]) == 1
+    whole = results.RECORDS / "laptop" / f"{source.key}.json.gz"
+    before = whole.read_bytes()
+    capsys.readouterr()
+    for name in ("laptop", "elsewhere"):
+        assert main(["runs", "record", name, source.key]) == 1
+        assert "is recorded already" in capsys.readouterr().err
+    assert whole.read_bytes() == before and [path.name for path in results.RECORDS.iterdir()] == ["laptop"]
+
+
+def test_shipped_weights_of_a_record_are_exported(configs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = run(configs[0], QUIET)
+    results.record(source, "laptop")
+    results.ship_weights(source)
+    forget(source)
+    assert main(["export", source.key, "mine.safetensors"]) == 0
+    assert load_weights(Path("mine.safetensors")).about["run"] == source.key
 
 
 def test_only_what_is_needed_is_trained_before_a_run_and_in_its_order(configs, tmp_path, monkeypatch):

@@ -8,11 +8,12 @@ from lib import campaign
 from lib.own import learning_curve
 from lib.paths import ROOT
 from lib.report import dynamics, tables
+from lib.runs import runner
 from lib.runs.results import find_record
 from lib.study import arms as study_arms
 from lib.study import cost as study_cost
 from lib.study import matrix
-from lib.study.cells import Pair, members
+from lib.study.cells import Cell, Pair, members
 from lib.study.scales import get_scale
 
 
@@ -70,6 +71,19 @@ def test_where_no_speed_was_measured_nothing_is_split_for_the_plan(monkeypatch):
     monkeypatch.setattr(study_cost, "splits", lambda config: pytest.fail("it was split"))
     wide = get_scale("wide")
     assert isnan(study_cost.todo(wide, "", [wide.pretrain("egnn", 0)])[study_cost.MINUTES])
+
+
+def test_a_pretraining_that_is_trained_again_for_its_weights_is_counted_once(monkeypatch):
+    """It is recorded without them, and runs of several rows start from it."""
+    scale = get_scale("smoke")
+    monkeypatch.setattr(study_cost, "is_available", lambda config, weights: not (weights or config.labelled))
+    monkeypatch.setattr(runner, "is_available", lambda config, weights: not (weights or config.labelled))
+    monkeypatch.setattr(study_cost, "_seconds", lambda scale, config: 60.0)
+    runs = [scale.finetune(Cell("egnn", data, True), 1e-3, 0) for data in ("ani1", "ani1x")]
+    counted = set()
+    rows = [study_cost.todo(scale, "", [run], counted=counted)[study_cost.MINUTES] for run in runs]
+    assert rows == [2.0, 1.0] and counted == {runs[0].pretrained.key()} == {runs[1].pretrained.key()}
+    assert study_cost.todo(scale, "", runs)[study_cost.MINUTES] == 3.0
 
 
 def test_a_notebook_shows_the_pairs_whose_runs_are_all_available(monkeypatch):

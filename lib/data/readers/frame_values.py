@@ -16,7 +16,14 @@ from lib.units import BOHR, EV, HARTREE, KILOJOULE
 
 ENERGY_UNITS = {"kcal/mol": 1.0, "eV": EV, "Hartree": HARTREE, "kJ/mol": KILOJOULE}
 LENGTH_UNITS = {"angstrom": 1.0, "bohr": BOHR}
-SPELLINGS = {"ang": "angstrom", "å": "angstrom", "a": "angstrom", "ha": "Hartree", "eh": "Hartree"}  # in files
+SPELLINGS = {
+    **dict.fromkeys(("ang", "å", "a", "angstroms", "ångström", "ångstrom"), "angstrom"),
+    **dict.fromkeys(("bohrs", "a0"), "bohr"),
+    **dict.fromkeys(("ha", "eh", "hartrees"), "Hartree"),
+    **dict.fromkeys(("electronvolt", "electronvolts", "electron volt"), "eV"),
+    **dict.fromkeys(("kcal/mole", "kcal mol-1", "kcal mol^-1", "kcal_per_mol"), "kcal/mol"),
+    **dict.fromkeys(("kj/mole", "kj mol-1", "kj mol^-1", "kj_per_mol"), "kJ/mol"),
+}  # in files, in small letters
 ENERGY, FORCES = "energy", "forces"  # where they are looked for, unless another key is named
 STATES_LEVEL = ("level_of_theory", "level", "theory", "lot")  # where a frame may say its level of theory
 LARGEST = 1e12  # an energy, in any unit
@@ -56,7 +63,8 @@ class Reading:
         ):
             if given not in (None, usual):
                 option = f"{name} (--{name.replace('_', '-')})"
-                raise DataError(path, "", f"{option} is {given!r:.40}, but {what} has its own", f"leave {option} out")
+                remedy = f"leave {option} out; if other files need it, convert those first (data convert own)"
+                raise DataError(path, "", f"{option} is {given!r:.40}, but {what} has its own", remedy)
 
     def check(self, path: Path | str | Sequence[Path | str]) -> None:
         """Refuse unknown units, before anything of ``path`` is read."""
@@ -73,7 +81,7 @@ def _factor(path: Path, what: str, unit: str, factors: Mapping[str, float], atom
     """What turns ``unit`` into the project's; refused where a frame says another one, or one that is not known."""
     says = _spelled(atoms.info.get(f"{what}_unit"))
     if says is not None and says not in factors:
-        remedy = f"convert the values to one of {sorted(factors)}, and say that one or none"
+        remedy = f"if it is another spelling of one of {sorted(factors)}, write that; else convert the values to one"
         raise DataError(path, entry, f"it says {what}_unit={says!r:.40}, which is not known", remedy)
     if says not in (None, unit):
         remedy = f"give that one with {what}_unit (--{what}-unit)"

@@ -36,17 +36,12 @@ def strength(rows: pd.DataFrame) -> list[float]:
 
 
 def marks(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, label: str | None, **style: Any) -> None:
-    """The values of ``rows`` with their intervals along the axis x or y, at ``places`` of the other.
-
-    An average of which a model learnt nothing has no interval here: the ledger bounds it.
-    """
-    averages = rows.get("model", pd.Series("", rows.index)) == AVERAGE
-    length = np.where(averages & (rows["evidence"] == EVIDENCE[0]), np.nan, spread(rows))
+    """The values of ``rows`` with their intervals along the axis x or y, at ``places`` of the other."""
     for alpha in (PALE, 1.0):
         drawn = np.array(strength(rows), dtype=float) == alpha
         values, others = rows["value"].to_numpy()[drawn], np.asarray(places)[drawn]
         x, y = (values, others) if along == "x" else (others, values)
-        reach: dict[str, Any] = {f"{along}err": length[:, drawn]}
+        reach: dict[str, Any] = {f"{along}err": spread(rows)[:, drawn]}
         ax.errorbar(x, y, **reach, linestyle="", markersize=3.5, capsize=1.5,
                     elinewidth=0.9, alpha=alpha, label=label if alpha == 1.0 else None, **style)  # fmt: skip
 
@@ -55,10 +50,11 @@ def flags(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, color: s
     """Beside the intervals of `marks`: a star for a single seed, ‡ where one arm alone learns."""
     for place, row in zip(np.asarray(places), rows.itertuples(), strict=True):
         text = "*" * (star and row.n_seeds == 1) + "‡" * (row.evidence == EVIDENCE[1])
+        high = row.value if np.isnan(row.high) else row.high
         end, gap, lies = (
-            ((row.high, place), (3, -1), ("left", "center"))
+            ((high, place), (3, -1), ("left", "center"))
             if along == "x"
-            else ((place, row.high), (0, 1), ("center", "bottom"))
+            else ((place, high), (0, 1), ("center", "bottom"))
         )
         if text:
             ax.annotate(text, end, gap, textcoords="offset points", ha=lies[0], va=lies[1], color=color)
@@ -115,7 +111,10 @@ def arm_bars(
 
 
 def _improvements(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["pretrained"] == "improvement"]
+    """The improvements; an average of which a model learnt nothing has no interval here: the ledger bounds it."""
+    rows = table[table["pretrained"] == "improvement"].copy()
+    rows.loc[(rows["model"] == AVERAGE) & (rows["evidence"] == EVIDENCE[0]), ["low", "high"]] = np.nan
+    return rows
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
@@ -185,7 +184,8 @@ def _finish(figure: Figure, ax: Axes, tables: Sequence[pd.DataFrame]) -> None:
     gains = _improvements(together)
     averages = gains[gains["model"] == AVERAGE]
     notes += evidence_notes(gains)
-    notes += [BORROWED] * int((averages["n_seeds"] == 1).any())
+    several = (gains[gains["model"] != AVERAGE]["n_seeds"] > 1).any()  # whose spread can be borrowed
+    notes += [BORROWED] * int(several and (averages["n_seeds"] == 1).any())
     notes += [OF_AVERAGE] * int((averages["evidence"] != EVIDENCE[-1]).any())
     notes += [f"intervals are cut at {CUT} %"] * int((gains["low"] < CUT).any())
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)),

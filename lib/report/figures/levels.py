@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.report.figures.style import BLUE, COLUMN
+from lib.report.published import DFT, XTB
 
 
 def two_levels(table: pd.DataFrame, agreement: pd.DataFrame) -> Figure:
@@ -22,8 +23,8 @@ def two_levels(table: pd.DataFrame, agreement: pd.DataFrame) -> Figure:
         ax.plot(rows["dft"], rows["xtb"], "o", markersize=2, alpha=0.3, color=BLUE, markeredgewidth=0, rasterized=True)
         ends = [min(*ax.get_xlim(), *ax.get_ylim()), max(*ax.get_xlim(), *ax.get_ylim())]
         ax.plot(ends, ends, color="black", linewidth=0.8)
-        ax.set(title=name, xlabel="ωB97X/6-31G(d) (kcal/mol)", aspect="equal", xlim=ends, ylim=ends)
+        ax.set(title=name, xlabel=f"{DFT} (kcal/mol)", aspect="equal", xlim=ends, ylim=ends)
         text = f"r = {whole['correlation']:.3f}\nRMSE {whole['rmse']:.1f} kcal/mol"
         ax.text(0.04, 0.96, text, transform=ax.transAxes, va="top")
-    axes[0, 0].set_ylabel("GFN2-xTB (kcal/mol)")
+    axes[0, 0].set_ylabel(f"{XTB} (kcal/mol)")
     return figure

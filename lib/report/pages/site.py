@@ -45,7 +45,7 @@ def stage(folder: Path) -> None:
         DataError: a page links to a file that does not exist, or ``folder`` has files that are not a site's sources.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise DataError(folder, "", "this folder is not empty and was not made by this command", "name a new one")
+        raise DataError(folder, "", "this folder is not empty, and no site's", "remove it, or name a new one")
     shutil.rmtree(folder, ignore_errors=True)
     write_text(folder / MARK, "")
     for page in pages():

@@ -74,7 +74,7 @@ STATEMENTS = (
     ),
     Statement("ani1x-more-than-32", "three models' gains above 32 % on mini ANI-1x", of_every=True),
     Statement("catcher-68", "EGNN's gain above 68 % on the buckyball catcher"),
-    Statement("md22-egnn-competitive", "pre-trained EGNN within 20 % of the least error on mini MD22"),
+    Statement("md22-egnn-competitive", "how far pre-trained EGNN stays within 20 % of the least error on mini MD22"),
     Statement("cheap-models-gain-most", "a larger gain of SchNet and EGNN than of the others"),
     Statement("iso17-every-model", "a gain of every model on isomers never seen", of_every=True),
     Statement("spice-every-model", "a gain of every model on mini SPICE", of_every=True),

@@ -15,6 +15,7 @@ from lib.errors import look_up
 from lib.models import PAPER_MODELS
 from lib.paths import DATA, ROOT
 from lib.report.prose import rounded
+from lib.report.published import DFT
 from lib.report.tables import paper_numbers
 from lib.runs.config import RunConfig
 from lib.study import Cell, get_scale
@@ -77,7 +78,7 @@ def gain(stem: str, *where: str) -> str:
 def published_gain(model: str) -> str:
     """How much lower the MAE of ``model`` is on published ANI-1x after pre-training on published geometries."""
     arms = ("arm=published geometries", "compared_with=scratch")
-    return interval(one("table2_published", MAE, *arms, "level=ωB97X/6-31G(d)", "dataset=ANI-1x", f"model={model}"))
+    return interval(one("table2_published", MAE, *arms, f"level={DFT}", "dataset=ANI-1x", f"model={model}"))
 
 
 def errors(stem: str, *where: str) -> str:

@@ -312,10 +312,20 @@ def test_units_that_a_file_states_and_nobody_knows_are_refused(given, tmp_path):
     path = file(tmp_path, "a.xyz", water("O", "H", "H"), water("O", "H", "H", more="energy_unit=meV"))
     stated = file(tmp_path, "b.xyz", water("O", "H", "H", more="energy_unit=meV"))
     if given:
-        refused(path, "frame 1: it says energy_unit='meV', which is not known; convert", energy_unit=given)
-    refused(stated, "frame 0: it says energy_unit='meV', which is not known; convert", energy_unit=given)
+        refused(
+            path,
+            "frame 1: it says energy_unit='meV', which is not known; if it is another spelling of one of",
+            energy_unit=given,
+        )
+    refused(
+        stated,
+        "frame 0: it says energy_unit='meV', which is not known; if it is another spelling of one of",
+        energy_unit=given,
+    )
+    (spelled,) = own.read(file(tmp_path, "d.xyz", water("O", "H", "H", more="length_unit=Angstroms")), "eV")
+    assert spelled.positions.max() == pytest.approx(0.96, abs=0.5)
     nanometres = file(tmp_path, "c.xyz", water("O", "H", "H", more="length_unit=nm"))
-    refused(nanometres, "frame 0: it says length_unit='nm', which is not known; convert")
+    refused(nanometres, "frame 0: it says length_unit='nm', which is not known; if it is another spelling of one of")
 
 
 def test_what_only_frames_need_to_be_told_is_refused_for_other_files(tmp_path):
