@@ -271,16 +271,21 @@ def few_labels() -> str:
     )
 
 
-def arms_with_200_labels() -> str:
-    rows = select("labels", WITH_200_LABELS)
+def order_with_200_labels() -> str:
+    rows = select("labels", WITH_200_LABELS, "compared_with=", "metric=mae").set_index("arm")
+    assert set(rows["n_seeds"]) == {1} and len(rows) == 8
+    assert rows["value"].idxmin() == "denoised, then GFN2-xTB labels"
+    assert rows.loc["GFN2-xTB labels", "value"] < rows.loc["denoised", "value"]
+    return (
+        "With 200 labels, in the one seed that was run, both in turn have the lowest error again, and cheap labels "
+        "alone serve no worse than denoising alone"
+    )
+
+
+def of_torchmd_net_denoising_alone() -> str:
+    rows = select("labels", "trial=labels, TorchMD-Net, part of ANI-1x (ωB97X), 800 labels")
     assert set(rows["arm"]) == {"scratch", "denoised"}
-    return "with 200 labels of EGNN, denoising alone was run"
-
-
-def gain_with_200_labels() -> str:
-    gain = one("labels", WITH_200_LABELS, "compared_with=scratch", "metric=mae")
-    assert gain.low > 0 and gain.n_seeds == 1
-    return "With 200 labels denoising lowers EGNN's error too, in one seed"
+    return "Of TorchMD-Net denoising alone was run"
 
 
 def rates_at_the_edge() -> str:
@@ -525,7 +530,7 @@ HELD = [
     all_labels, wide, rates_of_wide, kept_of_wide, machine_of_the_records, another_machine, groups_of_isomers,
     egnn_on_spice, rates_of_spice, few_labels, rates_at_the_edge, nothing_from_scratch, catcher, cap_on_neighbours,
     papers_largest, gains_with_float32_labels, errors_with_float32_labels,
-    poor_from_scratch, arms_with_200_labels, gain_with_200_labels,
+    poor_from_scratch, order_with_200_labels, of_torchmd_net_denoising_alone,
     good_when_tuned, rates_of_md22, nanotube, overfitting, schnet_on_nanotube, gains_with_forces, rate_with_forces,
     ensemble, own_setting, own_rate, own_forces, own_seeds, own_pretraining, own_vibrations, own_torsion, own_at_work,
     own_ensemble, seed_of_dynamics,

@@ -95,10 +95,10 @@ def _improvements(ax: Axes, rows: pd.DataFrame, least: float) -> None:
     if rows["paper_value"].isna().all():
         ax.text(0.98, 0.03, f"paper: {NOT_PRINTED}", transform=ax.transAxes, ha="right", color=GREY)
     for place, value in zip(rows["place"], rows["paper_value"], strict=True):
-        if not pd.isna(value):
-            more = "> " * (place > 0)  # of all data the paper prints *more than*
-            ax.annotate(f"paper: {more}{value:.3g} %", (place, value), (0, 7), textcoords="offset points",
-                        ha="right" if place else "left")  # fmt: skip
+        if not pd.isna(value) and place:  # of all data the paper prints *more than*; intervals leave no room above
+            ax.text(0.98, 0.03, f"paper: > {value:.3g} %", transform=ax.transAxes, ha="right")
+        elif not pd.isna(value):
+            ax.annotate(f"paper: {value:.3g} %", (place, value), (0, 7), textcoords="offset points", ha="left")
 
 
 def _few_labels() -> pd.DataFrame:
