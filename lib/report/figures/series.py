@@ -16,7 +16,7 @@ from lib.report.figures.comparisons import (
     flags,
     marks,
 )
-from lib.report.figures.style import ARMS, BLUE, COLUMN, GREY, MODEL_STYLES, ORANGE
+from lib.report.figures.style import ARMS, BLUE, COLUMN, GREY, MODEL_STYLES, ORANGE, SMALLEST
 from lib.report.tables import paper_numbers
 from lib.study.trials import PRETRAINED, SCRATCH
 
@@ -92,13 +92,12 @@ def _improvements(ax: Axes, rows: pd.DataFrame, least: float) -> None:
     ax.plot(rows["place"], rows["paper_value"], "o", markersize=6.5, markerfacecolor="none", color="black")
     ax.axhline(0, color=GREY, linewidth=0.8)
     ax.set_ylim(least, 100)
-    if rows["paper_value"].isna().all():
-        ax.text(0.98, 0.03, f"paper: {NOT_PRINTED}", transform=ax.transAxes, ha="right", color=GREY)
-    for place, value in zip(rows["place"], rows["paper_value"], strict=True):
-        if not pd.isna(value) and place:  # of all data the paper prints *more than*; intervals leave no room above
-            ax.text(0.98, 0.03, f"paper: > {value:.3g} %", transform=ax.transAxes, ha="right")
-        elif not pd.isna(value):
-            ax.annotate(f"paper: {value:.3g} %", (place, value), (0, 7), textcoords="offset points", ha="left")
+    printed = rows.dropna(subset="paper_value")
+    words = [
+        f"{'> ' * (row.place > 0)}{row.paper_value:.3g} %" for row in printed.itertuples()
+    ]  # of all data *more than*
+    colour = "black" if words else GREY
+    ax.set_title(f"paper: {', '.join(words) or NOT_PRINTED}", loc="right", fontsize=SMALLEST, color=colour)
 
 
 def _few_labels() -> pd.DataFrame:
