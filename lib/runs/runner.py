@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from functools import cache, partial
-from itertools import groupby
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import cast
@@ -144,8 +143,8 @@ def run_all(
     workers = workers or (1 if on_gpu else available_cores())
     missing = {c.key(): c for c in configs if not is_available(c, weights)}
     missing |= {source.key(): source for config in missing.values() for source in sources_to_train(config)}
-    stages = groupby(sorted(missing.values(), key=_depth), _depth)
-    for stage in [list(together) for _, together in stages]:
+    for depth in sorted({len(c.chain()) for c in missing.values()}):  # those of one depth can train side by side
+        stage = [c for c in missing.values() if len(c.chain()) == depth]
         bar = partial(tqdm, total=len(stage), desc=title, disable=not bars_shown())
         _train_all(stage, workers, bar, device)
     results = [stored_with_weights(c) if weights else stored(c) for c in configs]
@@ -162,11 +161,6 @@ def sources_to_train(config: RunConfig) -> list[RunConfig]:
     """The runs to train before ``config``, the earliest first: those it starts from whose weights are not there."""
     source = config.pretrained
     return [] if source is None or is_available(source, weights=True) else [*sources_to_train(source), source]
-
-
-def _depth(config: RunConfig) -> int:
-    """How many runs come before ``config``; those of one depth can be trained side by side."""
-    return 0 if config.pretrained is None else 1 + _depth(config.pretrained)
 
 
 def is_available(config: RunConfig, weights: bool) -> bool:

@@ -105,7 +105,8 @@ def test_the_bar_over_runs_is_quiet_too(capsys, monkeypatch, ci, shown):
     monkeypatch.setattr(runner, "ProcessPoolExecutor", lambda workers, _: ThreadPoolExecutor(workers))
     for name in ("stored", "run", "_run_quietly"):
         monkeypatch.setattr(runner, name, lambda *_: None)
-    runner.run_all([SimpleNamespace(key=lambda: "a", pretrained=None)], workers=1, title="some runs")
+    config = SimpleNamespace(key=lambda: "a", pretrained=None, chain=lambda: [config])
+    runner.run_all([config], workers=1, title="some runs")
     out, err = capsys.readouterr()
     assert out == ""
     assert ("some runs" in err) is shown

@@ -51,13 +51,10 @@ def flags(ax: Axes, rows: pd.DataFrame, places: np.ndarray, along: str, color: s
     for place, row in zip(np.asarray(places), rows.itertuples(), strict=True):
         text = "*" * (star and row.n_seeds == 1) + "‡" * (row.evidence == EVIDENCE[1])
         high = row.value if np.isnan(row.high) else row.high
-        end, gap, lies = (
-            ((high, place), (3, -1), ("left", "center"))
-            if along == "x"
-            else ((place, high), (0, 1), ("center", "bottom"))
-        )
+        end, gap = ((high, place), (3, -1)) if along == "x" else ((place, high), (0, 1))
+        across, up = ("left", "center") if along == "x" else ("center", "bottom")
         if text:
-            ax.annotate(text, end, gap, textcoords="offset points", ha=lies[0], va=lies[1], color=color)
+            ax.annotate(text, end, gap, textcoords="offset points", ha=across, va=up, color=color)
 
 
 def evidence_notes(rows: pd.DataFrame) -> list[str]:
