@@ -198,8 +198,7 @@ def gains(table: pd.DataFrame, by: str, title: str) -> Figure:
     A star beside an interval marks a single seed; an open mark is the improvement that the paper prints, or that
     follows from its errors.
     """
-    rows = _improvements(table)
-    rows = rows[rows["metric"] == "mae"]
+    rows = _improvements(table[table["metric"] == "mae"])
     models, groups = [m for m in STYLES if m in set(rows["model"])], list(rows[by].unique())
     figure, ax = plt.subplots(figsize=(COLUMN, 0.9 + 0.14 * (len(models) + 0.6) * len(groups)))
     for k, model in enumerate(models):
@@ -216,8 +215,6 @@ def gains(table: pd.DataFrame, by: str, title: str) -> Figure:
             ax.text(1.0, k, words, transform=ax.get_yaxis_transform(), va="center", color=GREY)
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_yticks(range(len(groups)), groups)
-    ax.set_ylim(len(groups) - 0.5, -0.5)
-    ax.set_xlim(_limits(rows))
-    ax.set(xlabel=IMPROVEMENT, title=title)
+    ax.set(xlim=_limits(rows), ylim=(len(groups) - 0.5, -0.5), xlabel=IMPROVEMENT, title=title)
     _finish(figure, ax, [rows])
     return figure
